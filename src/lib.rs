@@ -1,0 +1,3 @@
+//! Lends internal services the access tokens that identity providers issued to a user and that Auth0 keeps.
+
+pub mod sandbox;
