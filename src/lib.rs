@@ -1,3 +1,7 @@
 //! Lends internal services the access tokens that identity providers issued to a user and that Auth0 keeps.
 
+pub mod field;
+pub mod provider;
 pub mod sandbox;
+pub mod secret;
+pub mod token;

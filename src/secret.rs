@@ -1,0 +1,100 @@
+//! A client secret that may be rotated while the service runs.
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use secrecy::{ExposeSecret, SecretString};
+
+/// A secret from the configuration, or from a file that is read again when the other side refuses what it said.
+pub struct Secret {
+    value: RwLock<Arc<SecretString>>,
+    file: Option<PathBuf>,
+}
+
+impl Secret {
+    /// A secret written in the configuration or the environment; it never changes.
+    pub fn fixed(value: impl Into<SecretString>) -> Self {
+        Self { value: RwLock::new(Arc::new(value.into())), file: None }
+    }
+
+    /// The content of `file`, less white space at its end.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not UTF-8, or is empty.
+    pub fn from_file(file: impl Into<PathBuf>) -> io::Result<Self> {
+        let file = file.into();
+        Ok(Self { value: RwLock::new(Arc::new(read(&file)?)), file: Some(file) })
+    }
+
+    /// The secret as it was last read.
+    pub fn get(&self) -> Arc<SecretString> {
+        self.value.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads the file again, off the async threads; says whether the secret is another one now.
+    /// An unreadable file keeps the old secret: a half-made rotation must not make things worse.
+    pub async fn reload(self: &Arc<Self>) -> bool {
+        let this = Arc::clone(self);
+        tokio::task::spawn_blocking(move || this.reload_now()).await.unwrap_or(false)
+    }
+
+    fn reload_now(&self) -> bool {
+        let Some(file) = &self.file else { return false };
+        let new = match read(file) {
+            Ok(new) => new,
+            Err(error) => {
+                tracing::warn!(file = %file.display(), %error, "Cannot read a secret again; keeping the one at hand");
+                return false;
+            }
+        };
+        let mut value = self.value.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = value.expose_secret() != new.expose_secret();
+        *value = Arc::new(new);
+        changed
+    }
+}
+
+fn read(file: &Path) -> io::Result<SecretString> {
+    let mut text = zeroize::Zeroizing::new(std::fs::read_to_string(file)?);
+    let length = text.trim_end().len();
+    text.truncate(length);
+    if text.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the file is empty"));
+    }
+    Ok(SecretString::from(text.as_str()))
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secret").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_rotated_file_is_seen_and_a_broken_one_keeps_the_old_secret() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let file = folder.path().join("secret");
+        std::fs::write(&file, "first\n").expect("the file can be written");
+        let secret = Arc::new(Secret::from_file(&file).expect("the file can be read"));
+        assert_eq!(secret.get().expose_secret(), "first");
+        assert!(!secret.reload().await, "nothing changed yet");
+
+        std::fs::write(&file, "second").expect("the file can be written");
+        assert!(secret.reload().await);
+        std::fs::write(&file, "").expect("the file can be written");
+        assert!(!secret.reload().await);
+        assert_eq!(secret.get().expose_secret(), "second");
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        assert!(!format!("{:?}", Secret::fixed("canary")).contains("canary"));
+    }
+}
