@@ -1,0 +1,305 @@
+//! Auth0 users, the identities linked to them, and the choice of exactly one.
+
+use std::fmt;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::{
+    field::InvalidField,
+    token::{AccessToken, Expiry, RefreshToken},
+};
+
+/// Everything but RFC 3986's unreserved characters.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// An Auth0 user id, verbatim: `google-oauth2|1119`, `oauth2|siwe|eip155%3A5%3A0x1f`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct UserId(String);
+
+impl UserId {
+    /// Bytes; real ids stay below 300 (a strategy, a connection of at most 128, and the provider's own id).
+    pub const LONGEST: usize = 1024;
+
+    /// Takes an id as Auth0 gave it. `field` names it in the error.
+    ///
+    /// # Errors
+    /// When it is empty, longer than [`Self::LONGEST`], a dot segment, or holds control characters.
+    pub fn parse(id: String, field: &str) -> Result<Self, InvalidField> {
+        let problem = match &*id {
+            "" => "is required: the Auth0 user id, such as `google-oauth2|111199914890750704174`",
+            // As a path segment these would name another resource, however they are encoded.
+            "." | ".." => "is not an Auth0 user id",
+            id if id.len() > Self::LONGEST => "is longer than 1024 bytes, which no Auth0 user id is",
+            id if id.chars().any(char::is_control) => "holds control characters, which no Auth0 user id does",
+            _ => return Ok(Self(id)),
+        };
+        Err(InvalidField::new(field, problem))
+    }
+
+    /// The id as it is.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The id as one segment of a URL's path: encoded once, whole. The only place that does this.
+    pub fn path_segment(&self) -> String {
+        utf8_percent_encode(&self.0, SEGMENT).to_string()
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A user as Auth0 describes them, with the tokens that it keeps.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// Whose profile this is.
+    pub user_id: UserId,
+    /// In Auth0's order: the primary identity first.
+    pub identities: Vec<Identity>,
+}
+
+/// One external account that is linked to a user.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The Auth0 strategy: `google-oauth2`, `github`, `oauth2`, ...
+    pub provider: String,
+    /// The Auth0 connection.
+    pub connection: String,
+    /// The provider's own id of the account.
+    pub account_id: String,
+    /// Whether Auth0 counts the connection as social.
+    pub is_social: bool,
+    /// What Auth0 keeps of the provider's tokens; `None` where it keeps none.
+    pub token: Option<StoredToken>,
+}
+
+/// The tokens that Auth0 keeps for an identity.
+#[derive(Clone, Debug)]
+pub struct StoredToken {
+    /// The provider's access token.
+    pub access: AccessToken,
+    /// The provider's refresh token, if it issued one.
+    pub refresh: Option<RefreshToken>,
+    /// When the access token stops working, as far as is known.
+    pub expiry: Option<Expiry>,
+}
+
+/// Which identity of a user is meant. An empty field matches any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selector {
+    /// The Auth0 strategy.
+    pub provider: String,
+    /// The Auth0 connection.
+    pub connection: String,
+    /// The provider's own id of the account.
+    pub account_id: String,
+}
+
+impl Selector {
+    /// Characters of each field; Auth0's connection names end at 128, account ids are opaque.
+    pub const LONGEST: usize = 256;
+
+    /// Refuses what no identity can match. `field` is the path of the selector's message.
+    ///
+    /// # Errors
+    /// When a field is longer than [`Self::LONGEST`] or holds control characters.
+    pub fn check(self, field: &str) -> Result<Self, InvalidField> {
+        for (name, value) in
+            [("provider", &self.provider), ("connection", &self.connection), ("account_id", &self.account_id)]
+        {
+            if value.len() > Self::LONGEST || value.chars().any(char::is_control) {
+                let problem = "is longer than 256 bytes or holds control characters: no identity matches it";
+                return Err(InvalidField::new(format_args!("{field}.{name}"), problem));
+            }
+        }
+        Ok(self)
+    }
+
+    fn matches(&self, identity: &Identity) -> bool {
+        let accepts = |wanted: &str, value: &str| wanted.is_empty() || wanted == value;
+        accepts(&self.provider, &identity.provider)
+            && accepts(&self.connection, &identity.connection)
+            && accepts(&self.account_id, &identity.account_id)
+    }
+}
+
+/// Why no single identity could be chosen.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SelectError {
+    /// The user has no identity that matches.
+    #[error("the user has no {} identity; link one, or check the selector", provider_or_any(.provider))]
+    NotLinked {
+        /// The strategy that was asked for; empty if any would do.
+        provider: String,
+    },
+    /// Several identities that hold a token match.
+    #[error(
+        "{} identities match; set `provider`, `connection` or `account_id` to choose one of: {}",
+        .candidates.len(),
+        .candidates.join(", ")
+    )]
+    Ambiguous {
+        /// Each as `provider/connection/account_id`.
+        candidates: Vec<String>,
+    },
+    /// What matches holds no token.
+    #[error(
+        "Auth0 keeps no token for the {provider} identity of connection {connection}: a database user, a connection \
+         whose tokens moved to Token Vault, or a provider that issued none"
+    )]
+    TokenNotStored {
+        /// The strategy of the first match.
+        provider: String,
+        /// The connection of the first match.
+        connection: String,
+    },
+}
+
+fn provider_or_any(provider: &str) -> &str {
+    if provider.is_empty() { "matching" } else { provider }
+}
+
+/// An identity together with the token that makes it usable.
+#[derive(Clone, Copy, Debug)]
+pub struct Selected<'a> {
+    /// The identity.
+    pub identity: &'a Identity,
+    /// Its token.
+    pub token: &'a StoredToken,
+}
+
+impl Profile {
+    /// The one identity that `selector` means. Never guesses: identities that hold a token compete, and more than
+    /// one match is an error.
+    ///
+    /// # Errors
+    /// When none, several, or only identities without a token match.
+    pub fn select(&self, selector: &Selector) -> Result<Selected<'_>, SelectError> {
+        let matching = || self.identities.iter().filter(|identity| selector.matches(identity));
+        let with_token =
+            || matching().filter_map(|identity| Some(Selected { identity, token: identity.token.as_ref()? }));
+
+        let mut usable = with_token();
+        match (usable.next(), usable.next()) {
+            (Some(only), None) => Ok(only),
+            (Some(_), Some(_)) => {
+                let candidates = with_token().map(|selected| selected.identity.to_string()).collect();
+                Err(SelectError::Ambiguous { candidates })
+            }
+            (None, _) => Err(match matching().next() {
+                None => SelectError::NotLinked { provider: selector.provider.clone() },
+                Some(first) => SelectError::TokenNotStored {
+                    provider: first.provider.clone(),
+                    connection: first.connection.clone(),
+                },
+            }),
+        }
+    }
+}
+
+/// `provider/connection/account_id`, as in the candidates of an ambiguity.
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.provider, self.connection, self.account_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(provider: &str, connection: &str, account_id: &str, token: bool) -> Identity {
+        let access = AccessToken::new(format!("{connection}-{account_id}"));
+        Identity {
+            provider: provider.to_owned(),
+            connection: connection.to_owned(),
+            account_id: account_id.to_owned(),
+            is_social: true,
+            token: token.then_some(StoredToken { access, refresh: None, expiry: None }),
+        }
+    }
+
+    fn profile(identities: &[(&str, &str, &str, bool)]) -> Profile {
+        let identities = identities.iter().map(|(p, c, a, t)| identity(p, c, a, *t)).collect();
+        Profile { user_id: UserId("user".to_owned()), identities }
+    }
+
+    fn selector(provider: &str, connection: &str, account_id: &str) -> Selector {
+        Selector {
+            provider: provider.to_owned(),
+            connection: connection.to_owned(),
+            account_id: account_id.to_owned(),
+        }
+    }
+
+    /// The chosen identity, or the error's name with what its metadata would say.
+    fn outcome(profile: &Profile, selector: &Selector) -> String {
+        match profile.select(selector) {
+            Ok(selected) => selected.identity.to_string(),
+            Err(SelectError::NotLinked { provider }) => format!("not linked: {provider}"),
+            Err(SelectError::Ambiguous { candidates }) => format!("ambiguous: {}", candidates.join(",")),
+            Err(SelectError::TokenNotStored { provider, connection }) => {
+                format!("no token: {provider}/{connection}")
+            }
+        }
+    }
+
+    #[test]
+    fn exactly_one_identity_is_chosen_or_none() {
+        let user = profile(&[
+            ("auth0", "Username-Password-Authentication", "1", false),
+            ("github", "github", "2", true),
+            ("github", "github", "3", true),
+            ("oauth2", "gitlab", "4", true),
+            ("oauth2", "gitea", "5", false),
+            ("google-oauth2", "google-oauth2", "6", false),
+        ]);
+        for (provider, connection, account_id, expected) in [
+            ("oauth2", "", "", "oauth2/gitlab/4"),
+            ("", "gitlab", "", "oauth2/gitlab/4"),
+            ("", "", "2", "github/github/2"),
+            ("github", "github", "3", "github/github/3"),
+            ("github", "", "", "ambiguous: github/github/2,github/github/3"),
+            ("", "", "", "ambiguous: github/github/2,github/github/3,oauth2/gitlab/4"),
+            ("facebook", "", "", "not linked: facebook"),
+            ("github", "gitlab", "", "not linked: github"),
+            ("oauth2", "gitea", "", "no token: oauth2/gitea"),
+            ("google-oauth2", "", "", "no token: google-oauth2/google-oauth2"),
+            ("auth0", "", "1", "no token: auth0/Username-Password-Authentication"),
+        ] {
+            assert_eq!(outcome(&user, &selector(provider, connection, account_id)), expected);
+        }
+    }
+
+    #[test]
+    fn an_empty_selector_takes_the_only_identity_with_a_token_wherever_it_stands() {
+        let user = profile(&[("auth0", "db", "1", false), ("github", "github", "2", true)]);
+        assert_eq!(outcome(&user, &Selector::default()), "github/github/2");
+    }
+
+    #[test]
+    fn a_user_id_is_encoded_once_and_whole() {
+        for (id, encoded) in [
+            ("google-oauth2|1119", "google-oauth2%7C1119"),
+            ("oauth2|siwe|eip155%3A5%3A0x1f", "oauth2%7Csiwe%7Ceip155%253A5%253A0x1f"),
+            ("samlp|corp|a/b c", "samlp%7Ccorp%7Ca%2Fb%20c"),
+            ("auth0|ü?#&", "auth0%7C%C3%BC%3F%23%26"),
+        ] {
+            let id = UserId::parse(id.to_owned(), "user_id").expect("a valid id");
+            assert_eq!(id.path_segment(), encoded);
+        }
+    }
+
+    #[test]
+    fn what_no_user_id_can_be_is_refused_without_quoting_it() {
+        for id in ["", ".", "..", "a\nb", "a\0b", &"x".repeat(1025)] {
+            let error = UserId::parse(id.to_owned(), "identity.user_id").expect_err("refused");
+            assert_eq!(error.field, "identity.user_id");
+            assert!(id.len() < 2 || !error.problem.contains(id));
+        }
+    }
+}

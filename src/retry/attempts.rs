@@ -1,0 +1,106 @@
+//! How often and when a request is sent again.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+use tower::retry::budget::{Budget, TpsBudget};
+
+/// A request is sent at most this often: a third try rarely succeeds where two failed, and each one burdens a service
+/// that is in trouble.
+const MOST: u32 = 3;
+
+/// The first pause is up to this long; later ones double.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// Nobody is kept waiting for longer than this between two attempts: a longer wish of the other side is for the
+/// caller to weigh.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Bounds how much of the traffic to one destination may be repetitions, so that retries cannot turn trouble into
+/// an overload: a fifth of what was sent in the last ten seconds, and at least one a second.
+#[derive(Clone)]
+pub struct RetryBudget(Arc<TpsBudget>);
+
+impl Default for RetryBudget {
+    fn default() -> Self {
+        Self(Arc::new(TpsBudget::new(Duration::from_secs(10), 1, 0.2)))
+    }
+}
+
+impl RetryBudget {
+    /// Begins a request that must be settled by `deadline`.
+    pub fn begin(&self, deadline: Instant) -> Attempts<'_> {
+        self.0.deposit();
+        Attempts { budget: &self.0, deadline, made: 1 }
+    }
+}
+
+/// The attempts at one request.
+pub struct Attempts<'a> {
+    budget: &'a TpsBudget,
+    deadline: Instant,
+    made: u32,
+}
+
+impl Attempts<'_> {
+    /// Waits before the next attempt: for as long as the other side asks, or else with exponential back-off and full
+    /// jitter. Answers `false`, at once, when there is to be none.
+    pub async fn again(&mut self, retry_after: Option<Duration>) -> bool {
+        let pause = retry_after.unwrap_or_else(|| backoff(self.made));
+        let too_late = Instant::now() + pause >= self.deadline;
+        if self.made >= MOST || pause > LONGEST_PAUSE || too_late || !self.budget.withdraw() {
+            return false;
+        }
+        tokio::time::sleep(pause).await;
+        self.made += 1;
+        true
+    }
+}
+
+fn backoff(made: u32) -> Duration {
+    FIRST_PAUSE.saturating_mul(1 << (made - 1).min(5)).mul_f64(fastrand::f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_a_minute() -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn three_attempts_and_no_more() {
+        let budget = RetryBudget::default();
+        let mut attempts = budget.begin(in_a_minute());
+        assert!(attempts.again(None).await && attempts.again(None).await);
+        assert!(!attempts.again(None).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wish_of_the_other_side_is_kept_to_where_it_is_bearable() {
+        let budget = RetryBudget::default();
+        let start = Instant::now();
+        assert!(budget.begin(in_a_minute()).again(Some(Duration::from_secs(3))).await);
+        assert_eq!(start.elapsed(), Duration::from_secs(3));
+        assert!(!budget.begin(in_a_minute()).again(Some(Duration::from_secs(6))).await);
+        assert_eq!(start.elapsed(), Duration::from_secs(3), "refused without waiting");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_pause_crosses_the_deadline() {
+        let budget = RetryBudget::default();
+        let deadline = Instant::now() + Duration::from_secs(2);
+        assert!(!budget.begin(deadline).again(Some(Duration::from_secs(2))).await);
+    }
+
+    #[tokio::test]
+    async fn repetitions_stop_when_the_budget_is_spent() {
+        let budget = RetryBudget::default();
+        let mut granted = 0;
+        for _ in 0..100 {
+            granted += u32::from(budget.begin(in_a_minute()).again(Some(Duration::ZERO)).await);
+        }
+        assert!((1..50).contains(&granted), "{granted} of 100 failing requests were repeated");
+    }
+}
