@@ -29,8 +29,10 @@ pub enum Use {
     Take,
     /// It is good, and a new one should be on its way already.
     TakeAndReload,
-    /// It is not good enough: load, and wait for that.
+    /// It is not good enough: wait for a load, new or under way.
     Reload,
+    /// As `Reload`, but only a load that began at this moment or later will do.
+    ReloadSince(Instant),
 }
 
 /// How long a key rests after its loads failed: doubling from `first` to `most`, each with jitter.
@@ -67,11 +69,16 @@ where
 {
     /// A cache of at most about `capacity` keys, each forgotten after `idle` without a read.
     pub fn new(capacity: u64, idle: Duration, rest: Rest) -> Self {
-        Self { slots: moka::sync::Cache::builder().max_capacity(capacity).time_to_idle(idle).build(), rest }
+        Self { slots: moka::sync::Cache::builder()
+                .max_capacity(capacity)
+                .time_to_idle(idle)
+                // moka's own policy may refuse a newcomer, and with it the promise that its load runs once.
+                .eviction_policy(moka::policy::EvictionPolicy::lru())
+                .build(), rest }
     }
 
-    /// The kept value if `judge` takes it, or else that of a load: of one under way that began at `not_before` or
-    /// later, or of a new one. The load goes on when the caller leaves, and must have a time limit of its own.
+    /// The kept value if `judge` takes it, or else that of a load, one under way or a new one. The load goes on when
+    /// the caller leaves, and must have a time limit of its own.
     ///
     /// # Errors
     /// The load's error, which all its waiters get. It is not kept, but during the [`Rest`] that follows it is the
@@ -82,7 +89,6 @@ where
     pub async fn get<L>(
         &self,
         key: K,
-        not_before: Option<Instant>,
         judge: impl FnOnce(&Loaded<V>) -> Use,
         load: impl FnOnce() -> L,
     ) -> Result<Loaded<V>, E>
@@ -274,7 +280,7 @@ mod tests {
         let mut callers = tokio::task::JoinSet::new();
         for _ in 0..100 {
             let (cache, source) = (Arc::clone(&cache), source.clone());
-            callers.spawn(async move { read(&cache, &source, None).await });
+            callers.spawn(async move { read(&cache, &source).await });
         }
         assert_eq!(callers.join_all().await, vec![Ok(1); 100]);
         assert_eq!(source.loads(), 1);
@@ -283,35 +289,36 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_caller_that_leaves_does_not_cancel_the_load() {
         let (cache, source) = (numbers(Rest::NONE), Source::default());
-        let hurried = tokio::time::timeout(SECOND / 10, read(&cache, &source, None)).await;
+        let hurried = tokio::time::timeout(SECOND / 10, read(&cache, &source)).await;
         assert!(hurried.is_err());
-        assert_eq!(read(&cache, &source, None).await, Ok(1));
+        assert_eq!(read(&cache, &source).await, Ok(1));
         assert_eq!(source.loads(), 1);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_load_that_began_too_early_serves_no_newer_wish_and_overwrites_nothing() {
         let (cache, source) = (Arc::new(numbers(Rest::NONE)), Source::default());
+        assert_eq!(read(&cache, &source).await, Ok(1));
         let early = tokio::spawn({
             let (cache, source) = (Arc::clone(&cache), source.clone());
-            async move { read(&cache, &source, None).await }
+            async move { read_anew(&cache, &source).await }
         });
         tokio::time::sleep(SECOND / 2).await;
-        assert_eq!(read(&cache, &source, Some(Instant::now())).await, Ok(2));
-        assert_eq!(early.await.expect("the reader ends"), Ok(1));
-        assert_eq!(cache.peek(&"key").map(|kept| kept.value), Some(2));
+        assert_eq!(read_anew(&cache, &source).await, Ok(3));
+        assert_eq!(early.await.expect("the reader ends"), Ok(2));
+        assert_eq!(cache.peek(&"key").map(|kept| kept.value), Some(3));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_value_is_replaced_ahead_of_its_end_while_it_still_serves() {
         let (cache, source) = (numbers(Rest::NONE), Source::default());
-        assert_eq!(read(&cache, &source, None).await, Ok(1));
+        assert_eq!(read(&cache, &source).await, Ok(1));
         for _ in 0..10 {
-            let ahead = cache.get("key", None, |_| Use::TakeAndReload, || source.clone().load()).await;
+            let ahead = cache.get("key", |_| Use::TakeAndReload, || source.clone().load()).await;
             assert_eq!(ahead.map(|loaded| loaded.value), Ok(1));
         }
         tokio::time::sleep(2 * SECOND).await;
-        assert_eq!(read(&cache, &source, None).await, Ok(2));
+        assert_eq!(read(&cache, &source).await, Ok(2));
         assert_eq!(source.loads(), 2, "one reload however many asked");
     }
 
@@ -324,7 +331,7 @@ mod tests {
                 let number = source.load().await?;
                 if number > 2 { Ok(number) } else { Err("down") }
             };
-            cache.get("key", None, |_| Use::Take, load).await.map(|loaded| loaded.value)
+            cache.get("key", |_| Use::Take, load).await.map(|loaded| loaded.value)
         };
         assert_eq!((ask().await, ask().await), (Err("down"), Err("down")));
         assert_eq!(loads.loads(), 1, "the second answer came out of the rest");
@@ -348,7 +355,7 @@ mod tests {
     #[should_panic(expected = "does not panic")]
     async fn a_panic_in_a_load_reaches_the_waiters_instead_of_hanging_them() {
         let cache = numbers(Rest::NONE);
-        let _ = cache.get("key", None, |_| Use::Take, || async { panic!("on purpose") }).await;
+        let _ = cache.get("key", |_| Use::Take, || async { panic!("on purpose") }).await;
     }
 
     #[tokio::test(start_paused = true)]
@@ -356,9 +363,9 @@ mod tests {
         let (cache, source) = (Arc::new(numbers(Rest::NONE)), Source::default());
         let panicked = tokio::spawn({
             let cache = Arc::clone(&cache);
-            async move { cache.get("key", None, |_| Use::Take, || async { panic!("on purpose") }).await }
+            async move { cache.get("key", |_| Use::Take, || async { panic!("on purpose") }).await }
         });
         assert!(panicked.await.is_err());
-        assert_eq!(read(&cache, &source, None).await, Ok(1));
+        assert_eq!(read(&cache, &source).await, Ok(1));
     }
 }

@@ -7,4 +7,6 @@ pub mod provider;
 pub mod retry;
 pub mod sandbox;
 pub mod secret;
+pub mod telemetry;
 pub mod token;
+pub mod transport;

@@ -20,9 +20,9 @@ pub struct AccessToken {
 
 impl AccessToken {
     /// Takes the token as the provider issued it.
-    pub fn new(secret: String) -> Self {
-        let fingerprint = Fingerprint::of(&secret);
-        Self { secret: secret.into(), fingerprint }
+    pub fn new(secret: impl Into<SecretString>) -> Self {
+        let secret = secret.into();
+        Self { fingerprint: Fingerprint::of(secret.expose_secret()), secret }
     }
 
     /// The secret itself: for the `authorization` header and for a permitted caller, nowhere else.
@@ -48,7 +48,7 @@ pub struct RefreshToken(SecretString);
 
 impl RefreshToken {
     /// Takes the token as the provider issued it.
-    pub fn new(secret: String) -> Self {
+    pub fn new(secret: impl Into<SecretString>) -> Self {
         Self(secret.into())
     }
 
@@ -185,8 +185,8 @@ mod tests {
 
     #[test]
     fn debug_shows_no_secret() {
-        let access = format!("{:?}", AccessToken::new("canary-access".to_owned()));
-        let refresh = format!("{:?}", RefreshToken::new("canary-refresh".to_owned()));
+        let access = format!("{:?}", AccessToken::new("canary-access"));
+        let refresh = format!("{:?}", RefreshToken::new("canary-refresh"));
         assert!(!access.contains("canary") && !refresh.contains("canary"), "{access} {refresh}");
     }
 

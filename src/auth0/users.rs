@@ -1,0 +1,175 @@
+//! `GET /api/v2/users/{id}`: one user's identities, with the tokens.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, header};
+use tokio::time::Instant;
+
+use super::{
+    error::Auth0Error,
+    limiter::{Limiter, Urgency},
+    management_token::{Grant, ManagementToken},
+    wire::{ErrorBody, UserAnswer},
+};
+use crate::{
+    cache::Loaded,
+    config,
+    identity::{Profile, UserId},
+    retry::attempts::RetryBudget,
+    telemetry::{Metrics, metrics::Endpoint},
+    transport::Transport,
+};
+
+/// Bytes; a profile of ten identities with tokens has about 20 KiB.
+const ANSWER_LIMIT: usize = 1024 * 1024;
+
+/// One read with its queueing and retries. Shared by all callers that want the same user, so it has a limit of its
+/// own, shorter than the default deadline of a call.
+const READ_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// One attempt; a read normally takes well below a second.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// Reads users.
+pub(super) struct Users {
+    base_url: String,
+    management_token: Arc<ManagementToken>,
+    transport: Transport,
+    limiter: Limiter,
+    budget: RetryBudget,
+    metrics: Arc<Metrics>,
+}
+
+/// An answer that another Management token may change.
+enum Refusal {
+    Token,
+    Other(Auth0Error),
+}
+
+impl Users {
+    pub(super) fn new(
+        settings: &config::Auth0,
+        management_token: Arc<ManagementToken>,
+        transport: Transport,
+        limiter: Limiter,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let base_url = settings.base_url.to_string();
+        Self { base_url, management_token, transport, limiter, budget: RetryBudget::default(), metrics }
+    }
+
+    /// Reads `user`; `None` if Auth0 does not know them.
+    ///
+    /// # Errors
+    /// When Auth0 gives no usable answer.
+    pub(super) async fn read(&self, user: &UserId, urgency: Urgency) -> Result<Option<Profile>, Auth0Error> {
+        let deadline = Instant::now() + READ_TIMEOUT;
+        let read = self.with_retries(user, urgency, deadline);
+        // Waiting for the turn is bounded here too.
+        match tokio::time::timeout_at(deadline, read).await {
+            Err(_) => Err(Auth0Error::unavailable("no profile within 20 s")),
+            Ok(Err(Auth0Error::UserNotFound)) => Ok(None),
+            Ok(outcome) => outcome.map(Some),
+        }
+    }
+
+    async fn with_retries(
+        &self,
+        user: &UserId,
+        urgency: Urgency,
+        deadline: Instant,
+    ) -> Result<Profile, Auth0Error> {
+        let mut attempts = self.budget.begin(deadline);
+        loop {
+            let outcome = self.with_live_token(user, urgency).await;
+            match outcome {
+                Err(error) => match error.is_transient() {
+                    Some(wait) if attempts.again(wait).await => {}
+                    _ => return Err(error),
+                },
+                profile => return profile,
+            }
+        }
+    }
+
+    /// A 401 drops that Management token and tries once more with another one.
+    async fn with_live_token(&self, user: &UserId, urgency: Urgency) -> Result<Profile, Auth0Error> {
+        let grant = self.management_token.get(None).await?;
+        match self.once(user, urgency, &grant).await {
+            Err(Refusal::Token) => {}
+            Err(Refusal::Other(error)) => return Err(error),
+            Ok(profile) => return Ok(profile),
+        }
+        let grant = self.management_token.get(Some(&grant)).await?;
+        self.once(user, urgency, &grant).await.map_err(|refusal| match refusal {
+            Refusal::Token => Auth0Error::misconfigured("it does not accept a new Management token either"),
+            Refusal::Other(error) => error,
+        })
+    }
+
+    async fn once(
+        &self,
+        user: &UserId,
+        urgency: Urgency,
+        grant: &Loaded<Arc<Grant>>,
+    ) -> Result<Profile, Refusal> {
+        self.limiter.turn(urgency).await.map_err(Refusal::Other)?;
+        let deadline = Instant::now() + ATTEMPT_TIMEOUT;
+        let request = self.request(user, &grant.value).map_err(Refusal::Other)?;
+        let outcome = match self.transport.send(request, ANSWER_LIMIT, deadline).await {
+            Ok(answer) => {
+                self.limiter.observe(&answer);
+                judge(&answer, user)
+            }
+            Err(error) => Err(Refusal::Other(error.into())),
+        };
+        let word = match &outcome {
+            Ok(_) => "ok",
+            Err(Refusal::Token) => "token_refused",
+            Err(Refusal::Other(error)) => error.outcome(),
+        };
+        self.metrics.auth0_request(Endpoint::Users, word);
+        outcome
+    }
+
+    fn request(&self, user: &UserId, grant: &Grant) -> Result<Request<Bytes>, Auth0Error> {
+        let uri = format!(
+            "{}api/v2/users/{}?fields=user_id,identities,last_login&include_fields=true",
+            self.base_url,
+            user.path_segment()
+        );
+        Request::builder()
+            .uri(uri)
+            .header(header::AUTHORIZATION, &grant.authorization)
+            .header(header::ACCEPT, "application/json")
+            .body(Bytes::new())
+            .map_err(|_| Auth0Error::misconfigured("`auth0.base_url` makes no valid URL"))
+    }
+}
+
+/// What the answer means, by the table of <https://auth0.com/docs/api/management/v2/users/get-users-by-id>.
+fn judge(answer: &Response<Bytes>, user: &UserId) -> Result<Profile, Refusal> {
+    if answer.status() == StatusCode::OK {
+        let profile: Result<UserAnswer, _> = serde_json::from_slice(answer.body());
+        let nonsense = |_| Refusal::Other(Auth0Error::unavailable("it answered 200 without a readable profile"));
+        return profile.map(|profile| profile.into_profile(user.clone())).map_err(nonsense);
+    }
+    let body = ErrorBody::parse(answer.body());
+    if let Some(error) = Auth0Error::of_common(answer, &body) {
+        return Err(Refusal::Other(error));
+    }
+    Err(match answer.status() {
+        StatusCode::UNAUTHORIZED => Refusal::Token,
+        // An id that Auth0 finds malformed (400 `invalid_uri`) is nobody's.
+        StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST if body.is_management_api() => {
+            Refusal::Other(Auth0Error::UserNotFound)
+        }
+        StatusCode::FORBIDDEN => Refusal::Other(Auth0Error::misconfigured(
+            "403 from the Management API: the client grant lacks read:users or read:user_idp_tokens",
+        )),
+        status => Refusal::Other(Auth0Error::unavailable(format!(
+            "it answered {status} without the Management API's error body; check `auth0.base_url`"
+        ))),
+    })
+}

@@ -1,0 +1,300 @@
+//! CallProvider.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Response, StatusCode, Uri, header};
+
+use super::{Broker, LiveToken, ProviderEntry, live_token::Wanted, masking};
+use crate::{
+    deadline::{Deadline, Stage},
+    error::{Error, Lifeless},
+    identity::Selector,
+    policy::Permit,
+    provider::{
+        RateLimit, Verdict,
+        request::{ApiRequest, BODY_LIMIT, RawRequest},
+    },
+    transport::TransportError,
+};
+
+/// A token must live this long to be sent: longer than a request is on its way, as a rule.
+const CALL_VALIDITY: Duration = Duration::from_secs(10);
+
+/// Headers of one connection (RFC 9110, section 7.6.1), and cookies: neither is the caller's business.
+const DROPPED: [&str; 10] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "set-cookie",
+    "set-cookie2",
+];
+
+/// What to send, and as whom.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// As which identity.
+    pub selector: Selector,
+    /// What to send, unchecked.
+    pub request: RawRequest,
+    /// Whether the caller vouches that sending it twice does no harm.
+    pub idempotent: bool,
+}
+
+/// What the provider answered, and what that means.
+#[derive(Debug)]
+pub struct Answer {
+    /// The provider's answer: the body untouched, save for the token itself.
+    pub response: Response<Bytes>,
+    /// The identity and the token that were used.
+    pub live: LiveToken,
+    /// How often the request was sent.
+    pub attempts: u32,
+    /// Set if the answer is a failure that is recognised.
+    pub diagnosis: Option<Diagnosis>,
+    /// The provider's rate limit as of this answer.
+    pub rate_limit: Option<RateLimit>,
+    /// The path and query of the next page.
+    pub next_page: Option<String>,
+}
+
+/// A provider's failure, in one shape for all providers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnosis {
+    /// What it is.
+    pub reason: Reason,
+    /// Scopes to ask the user for.
+    pub missing_scopes: Vec<String>,
+    /// How long the provider asks to wait.
+    pub retry_after: Option<Duration>,
+}
+
+/// The failures that are recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The user never granted a scope.
+    ScopeNotGranted,
+    /// The provider throttles this user or application.
+    RateLimited,
+    /// The provider fails in a way that may pass.
+    Unavailable,
+    /// The provider wants something that an operator must set up.
+    NotConfigured,
+}
+
+/// One request with its repetitions.
+struct Sent {
+    uri: Uri,
+    response: Response<Bytes>,
+    verdict: Verdict,
+    attempts: u32,
+}
+
+impl Broker {
+    /// Sends one request to the provider of an identity of the permit's user.
+    ///
+    /// # Errors
+    /// When there is no answer, or no token that the provider accepts. An answer of any other kind is a result.
+    pub async fn call(&self, permit: &Permit, call: Call, deadline: &Deadline) -> Result<Answer, Error> {
+        // What is malformed for the provider that the caller names is refused before anybody is asked anything.
+        if let Some(entry) = self.providers.named(&call.selector.provider) {
+            ApiRequest::check(call.request.clone(), &*entry.adapter)?;
+        }
+        let wanted = Wanted {
+            user: permit.user(),
+            selector: &call.selector,
+            min_validity: CALL_VALIDITY,
+            rejected: None,
+        };
+        let live = self.live_token(&wanted, deadline).await?;
+        let entry = self.providers.of(live.selected().identity).ok_or_else(|| Error::OperationUnsupported {
+            provider: live.selected().identity.provider.clone(),
+            operation: "CallProvider",
+        })?;
+        let request = ApiRequest::check(call.request, &*entry.adapter)?;
+        let exchange = Exchange { entry, repeatable: call.idempotent || is_idempotent(&request.method), request };
+        self.climb(&exchange, live, &wanted, deadline).await
+    }
+
+    /// A 401 was not processed, so sending again with another token is safe for any method; but only once.
+    async fn climb(
+        &self,
+        exchange: &Exchange<'_>,
+        live: LiveToken,
+        wanted: &Wanted<'_>,
+        deadline: &Deadline,
+    ) -> Result<Answer, Error> {
+        let first = self.send(exchange, &live, deadline).await?;
+        if first.verdict != Verdict::TokenRefused {
+            return Ok(exchange.answer(first, live, 0));
+        }
+        self.refusals.saw(live.selected().token.access.fingerprint());
+        let live = self.live_token(wanted, deadline).await?;
+
+        let second = self.send(exchange, &live, deadline).await?;
+        if second.verdict != Verdict::TokenRefused {
+            return Ok(exchange.answer(second, live, first.attempts));
+        }
+        let selected = live.selected();
+        self.refusals.saw(selected.token.access.fingerprint());
+        Err(Error::ReauthenticationRequired {
+            provider: selected.identity.provider.clone(),
+            connection: selected.identity.connection.clone(),
+            why: Lifeless::Refused,
+        })
+    }
+
+    async fn send(&self, exchange: &Exchange<'_>, live: &LiveToken, deadline: &Deadline) -> Result<Sent, Error> {
+        let sent = self.send_with_retries(exchange, live, deadline).await?;
+        let secret = exchange.entry.adapter.client_secret();
+        if let (Verdict::NotConfigured, Some(secret)) = (&sent.verdict, secret)
+            && secret.reload().await
+        {
+            // Refused for a secret that was rotated meanwhile: nothing was processed.
+            let again = self.send_with_retries(exchange, live, deadline).await?;
+            return Ok(Sent { attempts: sent.attempts + again.attempts, ..again });
+        }
+        Ok(sent)
+    }
+
+    async fn send_with_retries(
+        &self,
+        exchange: &Exchange<'_>,
+        live: &LiveToken,
+        deadline: &Deadline,
+    ) -> Result<Sent, Error> {
+        deadline.enter(Stage::Provider);
+        let mut attempts = exchange.entry.budget.begin(deadline.at());
+        loop {
+            let outcome = self.send_once(exchange, live, deadline).await;
+            let wait = match &outcome {
+                Ok(sent) => sent.wait_before_repeating(),
+                Err(error) => error.is_broken_connection().then_some(None),
+            };
+            match wait {
+                Some(wait) if exchange.repeatable && attempts.again(wait).await => {}
+                _ => {
+                    let made = attempts.made();
+                    return outcome
+                        .map(|sent| Sent { attempts: made, ..sent })
+                        .map_err(|error| exchange.error(error, live));
+                }
+            }
+        }
+    }
+
+    async fn send_once(
+        &self,
+        exchange: &Exchange<'_>,
+        live: &LiveToken,
+        deadline: &Deadline,
+    ) -> Result<Sent, TransportError> {
+        let selected = live.selected();
+        let adapter = &exchange.entry.adapter;
+        let request = adapter.encode(&exchange.request, &selected.token.access);
+        let uri = request.uri().clone();
+        let outcome = self.transport.send(request, BODY_LIMIT, deadline.at()).await;
+        let outcome = outcome.map(|response| {
+            let verdict = adapter.judge(&response, SystemTime::now());
+            Sent { uri, response, verdict, attempts: 1 }
+        });
+        let word = outcome.as_ref().map_or("no_answer", |sent| sent.verdict.outcome());
+        self.metrics.provider_request(&selected.identity.provider, word);
+        outcome
+    }
+}
+
+/// What is sent, and to whom.
+struct Exchange<'a> {
+    entry: &'a ProviderEntry,
+    request: ApiRequest,
+    /// Whether it may be sent again where it may have been processed.
+    repeatable: bool,
+}
+
+impl Exchange<'_> {
+    fn answer(&self, sent: Sent, live: LiveToken, earlier_attempts: u32) -> Answer {
+        let adapter = &self.entry.adapter;
+        let rate_limit = adapter.rate_limit(sent.response.headers(), SystemTime::now());
+        let next_page = adapter.next_page(&sent.uri, &sent.response);
+        Answer {
+            response: presentable(sent.response, &live),
+            attempts: earlier_attempts + sent.attempts,
+            diagnosis: Diagnosis::of(sent.verdict),
+            rate_limit,
+            next_page,
+            live,
+        }
+    }
+
+    fn error(&self, error: TransportError, live: &LiveToken) -> Error {
+        let provider = live.selected().identity.provider.clone();
+        match error {
+            TransportError::Timeout { .. } => Error::DeadlineExceeded(Stage::Provider),
+            TransportError::TooLarge { status, limit, .. } => Error::ResponseTooLarge { provider, status, limit },
+            TransportError::Connect { .. } | TransportError::Broken { .. } => {
+                Error::ProviderUnavailable { provider, cause: error.to_string() }
+            }
+        }
+    }
+}
+
+/// The answer without what is not for the caller.
+fn presentable(response: Response<Bytes>, live: &LiveToken) -> Response<Bytes> {
+    let token = &live.selected().token.access;
+    let (mut head, body) = response.into_parts();
+    drop_hop_by_hop(&mut head.headers);
+    masking::mask_headers(&mut head.headers, token);
+    Response::from_parts(head, masking::mask_body(body, token))
+}
+
+fn drop_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<String> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|names| names.split(',').map(|name| name.trim().to_owned()))
+        .collect();
+    for name in DROPPED.into_iter().chain(named.iter().map(String::as_str)) {
+        headers.remove(name);
+    }
+}
+
+/// The methods that RFC 9110 (section 9.2.2) calls idempotent, less those that are never sent.
+fn is_idempotent(method: &Method) -> bool {
+    [Method::GET, Method::HEAD, Method::OPTIONS, Method::PUT, Method::DELETE].contains(method)
+}
+
+impl Sent {
+    /// How long to wait before sending again; `None` if the answer stands.
+    fn wait_before_repeating(&self) -> Option<Option<Duration>> {
+        match &self.verdict {
+            Verdict::RateLimited { retry_after } => Some(*retry_after),
+            // A 500 is as likely to be the request's fault, and would be so again.
+            Verdict::Unavailable { .. } if self.response.status() == StatusCode::INTERNAL_SERVER_ERROR => None,
+            Verdict::Unavailable { retry_after } => Some(*retry_after),
+            Verdict::Accepted | Verdict::TokenRefused | Verdict::ScopeNotGranted { .. } | Verdict::NotConfigured => {
+                None
+            }
+        }
+    }
+}
+
+impl Diagnosis {
+    fn of(verdict: Verdict) -> Option<Self> {
+        let (reason, missing_scopes, retry_after) = match verdict {
+            // A refused token never gets here: it is an error, not an answer.
+            Verdict::Accepted | Verdict::TokenRefused => return None,
+            Verdict::ScopeNotGranted { missing } => (Reason::ScopeNotGranted, missing, None),
+            Verdict::RateLimited { retry_after } => (Reason::RateLimited, Vec::new(), retry_after),
+            Verdict::Unavailable { retry_after } => (Reason::Unavailable, Vec::new(), retry_after),
+            Verdict::NotConfigured => (Reason::NotConfigured, Vec::new(), None),
+        };
+        Some(Self { reason, missing_scopes, retry_after })
+    }
+}

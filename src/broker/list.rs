@@ -1,0 +1,40 @@
+//! ListIdentities.
+
+use super::{Broker, IdentityView, page::Page};
+use crate::{
+    auth0::{Fit, Need, Urgency},
+    deadline::{Deadline, Stage},
+    error::Error,
+    policy::Permit,
+};
+
+/// What to list, unchecked.
+#[derive(Clone, Debug)]
+pub struct List {
+    /// 0 for the default.
+    pub page_size: i32,
+    /// Empty for the first page.
+    pub page_token: String,
+}
+
+impl Broker {
+    /// One page of the identities of the permit's user, and the token of the next; in Auth0's order.
+    ///
+    /// # Errors
+    /// When the page is malformed, or Auth0 gives no usable answer.
+    pub async fn list(
+        &self,
+        permit: &Permit,
+        list: &List,
+        deadline: &Deadline,
+    ) -> Result<(Vec<IdentityView>, String), Error> {
+        let user = permit.user();
+        let page = Page::parse(user, list.page_size, &list.page_token)?;
+        deadline.enter(if self.auth0.is_throttled() { Stage::Queue } else { Stage::Auth0 });
+        let need = Need { fit: &|_, _| Fit::Serves, urgency: Urgency::Cold };
+        let profile = self.auth0.profile(user, need).await?.value;
+        let identities = profile.identities.iter().skip(page.start).take(page.size);
+        let views = identities.map(|identity| self.view(user, identity)).collect();
+        Ok((views, page.next(user, profile.identities.len())))
+    }
+}

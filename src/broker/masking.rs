@@ -1,0 +1,91 @@
+//! Keeps the user's token out of the provider's answer.
+//!
+//! A caller may be allowed to call without seeing the token, yet some answers repeat it: Graph's `paging.next` carries
+//! `access_token=...`. Each occurrence is overwritten by as many `*`, so that every other byte, and the length, stays.
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue};
+
+use crate::token::AccessToken;
+
+/// Overwrites `token` wherever it stands in `body`. Costs one pass; copies only where something is found.
+pub(super) fn mask_body(body: Bytes, token: &AccessToken) -> Bytes {
+    let needle = token.expose().as_bytes();
+    let Some(first) = find(&body, needle) else { return body };
+    let mut body = BytesMut::from(body);
+    let mut at = first;
+    loop {
+        body[at..at + needle.len()].fill(b'*');
+        match find(&body[at..], needle) {
+            Some(next) => at += next,
+            None => return body.freeze(),
+        }
+    }
+}
+
+/// Drops headers that repeat `token`.
+pub(super) fn mask_headers(headers: &mut HeaderMap, token: &AccessToken) {
+    let needle = token.expose().as_bytes();
+    for value in headers.values_mut() {
+        if find(value.as_bytes(), needle).is_some() {
+            *value = HeaderValue::from_static("***");
+        }
+    }
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    if needle.is_empty() {
+        return None;
+    }
+    memchr::memmem::find(haystack, needle)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn masked(body: &str, token: &str) -> String {
+        let body = mask_body(Bytes::copy_from_slice(body.as_bytes()), &AccessToken::new(token));
+        String::from_utf8_lossy(&body).into_owned()
+    }
+
+    #[test]
+    fn every_occurrence_is_masked_and_nothing_else() {
+        for (body, token, expected) in [
+            ("a=EAAB&b=EAAB", "EAAB", "a=****&b=****"),
+            ("EAABEAAB", "EAAB", "********"),
+            ("aaaaa", "aa", "****a"),
+            ("EAA", "EAAB", "EAA"),
+            ("anything", "", "anything"),
+        ] {
+            assert_eq!(masked(body, token), expected);
+        }
+    }
+
+    #[test]
+    fn a_header_that_repeats_the_token_is_masked() {
+        let mut headers = HeaderMap::new();
+        headers.insert("location", HeaderValue::from_static("https://x/?access_token=EAAB"));
+        headers.insert("etag", HeaderValue::from_static("abc"));
+        mask_headers(&mut headers, &AccessToken::new("EAAB"));
+        assert_eq!((&headers["location"], &headers["etag"]), (&HeaderValue::from_static("***"), &HeaderValue::from_static("abc")));
+    }
+
+    proptest! {
+        #[test]
+        fn without_the_token_a_body_stays_as_it_is(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let body = Bytes::from(body);
+            prop_assume!(find(&body, b"token").is_none());
+            prop_assert_eq!(mask_body(body.clone(), &AccessToken::new("token")), body);
+        }
+
+        #[test]
+        fn with_the_token_it_is_gone_and_the_length_stays(before in ".{0,20}", after in ".{0,20}") {
+            let masked = masked(&format!("{before}secret-token{after}"), "secret-token");
+            prop_assert!(!masked.contains("secret-token"));
+            prop_assert_eq!(masked.len(), before.len() + after.len() + "secret-token".len());
+        }
+    }
+}

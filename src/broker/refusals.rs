@@ -1,0 +1,41 @@
+//! Tokens that were refused, by fingerprint, and since when. Auth0 still has them; nobody gets them again.
+
+use moka::{policy::EvictionPolicy, sync::Cache};
+use tokio::time::Instant;
+
+use crate::token::Fingerprint;
+
+/// About 100 bytes each: 10 MiB. A refused token leaves Auth0's profile at the user's next login, so the oldest
+/// entries are the least likely to matter.
+const CAPACITY: u64 = 100_000;
+
+/// What is known to be refused.
+pub(super) struct Refusals {
+    /// By a provider, in an answer to us: nobody gets that token again.
+    seen: Cache<Fingerprint, Instant>,
+    /// By a provider, as a caller tells: that caller gets another token. Others do not suffer for its mistake.
+    reported: Cache<Fingerprint, Instant>,
+}
+
+impl Default for Refusals {
+    fn default() -> Self {
+        let memory = || Cache::builder().max_capacity(CAPACITY).eviction_policy(EvictionPolicy::lru()).build();
+        Self { seen: memory(), reported: memory() }
+    }
+}
+
+impl Refusals {
+    /// A provider refused this token just now.
+    pub(super) fn saw(&self, token: Fingerprint) {
+        self.seen.get_with(token, Instant::now);
+    }
+
+    /// Since when `token` is refused, for a caller that reports `reported` as refused; `None` if it is not.
+    ///
+    /// The first refusal counts, so that many callers who learn of it one after the other share one new read.
+    pub(super) fn since(&self, token: Fingerprint, reported: Option<Fingerprint>) -> Option<Instant> {
+        let seen = self.seen.get(&token);
+        // Only a token that is really at hand is remembered: reports of others cannot fill the memory.
+        seen.or_else(|| (reported == Some(token)).then(|| self.reported.get_with(token, Instant::now)))
+    }
+}

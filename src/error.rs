@@ -1,0 +1,97 @@
+//! Why a use case failed: the subsystems' errors, and those that arise between them.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::{
+    auth0::Auth0Error,
+    deadline::Stage,
+    field::InvalidField,
+    identity::SelectError,
+    policy::Denied,
+};
+
+/// Why a call gets no answer. `service/status.rs` turns each into a gRPC status.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// A field of the request is missing or malformed.
+    #[error(transparent)]
+    Invalid(#[from] InvalidField),
+    /// The policy says no.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// No single identity could be chosen.
+    #[error(transparent)]
+    Select(#[from] SelectError),
+    /// Auth0 gave no usable answer.
+    #[error(transparent)]
+    Auth0(#[from] Auth0Error),
+    /// Only the user can get another token.
+    #[error(
+        "the {provider} token of connection {connection} {why}; send the user through a login with that connection"
+    )]
+    ReauthenticationRequired {
+        /// The strategy.
+        provider: String,
+        /// The connection.
+        connection: String,
+        /// What is wrong with the token at hand.
+        why: Lifeless,
+    },
+    /// The provider offers nothing for this, or this service does not speak to it.
+    #[error("{operation} is not supported for {provider}")]
+    OperationUnsupported {
+        /// The strategy; empty where no provider offers it.
+        provider: String,
+        /// The RPC.
+        operation: &'static str,
+    },
+    /// The provider cannot be reached, or the connection broke.
+    #[error("no answer from {provider}: {cause}")]
+    ProviderUnavailable {
+        /// The strategy.
+        provider: String,
+        /// What happened.
+        cause: String,
+    },
+    /// The provider's body is over the limit.
+    #[error(
+        "{provider} answered {status} with more than {limit} bytes, the most that CallProvider returns; the request \
+         was carried out: ask for less, a page or a range"
+    )]
+    ResponseTooLarge {
+        /// The strategy.
+        provider: String,
+        /// The provider's status.
+        status: StatusCode,
+        /// Bytes.
+        limit: usize,
+    },
+    /// Too many calls at once.
+    #[error("this server has more calls than it can work on; try again shortly")]
+    Overloaded,
+    /// The caller's deadline is near.
+    #[error("the deadline passed while waiting ({})", .0.name())]
+    DeadlineExceeded(Stage),
+    /// A fault of this service.
+    #[error("internal error")]
+    Internal,
+}
+
+/// Why a token is of no use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Lifeless {
+    /// Its time is over.
+    #[error("has expired")]
+    Expired,
+    /// It ends before it is needed.
+    #[error("lives for {} s more, which is less than was asked for", .left.as_secs())]
+    TooShort {
+        /// What is left.
+        left: Duration,
+    },
+    /// The provider refused it.
+    #[error("is no longer accepted by the provider")]
+    Refused,
+}

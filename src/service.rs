@@ -1,0 +1,19 @@
+//! The gRPC service: what arrives, what leaves, and every layer between.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{broker::Broker, telemetry::Metrics};
+
+mod convert;
+mod deadline;
+mod gate;
+mod idp_token;
+mod observe;
+pub mod pb;
+mod redact;
+mod status;
+
+pub use gate::Gate;
+pub use idp_token::IdpToken;
+pub use observe::METHODS;
+pub use status::DOMAIN;

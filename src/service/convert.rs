@@ -1,0 +1,156 @@
+//! Between the contract's messages and ours.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+
+use super::pb;
+use crate::{
+    broker::{Answer, Broker, Diagnosis, IdentityView, LiveToken, Reason, State},
+    field::InvalidField,
+    identity::{Selector, UserId},
+    provider::{RateLimit, request::RawRequest},
+    token::{ExpiryBasis, Fingerprint},
+};
+
+/// How long a lent token lives at least, where the caller does not say.
+const DEFAULT_MIN_VALIDITY: Duration = Duration::from_secs(60);
+
+/// No provider's tokens live much longer.
+const LONGEST_MIN_VALIDITY: Duration = Duration::from_secs(3600);
+
+/// The user and the selector of a request's required `identity`.
+pub(super) fn identity(selector: Option<pb::IdentitySelector>) -> Result<(UserId, Selector), InvalidField> {
+    let selector = selector.ok_or_else(|| InvalidField::new("identity", "is required: whose token is meant"))?;
+    let pb::IdentitySelector { user_id, provider, connection, account_id } = selector;
+    let user = UserId::parse(user_id, "identity.user_id")?;
+    let selector = Selector { provider, connection, account_id }.check("identity")?;
+    Ok((user, selector))
+}
+
+pub(super) fn min_validity(wanted: Option<prost_types::Duration>) -> Result<Duration, InvalidField> {
+    let Some(wanted) = wanted else { return Ok(DEFAULT_MIN_VALIDITY) };
+    let wanted = Duration::try_from(wanted)
+        .map_err(|_| InvalidField::new("min_validity", "is negative or malformed; use 0 s to 3600 s"))?;
+    if wanted > LONGEST_MIN_VALIDITY {
+        return Err(InvalidField::new("min_validity", "is more than 1 h, which no provider's tokens promise"));
+    }
+    Ok(wanted)
+}
+
+pub(super) fn rejected_fingerprint(text: &str) -> Result<Option<Fingerprint>, InvalidField> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let malformed = |error| InvalidField::new("rejected_fingerprint", format!("is malformed: {error}"));
+    text.parse().map(Some).map_err(malformed)
+}
+
+pub(super) fn raw_request(request: Option<pb::HttpRequest>) -> Result<RawRequest, InvalidField> {
+    let request = request.ok_or_else(|| InvalidField::new("request", "is required: what to send"))?;
+    let pairs = |pairs: Vec<pb::NameValue>| pairs.into_iter().map(|pair| (pair.name, pair.value)).collect();
+    Ok(RawRequest {
+        method: request.method,
+        host: request.host,
+        path: request.path,
+        query: pairs(request.query),
+        headers: pairs(request.headers),
+        body: request.body,
+    })
+}
+
+impl From<IdentityView> for pb::Identity {
+    fn from(view: IdentityView) -> Self {
+        let basis = match view.expiry.map(|expiry| expiry.basis) {
+            None => pb::ExpiryBasis::Unspecified,
+            Some(ExpiryBasis::Provider) => pb::ExpiryBasis::Provider,
+            Some(ExpiryBasis::LastLogin) => pb::ExpiryBasis::LastLogin,
+            Some(ExpiryBasis::UpperBound) => pb::ExpiryBasis::UpperBound,
+        };
+        let state = match view.state {
+            State::Active => pb::identity::State::Active,
+            State::ReauthenticationRequired => pb::identity::State::ReauthenticationRequired,
+            State::NoToken => pb::identity::State::NoToken,
+        };
+        Self {
+            user_id: view.user.as_str().to_owned(),
+            provider: view.provider,
+            connection: view.connection,
+            account_id: view.account_id,
+            is_social: view.is_social,
+            state: state.into(),
+            renewable: false,
+            expire_time: view.expiry.map(|expiry| expiry.time.into()),
+            expiry_basis: basis.into(),
+            last_renewal_error: pb::ErrorReason::Unspecified.into(),
+        }
+    }
+}
+
+fn view(broker: &Broker, live: &LiveToken) -> pb::Identity {
+    broker.view(live.user(), live.selected().identity).into()
+}
+
+pub(super) fn lent(broker: &Broker, live: &LiveToken) -> pb::GetIdentityTokenResponse {
+    let token = live.selected().token;
+    pb::GetIdentityTokenResponse {
+        identity: Some(view(broker, live)),
+        access_token: token.access.expose().to_owned(),
+        token_type: "Bearer".to_owned(),
+        // Auth0 does not keep them.
+        scopes: Vec::new(),
+        source: pb::TokenSource::Auth0Profile.into(),
+        fingerprint: token.access.fingerprint().to_string(),
+        refresh_token: String::new(),
+    }
+}
+
+pub(super) fn answer(broker: &Broker, answer: Answer) -> pb::CallProviderResponse {
+    let report = pb::CallReport {
+        identity: Some(view(broker, &answer.live)),
+        attempts: answer.attempts.try_into().unwrap_or(i32::MAX),
+        token_renewed: false,
+        diagnosis: answer.diagnosis.map(Into::into),
+        rate_limit: answer.rate_limit.map(Into::into),
+        next_page_path: answer.next_page.unwrap_or_default(),
+    };
+    let (head, body) = answer.response.into_parts();
+    pb::CallProviderResponse {
+        status_code: head.status.as_u16().into(),
+        headers: headers(&head.headers),
+        body,
+        report: Some(report),
+    }
+}
+
+fn headers(headers: &HeaderMap) -> Vec<pb::NameValue> {
+    let pair = |(name, value): (&http::HeaderName, &http::HeaderValue)| pb::NameValue {
+        name: name.as_str().to_owned(),
+        value: String::from_utf8_lossy(value.as_bytes()).into_owned(),
+    };
+    headers.iter().map(pair).collect()
+}
+
+impl From<Diagnosis> for pb::Diagnosis {
+    fn from(diagnosis: Diagnosis) -> Self {
+        let reason = match diagnosis.reason {
+            Reason::ScopeNotGranted => pb::ErrorReason::ScopeNotGranted,
+            Reason::RateLimited => pb::ErrorReason::ProviderRateLimited,
+            Reason::Unavailable => pb::ErrorReason::ProviderUnavailable,
+            Reason::NotConfigured => pb::ErrorReason::ProviderNotConfigured,
+        };
+        Self {
+            reason: reason.into(),
+            missing_scopes: diagnosis.missing_scopes,
+            // Only a wait of more than 292 billion years does not fit.
+            retry_after: diagnosis.retry_after.and_then(|wait| wait.try_into().ok()),
+            connect_url: String::new(),
+        }
+    }
+}
+
+impl From<RateLimit> for pb::RateLimit {
+    fn from(limit: RateLimit) -> Self {
+        Self { limit: limit.limit, remaining: limit.remaining, reset_time: limit.reset.map(Into::into) }
+    }
+}

@@ -1,0 +1,124 @@
+//! The caller's deadline, and the end of a call that does not keep it.
+//!
+//! tonic's own timeout answers CANCELLED, and so does a panic in a handler; both are owned here instead.
+
+use std::{
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::Poll,
+    time::Duration,
+};
+
+use http::HeaderMap;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::{deadline::Deadline, error::Error, field::InvalidField};
+
+/// The answer must reach the caller before its own clock runs out: sent this much earlier, or a tenth of the time if
+/// that is less.
+const HEAD_START: Duration = Duration::from_millis(20);
+
+/// A longer wish is cut to this, so that no call is held for ever.
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// The time that `grpc-timeout` allows, less a head start; or else `default`.
+pub(super) fn allowed(headers: &HeaderMap, default: Duration) -> Result<Duration, InvalidField> {
+    let Some(value) = headers.get("grpc-timeout") else { return Ok(default) };
+    let wanted = value.to_str().ok().and_then(parse);
+    let wanted = wanted.ok_or_else(|| {
+        InvalidField::new("grpc-timeout", "is malformed: at most 8 digits and a unit of H, M, S, m, u or n")
+    })?;
+    let wanted = wanted.min(LONGEST);
+    Ok(wanted - HEAD_START.min(wanted / 10))
+}
+
+/// Reads `TimeoutValue TimeoutUnit` of <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
+fn parse(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let value = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(value * 3600)),
+        "M" => Some(Duration::from_secs(value * 60)),
+        "S" => Some(Duration::from_secs(value)),
+        "m" => Some(Duration::from_millis(value)),
+        "u" => Some(Duration::from_micros(value)),
+        "n" => Some(Duration::from_nanos(value)),
+        _ => None,
+    }
+}
+
+/// Drives `work` until the deadline. A panic becomes an error too: it costs this call, and no other.
+///
+/// The timer is made when the work first has to wait: an answer out of the cache needs none.
+pub(super) async fn enforce<T>(
+    deadline: Deadline,
+    mut work: Pin<Box<dyn Future<Output = T> + Send>>,
+) -> Result<T, Error> {
+    let mut timer: Option<Pin<Box<Sleep>>> = None;
+    poll_fn(|context| {
+        match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+            Err(_) => return Poll::Ready(Err(Error::Internal)),
+            Ok(Poll::Ready(answer)) => return Poll::Ready(Ok(answer)),
+            Ok(Poll::Pending) => {}
+        }
+        let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(deadline.at())));
+        timer.as_mut().poll(context).map(|()| Err(Error::DeadlineExceeded(deadline.stage())))
+    })
+    .await
+}
+
+/// A deadline so far from now.
+pub(super) fn from_now(allowed: Duration) -> Deadline {
+    Deadline::new(Instant::now() + allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deadline::Stage;
+
+    fn timeout(value: &str) -> Option<Duration> {
+        let mut headers = HeaderMap::new();
+        headers.insert("grpc-timeout", value.parse().expect("a valid header value"));
+        allowed(&headers, Duration::from_secs(30)).ok()
+    }
+
+    #[test]
+    fn the_answer_leaves_before_the_callers_clock_runs_out() {
+        for (value, expected) in [
+            ("1S", Some(Duration::from_millis(980))),
+            ("100m", Some(Duration::from_millis(90))),
+            ("1000u", Some(Duration::from_micros(900))),
+            ("99999999H", Some(LONGEST - HEAD_START)),
+            ("0S", Some(Duration::ZERO)),
+            ("123456789S", None),
+            ("1", None),
+            ("S", None),
+            ("-1S", None),
+            ("1.5S", None),
+            ("1s", None),
+            ("+1S", None),
+        ] {
+            assert_eq!(timeout(value), expected, "{value}");
+        }
+        assert_eq!(allowed(&HeaderMap::new(), Duration::from_secs(30)).ok(), Some(Duration::from_secs(30)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_takes_too_long_says_what_it_waited_for() {
+        let deadline = from_now(Duration::from_secs(1));
+        deadline.enter(Stage::Auth0);
+        let outcome = enforce(deadline, Box::pin(std::future::pending::<()>())).await;
+        assert!(matches!(outcome, Err(Error::DeadlineExceeded(Stage::Auth0))));
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_internal_error() {
+        let work = Box::pin(async { panic!("on purpose") });
+        assert!(matches!(enforce::<()>(from_now(Duration::from_secs(1)), work).await, Err(Error::Internal)));
+    }
+}

@@ -1,0 +1,146 @@
+//! The RPCs: from a message to a use case and back.
+
+use std::{pin::Pin, sync::Arc};
+
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{convert, pb};
+use crate::{
+    broker::{Broker, Call, Lend, List},
+    deadline::Deadline,
+    error::Error,
+    identity::UserId,
+    policy::{Action, Caller},
+};
+
+/// Serves the contract.
+pub struct IdpToken {
+    broker: Arc<Broker>,
+}
+
+impl IdpToken {
+    /// Serves it with `broker`.
+    pub fn new(broker: Arc<Broker>) -> Self {
+        Self { broker }
+    }
+
+    async fn list(
+        &self,
+        request: pb::ListIdentitiesRequest,
+        context: &Context,
+    ) -> Result<pb::ListIdentitiesResponse, Error> {
+        let user = UserId::parse(request.user_id, "user_id")?;
+        let permit = self.broker.authorize(context.caller, user, Action::ListIdentities)?;
+        let list = List { page_size: request.page_size, page_token: request.page_token };
+        let (views, next_page_token) = self.broker.list(&permit, &list, &context.deadline).await?;
+        let identities = views.into_iter().map(Into::into).collect();
+        Ok(pb::ListIdentitiesResponse { identities, next_page_token })
+    }
+
+    async fn lend(
+        &self,
+        request: pb::GetIdentityTokenRequest,
+        context: &Context,
+    ) -> Result<pb::GetIdentityTokenResponse, Error> {
+        let (user, selector) = convert::identity(request.identity)?;
+        let lend = Lend {
+            selector,
+            min_validity: convert::min_validity(request.min_validity)?,
+            rejected: convert::rejected_fingerprint(&request.rejected_fingerprint)?,
+        };
+        let action = Action::GetIdentityToken { refresh_token: request.include_refresh_token };
+        let permit = self.broker.authorize(context.caller, user, action)?;
+        let live = self.broker.lend(&permit, &lend, &context.deadline).await?;
+        Ok(convert::lent(&self.broker, &live))
+    }
+
+    async fn call(
+        &self,
+        request: pb::CallProviderRequest,
+        context: &Context,
+    ) -> Result<pb::CallProviderResponse, Error> {
+        let (user, selector) = convert::identity(request.identity)?;
+        let raw = convert::raw_request(request.request)?;
+        let permit = self.broker.authorize(context.caller, user, Action::CallProvider)?;
+        let call = Call { selector, request: raw, idempotent: request.idempotent };
+        let answer = self.broker.call(&permit, call, &context.deadline).await?;
+        Ok(convert::answer(&self.broker, answer))
+    }
+}
+
+/// What the layers found out about a call.
+#[derive(Clone)]
+pub(super) struct Context {
+    pub(super) caller: Caller,
+    pub(super) deadline: Deadline,
+}
+
+/// Takes a request apart.
+fn open<T>(request: Request<T>) -> Result<(T, Context), Status> {
+    let (_, mut extensions, message) = request.into_parts();
+    // Without the layers there is no caller, and so no answer.
+    let context = extensions.remove::<Context>().ok_or(Error::Internal)?;
+    Ok((message, context))
+}
+
+fn unsupported<T>(operation: &'static str) -> Result<T, Status> {
+    Err(Error::OperationUnsupported { provider: String::new(), operation }.into())
+}
+
+#[tonic::async_trait]
+impl pb::idp_token_service_server::IdpTokenService for IdpToken {
+    async fn list_identities(
+        &self,
+        request: Request<pb::ListIdentitiesRequest>,
+    ) -> Result<Response<pb::ListIdentitiesResponse>, Status> {
+        let (request, context) = open(request)?;
+        Ok(self.list(request, &context).await.map(Response::new)?)
+    }
+
+    async fn get_identity_token(
+        &self,
+        request: Request<pb::GetIdentityTokenRequest>,
+    ) -> Result<Response<pb::GetIdentityTokenResponse>, Status> {
+        let (request, context) = open(request)?;
+        Ok(self.lend(request, &context).await.map(Response::new)?)
+    }
+
+    async fn call_provider(
+        &self,
+        request: Request<pb::CallProviderRequest>,
+    ) -> Result<Response<pb::CallProviderResponse>, Status> {
+        let (request, context) = open(request)?;
+        Ok(self.call(request, &context).await.map(Response::new)?)
+    }
+
+    type StreamProviderStream =
+        Pin<Box<dyn tokio_stream::Stream<Item = Result<pb::StreamProviderResponse, Status>> + Send>>;
+
+    async fn stream_provider(
+        &self,
+        _: Request<Streaming<pb::StreamProviderRequest>>,
+    ) -> Result<Response<Self::StreamProviderStream>, Status> {
+        unsupported("StreamProvider")
+    }
+
+    async fn inspect_identity_token(
+        &self,
+        _: Request<pb::InspectIdentityTokenRequest>,
+    ) -> Result<Response<pb::InspectIdentityTokenResponse>, Status> {
+        unsupported("InspectIdentityToken")
+    }
+
+    async fn revoke_identity_token(
+        &self,
+        _: Request<pb::RevokeIdentityTokenRequest>,
+    ) -> Result<Response<pb::RevokeIdentityTokenResponse>, Status> {
+        unsupported("RevokeIdentityToken")
+    }
+
+    async fn create_connect_link(
+        &self,
+        _: Request<pb::CreateConnectLinkRequest>,
+    ) -> Result<Response<pb::CreateConnectLinkResponse>, Status> {
+        unsupported("CreateConnectLink")
+    }
+}

@@ -1,0 +1,92 @@
+//! What is kept of a call: its metrics, and one log line where something went wrong.
+
+use std::{error::Error as _, sync::Arc, time::Instant};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use tonic::{Code, Status, body::Body};
+
+use crate::telemetry::{Metrics, metrics::code_name};
+
+/// The RPCs' names as metrics have them; the last is for everything else: health checks, reflection, unknown paths.
+pub const METHODS: [&str; 8] = [
+    "ListIdentities",
+    "GetIdentityToken",
+    "CallProvider",
+    "StreamProvider",
+    "InspectIdentityToken",
+    "RevokeIdentityToken",
+    "CreateConnectLink",
+    "other",
+];
+
+/// Names a call in the log and, on request, in the answer.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longer ids are cut from the log.
+const LONGEST_ID: usize = 128;
+
+/// One call under observation. A call that is dropped before its end counts as cancelled.
+pub(super) struct Observation {
+    metrics: Arc<Metrics>,
+    method: usize,
+    began: Instant,
+    /// As the caller sent it.
+    request_id: Option<HeaderValue>,
+    settled: bool,
+}
+
+impl Observation {
+    pub(super) fn begin(metrics: Arc<Metrics>, method: usize, headers: &HeaderMap) -> Self {
+        let request_id = headers.get(REQUEST_ID).filter(|id| id.len() <= LONGEST_ID && id.to_str().is_ok());
+        Self { metrics, method, began: Instant::now(), request_id: request_id.cloned(), settled: false }
+    }
+
+    /// Counts the answer; a failure gets a log line, and every answer to a caller that sent a request id, or that
+    /// failed, carries one.
+    pub(super) fn end(mut self, response: &mut Response<Body>) {
+        let code = response.headers().get("grpc-status").map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
+        self.settled = true;
+        self.metrics.rpc_done(self.method, code, self.began.elapsed());
+        if code == Code::Ok && self.request_id.is_none() {
+            return;
+        }
+        let request_id = self.request_id.take().unwrap_or_else(new_request_id);
+        if let Some(status) = response.extensions().get::<Status>() {
+            self.log(status, &request_id);
+        }
+        response.headers_mut().insert(REQUEST_ID, request_id);
+    }
+
+    /// An error is logged once, here, at a level that says whose business it is.
+    fn log(&self, status: &Status, request_id: &HeaderValue) {
+        let rpc = METHODS[self.method];
+        let code = code_name(status.code());
+        let id = request_id.to_str().unwrap_or_default();
+        let took_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        // What the caller was told, and what it was not.
+        let cause = status.source().map(|cause| format!("{cause:?}")).unwrap_or_default();
+        match status.code() {
+            Code::Internal | Code::Unknown => {
+                tracing::error!(rpc, code, request_id = id, took_ms, cause, "{}", status.message());
+            }
+            Code::Unavailable | Code::DeadlineExceeded | Code::FailedPrecondition => {
+                tracing::warn!(rpc, code, request_id = id, took_ms, "{}", status.message());
+            }
+            _ => tracing::debug!(rpc, code, request_id = id, took_ms, "{}", status.message()),
+        }
+    }
+}
+
+impl Drop for Observation {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.metrics.rpc_done(self.method, Code::Cancelled, self.began.elapsed());
+        }
+    }
+}
+
+/// Random enough never to meet another one in the logs.
+fn new_request_id() -> HeaderValue {
+    let id = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
+    HeaderValue::try_from(id).expect("hexadecimal digits make a header value")
+}

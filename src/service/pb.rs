@@ -1,0 +1,7 @@
+//! The contract, generated from `proto/`.
+#![expect(missing_docs, clippy::all, unreachable_pub, reason = "generated from proto/, which has the documentation")]
+
+tonic::include_proto!("idptoken.v1");
+
+/// The files of the contract with their options, for reflection and for JSON.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor.bin"));

@@ -1,0 +1,152 @@
+//! The one place where an error becomes a gRPC status.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use super::pb::ErrorReason;
+use crate::{auth0::Auth0Error, error::Error, identity::SelectError};
+
+/// The `domain` of every ErrorInfo.
+pub const DOMAIN: &str = "idptoken.v1";
+
+/// When to come back where nothing better is known.
+const SHORTLY: Duration = Duration::from_secs(1);
+
+/// How an application sends its user through a login with one connection. The connect link will replace it.
+const LOGIN_HELP: &str = "https://auth0.com/docs/authenticate/identity-providers/adding-scopes-for-an-external-idp";
+
+/// What a status is made of.
+struct Parts {
+    code: Code,
+    reason: ErrorReason,
+    metadata: HashMap<String, String>,
+    details: ErrorDetails,
+}
+
+impl Parts {
+    fn new(code: Code, reason: ErrorReason) -> Self {
+        Self { code, reason, metadata: HashMap::new(), details: ErrorDetails::new() }
+    }
+
+    fn with(mut self, key: &str, value: impl Into<String>) -> Self {
+        self.metadata.insert(key.to_owned(), value.into());
+        self
+    }
+
+    fn retry(mut self, after: Duration) -> Self {
+        self.details.set_retry_info(Some(after));
+        self
+    }
+
+    fn help(mut self, description: &str, url: &str) -> Self {
+        self.details.add_help_link(description, url);
+        self
+    }
+
+    fn field(mut self, field: &str, problem: &str) -> Self {
+        self.details.add_bad_request_violation(field, problem);
+        self.with("field", field)
+    }
+
+    /// `subject` is what is not as it must be.
+    fn precondition(mut self, subject: impl Into<String>, description: &str) -> Self {
+        self.details.add_precondition_failure_violation(name(self.reason), subject, description);
+        self
+    }
+
+    fn build(self, message: String) -> Status {
+        let Self { code, reason, metadata, mut details } = self;
+        details.set_error_info(name(reason), DOMAIN, metadata);
+        Status::with_error_details(code, message, details)
+    }
+}
+
+/// The reason as ErrorInfo carries it: without its prefix.
+fn name(reason: ErrorReason) -> &'static str {
+    let name = reason.as_str_name();
+    name.strip_prefix("ERROR_REASON_").unwrap_or(name)
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        let message = error.to_string();
+        let parts = parts(&error, &message);
+        let mut status = parts.build(message);
+        // For the log line of `observe`; nothing of it reaches the caller.
+        status.set_source(Arc::new(error));
+        status
+    }
+}
+
+fn parts(error: &Error, message: &str) -> Parts {
+    match error {
+        Error::Invalid(invalid) => Parts::new(Code::InvalidArgument, ErrorReason::InvalidField)
+            .field(&invalid.field, &invalid.problem),
+        Error::Denied(_) => Parts::new(Code::PermissionDenied, ErrorReason::CallerNotAllowed),
+        Error::Select(error) => select(error, message),
+        Error::Auth0(error) => auth0(error, message),
+        Error::ReauthenticationRequired { provider, connection, .. } => {
+            Parts::new(Code::FailedPrecondition, ErrorReason::ReauthenticationRequired)
+                .with("provider", provider)
+                .with("connection", connection)
+                .precondition(format!("{provider}/{connection}"), message)
+                .help("Send the user to /authorize with this `connection`, and ask for the scopes again", LOGIN_HELP)
+        }
+        Error::OperationUnsupported { provider, operation } => {
+            Parts::new(Code::Unimplemented, ErrorReason::OperationUnsupported)
+                .with("provider", provider)
+                .with("operation", *operation)
+        }
+        Error::ProviderUnavailable { provider, .. } => {
+            Parts::new(Code::Unavailable, ErrorReason::ProviderUnavailable)
+                .with("provider", provider)
+                .retry(SHORTLY)
+        }
+        Error::ResponseTooLarge { status, limit, .. } => Parts::new(Code::OutOfRange, ErrorReason::ResponseTooLarge)
+            .with("limitBytes", limit.to_string())
+            .with("statusCode", status.as_u16().to_string()),
+        Error::Overloaded => Parts::new(Code::Unavailable, ErrorReason::Overloaded).retry(SHORTLY),
+        Error::DeadlineExceeded(stage) => {
+            Parts::new(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded).with("stage", stage.name())
+        }
+        Error::Internal => Parts::new(Code::Internal, ErrorReason::Internal),
+    }
+}
+
+fn select(error: &SelectError, message: &str) -> Parts {
+    match error {
+        SelectError::NotLinked { provider } => {
+            Parts::new(Code::NotFound, ErrorReason::IdentityNotLinked).with("provider", provider)
+        }
+        SelectError::Ambiguous { candidates, .. } => {
+            Parts::new(Code::FailedPrecondition, ErrorReason::IdentityAmbiguous)
+                .with("candidates", candidates.join(","))
+                .precondition("identity", message)
+        }
+        SelectError::TokenNotStored { provider, connection } => {
+            Parts::new(Code::FailedPrecondition, ErrorReason::TokenNotStored)
+                .with("provider", provider)
+                .with("connection", connection)
+                .precondition(format!("{provider}/{connection}"), message)
+        }
+    }
+}
+
+fn auth0(error: &Auth0Error, message: &str) -> Parts {
+    match error {
+        Auth0Error::UserNotFound => Parts::new(Code::NotFound, ErrorReason::UserNotFound),
+        Auth0Error::RateLimited { retry_after } => {
+            Parts::new(Code::Unavailable, ErrorReason::Auth0RateLimited).retry(*retry_after)
+        }
+        Auth0Error::Unavailable { retry_after, .. } => {
+            Parts::new(Code::Unavailable, ErrorReason::Auth0Unavailable).retry(*retry_after)
+        }
+        Auth0Error::Misconfigured { missing_scopes, .. } => {
+            let parts = Parts::new(Code::FailedPrecondition, ErrorReason::Auth0Misconfigured)
+                .precondition("auth0", message);
+            if missing_scopes.is_empty() { parts } else { parts.with("missing", missing_scopes.join(",")) }
+        }
+    }
+}

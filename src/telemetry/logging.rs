@@ -1,0 +1,47 @@
+//! Logs: one line an event, to stderr, as text or JSON. Never a token, never a body.
+
+use std::io::IsTerminal;
+
+use tracing::{Level, Subscriber, level_filters::LevelFilter};
+use tracing_subscriber::{
+    EnvFilter, Layer, filter,
+    fmt::{self, MakeWriter},
+    layer::SubscriberExt,
+};
+
+/// How lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line, for collectors.
+    Json,
+}
+
+/// A subscriber that writes what `directives` (the syntax of `RUST_LOG`) let through.
+///
+/// Whatever they say, other crates are heard at `info` at the most: below that, HTTP libraries print headers and
+/// frames, and with them the secrets that this service keeps.
+pub fn subscriber<W>(directives: &str, format: Format, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let wanted =
+        EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse_lossy(directives);
+    let ours = filter::filter_fn(|event| {
+        *event.level() <= Level::INFO || event.target().starts_with(env!("CARGO_CRATE_NAME"))
+    });
+    let lines: Box<dyn Layer<_> + Send + Sync> = match format {
+        Format::Text => Box::new(fmt::layer().with_writer(writer).with_ansi(std::io::stderr().is_terminal())),
+        Format::Json => Box::new(
+            fmt::layer()
+                .json()
+                .flatten_event(true)
+                .with_current_span(false)
+                .with_span_list(false)
+                .with_writer(writer),
+        ),
+    };
+    tracing_subscriber::registry().with(lines.with_filter(ours)).with(wanted)
+}

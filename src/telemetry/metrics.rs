@@ -1,0 +1,203 @@
+//! The counters behind `/metrics`. No label ever holds a user, a token or a path.
+
+use std::time::Duration;
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+use tonic::Code;
+
+/// Seconds; from a cached answer (tens of microseconds) to the default deadline.
+const BUCKETS: [f64; 11] = [0.000_1, 0.000_5, 0.001, 0.005, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0];
+
+/// All metrics of one server; there is no global registry, so that two servers fit into one process.
+pub struct Metrics {
+    registry: Registry,
+    rpcs: Vec<RpcMetrics>,
+    auth0_requests: Family<Auth0Labels, Counter>,
+    auth0_remaining: Gauge,
+    management_token_expiry: Gauge,
+    profiles: Family<ProfileLabels, Counter>,
+    provider_requests: Family<ProviderLabels, Counter>,
+}
+
+/// One RPC's metrics, looked up once: recording costs an array index.
+struct RpcMetrics {
+    by_code: [Counter; Self::CODES],
+    duration: Histogram,
+}
+
+impl RpcMetrics {
+    /// gRPC's status codes are 0 to 16.
+    const CODES: usize = 17;
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RpcLabels {
+    method: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct CodeLabels {
+    method: &'static str,
+    code: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Auth0Labels {
+    endpoint: Endpoint,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ProfileLabels {
+    source: ProfileSource,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ProviderLabels {
+    provider: String,
+    outcome: &'static str,
+}
+
+/// An endpoint of Auth0 that is called.
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, EncodeLabelValue)]
+pub enum Endpoint {
+    /// `POST /oauth/token`.
+    Token,
+    /// `GET /api/v2/users/{id}`.
+    Users,
+}
+
+/// Where a profile came from.
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, EncodeLabelValue)]
+pub enum ProfileSource {
+    /// Kept, and fresh.
+    Cache,
+    /// Read from Auth0, perhaps by another caller.
+    Auth0,
+    /// Kept beyond its time, since Auth0 gave no answer.
+    Stale,
+}
+
+impl Metrics {
+    /// Registers everything; `methods` are the RPCs' names, whose index [`Self::rpc_done`] takes.
+    pub fn new(methods: &[&'static str]) -> Self {
+        let mut registry = Registry::with_prefix("idp_token");
+        let by_code = Family::<CodeLabels, Counter>::default();
+        let duration = Family::<RpcLabels, Histogram>::new_with_constructor(|| Histogram::new(BUCKETS));
+        registry.register("rpcs", "Calls answered, by RPC and gRPC status code", by_code.clone());
+        registry.register_with_unit("rpc_duration", "Time to answer a call", Unit::Seconds, duration.clone());
+        let rpcs = methods.iter().map(|&method| RpcMetrics {
+            by_code: std::array::from_fn(|code| {
+                let code = code_name(Code::from_i32(i32::try_from(code).unwrap_or_default()));
+                by_code.get_or_create(&CodeLabels { method, code }).clone()
+            }),
+            duration: duration.get_or_create(&RpcLabels { method }).clone(),
+        });
+        let rpcs = rpcs.collect();
+
+        let auth0_requests = Family::default();
+        registry.register(
+            "auth0_requests",
+            "Requests sent to Auth0, by endpoint and outcome",
+            Family::clone(&auth0_requests),
+        );
+        let auth0_remaining = Gauge::default();
+        registry.register(
+            "auth0_requests_remaining",
+            "Requests left in Auth0's current window, as of its last answer",
+            auth0_remaining.clone(),
+        );
+        let management_token_expiry = Gauge::default();
+        registry.register_with_unit(
+            "management_token_expiry_timestamp",
+            "When the Management token ends, as Unix time; 0 before the first",
+            Unit::Seconds,
+            management_token_expiry.clone(),
+        );
+        let profiles = Family::default();
+        registry.register("profiles", "Profiles used, by where they came from", Family::clone(&profiles));
+        let provider_requests = Family::default();
+        registry.register(
+            "provider_requests",
+            "Requests sent to providers, by provider and outcome",
+            Family::clone(&provider_requests),
+        );
+        Self {
+            registry,
+            rpcs,
+            auth0_requests,
+            auth0_remaining,
+            management_token_expiry,
+            profiles,
+            provider_requests,
+        }
+    }
+
+    /// The page that Prometheus reads, in the OpenMetrics text format.
+    pub fn page(&self) -> String {
+        let mut page = String::new();
+        // Writing to a String does not fail; a page cut short would lack its `# EOF` and be refused.
+        let _ = prometheus_client::encoding::text::encode(&mut page, &self.registry);
+        page
+    }
+
+    /// A call to the RPC with this index was answered.
+    pub fn rpc_done(&self, method: usize, code: Code, took: Duration) {
+        let rpc = &self.rpcs[method];
+        rpc.by_code[code as usize].inc();
+        rpc.duration.observe(took.as_secs_f64());
+    }
+
+    /// Auth0 answered, or did not.
+    pub fn auth0_request(&self, endpoint: Endpoint, outcome: &'static str) {
+        self.auth0_requests.get_or_create(&Auth0Labels { endpoint, outcome }).inc();
+    }
+
+    /// Auth0 told how many requests are left.
+    pub fn auth0_remaining(&self, remaining: i64) {
+        self.auth0_remaining.set(remaining);
+    }
+
+    /// A new Management token is at hand.
+    pub fn management_token(&self, expiry_unix_seconds: i64) {
+        self.management_token_expiry.set(expiry_unix_seconds);
+    }
+
+    /// A profile was used.
+    pub fn profile(&self, source: ProfileSource) {
+        self.profiles.get_or_create(&ProfileLabels { source }).inc();
+    }
+
+    /// A provider answered, or did not.
+    pub fn provider_request(&self, provider: &str, outcome: &'static str) {
+        let labels = ProviderLabels { provider: provider.to_owned(), outcome };
+        self.provider_requests.get_or_create(&labels).inc();
+    }
+}
+
+/// A status code as gRPC's documents write it.
+pub fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
