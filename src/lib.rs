@@ -1,5 +1,6 @@
 //! Lends internal services the access tokens that identity providers issued to a user and that Auth0 keeps.
 
+pub mod config;
 pub mod field;
 pub mod provider;
 pub mod sandbox;
