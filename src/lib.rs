@@ -1,12 +1,28 @@
-//! Lends internal services the access tokens that identity providers issued to a user and that Auth0 keeps.
+//! Lends internal services the access tokens that identity providers issued to a user and that Auth0 keeps, and calls
+//! the providers' APIs with them, so that a token need never leave.
+//!
+//! The map, from the outside in:
+//! - [`cli`] chooses what to run; [`server`] puts everything together and runs it; [`config`] is what it is told.
+//! - [`service`] speaks gRPC, [`broker`] has the use cases, [`policy`] says who may have which.
+//! - [`auth0`] and [`provider`] know the outside world's dialects; [`transport`] alone talks to it.
+//! - [`identity`], [`token`] and [`secret`] are what it is all about; [`cache`], [`retry`], [`deadline`] and
+//!   [`telemetry`] keep it quick, bounded and visible.
+//! - [`sandbox`] plays a tenant and its providers on loopback. It imports nothing of the above.
 
+pub mod auth0;
+pub mod broker;
 pub mod cache;
+pub mod config;
+pub mod deadline;
+pub mod error;
 pub mod field;
 pub mod identity;
+pub mod policy;
 pub mod provider;
 pub mod retry;
 pub mod sandbox;
 pub mod secret;
+pub mod service;
 pub mod telemetry;
 pub mod token;
 pub mod transport;

@@ -1,0 +1,136 @@
+//! The configuration: plain data, read from a TOML file and the environment, checked as a whole.
+//!
+//! The environment wins over the file, every mistake is reported at once, and no report ever quotes a value: only
+//! names, places, and what to write instead. A key is one line: in `Config::read`, `Auth0::read` or
+//! `Provider::read`, with its default and its range, beside the documented field that it fills. What the service
+//! does not support yet is listed in `known::LATER` and refused by name.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
+
+use tracing::Level;
+
+pub use self::{
+    auth0::{Auth0, ClientCredential},
+    environment::Environment,
+    problem::{Location, Problem},
+    provider::Provider,
+    strategy::Strategy,
+    value::LogFormat,
+};
+use self::{document::Document, network::is_loopback, reader::Reader, section::Section};
+
+mod auth0;
+mod document;
+mod environment;
+mod keys;
+mod known;
+mod network;
+mod path;
+mod problem;
+mod provider;
+mod raw;
+mod reader;
+mod secrets;
+mod section;
+mod strategy;
+#[cfg(test)]
+mod tests;
+mod value;
+
+/// Everything that an operator can set.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where gRPC is served. 127.0.0.1:50051; off loopback only with `insecure`.
+    pub listen: SocketAddr,
+    /// Where `/metrics`, `/healthz` and `/readyz` are served. 127.0.0.1:9464.
+    pub admin_listen: SocketAddr,
+    /// Whether plain text without caller authentication may be served off loopback. False.
+    pub insecure: bool,
+    /// The deadline of calls without `grpc-timeout`. 1 s to 5 min; 30 s.
+    pub default_deadline: Duration,
+    /// How long calls may go on after SIGTERM. 0 s to 5 min; 15 s.
+    pub drain: Duration,
+    /// What is logged, and how.
+    pub log: Log,
+    /// The tenant.
+    pub auth0: Auth0,
+    /// The providers by strategy or connection. Every known strategy is there, with its defaults where nothing was set.
+    pub providers: BTreeMap<String, Provider>,
+    /// What is not wrong, but should not stay so.
+    pub warnings: Vec<Problem>,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// The least severe level that is logged. `info`.
+    pub level: Level,
+    /// One line of text or one JSON object per event. `text`.
+    pub format: LogFormat,
+}
+
+impl Config {
+    /// Reads the configuration from `file`, where there is one, and from `environment`, which wins.
+    ///
+    /// # Errors
+    /// Every problem at once, in the order of the file; those of the environment come first.
+    /// A file that cannot be read, or is no TOML, is reported alone.
+    pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Self, Vec<Problem>> {
+        let text = file.map(document::read).transpose()?;
+        let (document, table) = match (file, &text) {
+            (Some(file), Some(text)) => Document::parse(file, text)?,
+            _ => Default::default(),
+        };
+        let mut reader = Reader::new(document, environment);
+        let config = Self::read(&mut Section::root(&mut reader, table));
+        let warnings = reader.finish()?;
+        let config = config.expect("a key that is missing or wrong was reported");
+        Ok(Self { warnings, ..config })
+    }
+
+    fn read(root: &mut Section<'_, '_>) -> Option<Self> {
+        let (listen, insecure) = listen(root);
+        let admin_listen = root.or("admin_listen", "127.0.0.1:9464");
+        if listen == admin_listen && listen.port() != 0 {
+            root.problem("`listen` and `admin_listen` must differ");
+        }
+        let default_deadline = root.within("default_deadline", "30s", "1s", "5m");
+        let drain = root.within("drain", "15s", "0s", "5m");
+        let log = Log { level: root.or("log_level", "info"), format: root.or("log_format", "text") };
+        let auth0 = root.section("auth0", Auth0::read).flatten();
+        let providers = root.section("providers", Provider::read_all).unwrap_or_default();
+        root.finish();
+        let (auth0, warnings) = (auth0?, Vec::new());
+        Some(Self {
+            listen,
+            admin_listen,
+            insecure,
+            default_deadline,
+            drain,
+            log,
+            auth0,
+            providers,
+            warnings,
+        })
+    }
+}
+
+/// Off loopback, anybody who reaches the port gets every user's tokens: that takes an explicit word.
+fn listen(root: &mut Section<'_, '_>) -> (SocketAddr, bool) {
+    let insecure = root.or("insecure", "false");
+    let listen: SocketAddr = root.checked("listen", "127.0.0.1:50051", |address: &SocketAddr| {
+        (insecure || is_loopback(address.ip())).then_some(()).ok_or_else(|| OFF_LOOPBACK.to_owned())
+    });
+    match (insecure, is_loopback(listen.ip())) {
+        (true, false) => root.warn(
+            "`insecure` is set: calls arrive in plain text, and whoever reaches `listen` gets the tokens of every user",
+        ),
+        (true, true) => root.warn("`insecure` is set and changes nothing, since `listen` is on loopback; remove it"),
+        (false, _) => {}
+    }
+    (listen, insecure)
+}
+
+const OFF_LOOPBACK: &str = "is reachable from other machines, and this version has neither TLS nor caller \
+    authentication: listen on loopback, such as 127.0.0.1:50051, behind a sidecar; or write `insecure = true` to let \
+    everybody who reaches the port have the tokens of every user, in plain text";

@@ -1,0 +1,124 @@
+//! The declarative reader: one line per key, with its default and its range.
+//!
+//! What is wrong is reported and the default taken, so that reading goes on and finds the next mistake.
+
+use std::collections::BTreeMap;
+
+use super::{
+    known::Known,
+    raw::Read,
+    section::Section,
+    value::{self, Setting},
+};
+
+impl Section<'_, '_> {
+    /// A key with a default, written as an operator would write it.
+    pub(super) fn or<T: Setting>(&mut self, name: &str, default: &str) -> T {
+        self.checked(name, default, |_| Ok(()))
+    }
+
+    /// A key with a default that must pass `check`, whose error goes on after the key's name: "must be ...".
+    pub(super) fn checked<T: Setting>(
+        &mut self,
+        name: &str,
+        default: &str,
+        check: impl FnOnce(&T) -> Result<(), String>,
+    ) -> T {
+        self.know(name, &format!("`{default}`"), T::EXPECTED);
+        let value = self.read(name, check).ok().flatten();
+        value.unwrap_or_else(|| value::constant(default))
+    }
+
+    /// A key with a default and a range that includes both ends.
+    pub(super) fn within<T: Setting + PartialOrd>(
+        &mut self,
+        name: &str,
+        default: &str,
+        from: &str,
+        to: &str,
+    ) -> T {
+        self.know(name, &format!("`{default}`"), &format!("{from} to {to}"));
+        let range = value::constant::<T>(from)..=value::constant::<T>(to);
+        let check = |value: &T| {
+            range.contains(value).then_some(()).ok_or_else(|| format!("must be from {from} to {to}"))
+        };
+        let value = self.read(name, check).ok().flatten();
+        value.unwrap_or_else(|| value::constant(default))
+    }
+
+    /// A key that may be absent; `default` says in words what holds then.
+    pub(super) fn optional<T: Setting>(&mut self, name: &str, default: &str) -> Read<T> {
+        self.optional_checked(name, default, |_| Ok(()))
+    }
+
+    /// A key that may be absent and must pass `check`.
+    pub(super) fn optional_checked<T: Setting>(
+        &mut self,
+        name: &str,
+        default: &str,
+        check: impl FnOnce(&T) -> Result<(), String>,
+    ) -> Read<T> {
+        self.know(name, default, T::EXPECTED);
+        self.read(name, check)
+    }
+
+    /// A key that must be there, written like `example`.
+    pub(super) fn required<T: Setting>(&mut self, name: &str, example: &str) -> Option<T> {
+        let value = self.optional(name, "required");
+        if let Ok(None) = value {
+            let path = self.path.child(name);
+            self.problem(format!(
+                "`{}` is missing: write `{name} = \"{example}\"` in the table `[{}]`, or set `{}`",
+                path.written,
+                self.path.written,
+                path.variable()
+            ));
+        }
+        value.ok().flatten()
+    }
+
+    /// A table whose keys the operator chooses; `read` makes a value of each key and what is written there.
+    pub(super) fn entries<T: Setting, V>(
+        &mut self,
+        name: &str,
+        read: impl Fn(&str, T) -> Result<V, String>,
+    ) -> BTreeMap<String, V> {
+        self.section(name, |section| {
+            let names: Vec<_> = section.table.keys().map(|name| name.get_ref().to_string()).collect();
+            let entry = |name: String| section.entry(&name, &read).ok().flatten().map(|value| (name, value));
+            names.into_iter().filter_map(entry).collect()
+        })
+        .unwrap_or_default()
+    }
+
+    fn entry<T: Setting, V>(&mut self, name: &str, read: impl Fn(&str, T) -> Result<V, String>) -> Read<V> {
+        let Some(raw) = self.file_value(name, T::SHAPE, T::EXPECTED)? else { return Ok(None) };
+        let value = T::parse(&raw.text).and_then(|value| read(name, value));
+        value.map(Some).map_err(|what| self.wrong(&raw.origin, &what))
+    }
+
+    /// Remembers that there is such a key, settable by its variable.
+    pub(super) fn know(&mut self, name: &str, default: &str, values: &str) {
+        let path = self.path.child(name);
+        let variable = Some(path.variable());
+        self.reader.known.push(Known {
+            path,
+            variable,
+            default: default.to_owned(),
+            values: values.to_owned(),
+        });
+    }
+
+    /// Remembers that there is such a table, whose keys the operator chooses.
+    pub(super) fn know_table(&mut self, name: &str, values: &str) {
+        let path = self.path.child(name);
+        let known = Known { path, variable: None, default: "none".to_owned(), values: values.to_owned() };
+        self.reader.known.push(known);
+    }
+
+    fn read<T: Setting>(&mut self, name: &str, check: impl FnOnce(&T) -> Result<(), String>) -> Read<T> {
+        let Some(raw) = self.raw(name, T::SHAPE, T::EXPECTED)? else { return Ok(None) };
+        let value = T::parse(&raw.text).and_then(|value| check(&value).map(|()| value));
+        value.map(Some).map_err(|what| self.wrong(&raw.origin, &what))
+    }
+}

@@ -1,0 +1,102 @@
+//! Which keys there are, which will be, and which was meant.
+
+use super::path::KeyPath;
+
+/// A key that the reader asked for.
+#[derive(Clone, Debug)]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "`default` and `values` are what a test compares the documentation with")
+)]
+pub(super) struct Known {
+    /// Its name in the file.
+    pub(super) path: KeyPath,
+    /// Its environment variable; tables have none.
+    pub(super) variable: Option<String>,
+    /// What holds where it is not set, as the documentation says it.
+    pub(super) default: String,
+    /// What may be written, as the documentation says it.
+    pub(super) values: String,
+}
+
+/// Keys of the product that this version does not support. They are refused by name, never ignored: who writes
+/// `[[callers]]` relies on its being enforced. To support one, take it from here and read it in its section.
+pub(super) const LATER: &[&str] = &[
+    "trusted_peers",
+    "auth0.token_vault.connections",
+    "auth0.token_vault.private_key_file",
+    "providers.NAME.client_id",
+    "providers.NAME.token_url",
+    "providers.NAME.inspect_url",
+    "providers.NAME.revoke_url",
+    "providers.NAME.token_auth_method",
+    "providers.NAME.private_key_file",
+    "providers.NAME.scopes",
+    "providers.NAME.identity_api",
+    "providers.NAME.resource",
+    "providers.NAME.rotates",
+    "providers.NAME.lifetime",
+    "connect.client_id",
+    "connect.client_secret",
+    "connect.client_secret_file",
+    "connect.redirect_uris",
+    "store.url",
+    "store.url_file",
+    "store.encryption_keys_file",
+    "tls.certificate_file",
+    "tls.private_key_file",
+    "tls.client_ca_file",
+    "jwt_issuers",
+    "callers",
+    "end_users.audience",
+    "end_users.allow",
+    "end_users.providers",
+    "end_users.requests",
+    "web.allowed_origins",
+    "audit.file",
+];
+
+/// Whether `pattern` is a later key or a table of later keys.
+pub(super) fn is_later(pattern: &str) -> bool {
+    LATER.iter().any(|later| later == &pattern || is_below(later, pattern))
+}
+
+fn is_below(key: &str, table: &str) -> bool {
+    key.strip_prefix(table).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// The key or table that was probably meant by `name` below the table `parent` (empty: the top):
+/// one of that very name elsewhere, else a near one of that table.
+pub(super) fn meant(known: &[Known], parent: &str, name: &str) -> Option<String> {
+    let mut paths = known.iter().map(|key| &key.path.written);
+    if let Some(elsewhere) = paths.find(|path| path.rsplit('.').next() == Some(name)) {
+        return Some(elsewhere.clone());
+    }
+    let siblings = known.iter().filter_map(|key| sibling(&key.path.written, parent));
+    let near = nearest(name, siblings)?;
+    Some(if parent.is_empty() { near.to_owned() } else { format!("{parent}.{near}") })
+}
+
+/// The first segment of `path` below `parent`.
+fn sibling<'a>(path: &'a str, parent: &str) -> Option<&'a str> {
+    let rest = if parent.is_empty() { path } else { path.strip_prefix(parent)?.strip_prefix('.')? };
+    rest.split('.').next()
+}
+
+/// The candidate that `name` was meant to be: a third of its letters are wrong at most, or it is a part of it.
+pub(super) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    let limit = (name.len() / 3).clamp(1, 3);
+    let ranked = candidates.into_iter().filter_map(|candidate| {
+        let other = candidate.replace('-', "_");
+        let distance = strsim::osa_distance(&name, &other);
+        let part = name.len() >= 4 && other.contains(&name);
+        (distance <= limit || part).then_some((distance, candidate))
+    });
+    ranked.min_by_key(|(distance, _)| *distance).map(|(_, candidate)| candidate)
+}
+
+/// The variable that `name` is a slip of the pen from. Stricter than for keys, since unknown variables are normal.
+pub(super) fn misspelt<'a>(name: &str, variables: &[&'a str]) -> Option<&'a str> {
+    variables.iter().copied().find(|variable| strsim::osa_distance(name, variable) <= 2)
+}

@@ -1,0 +1,134 @@
+//! What is gathered while the sections are read: known keys, keys that nobody asked for, problems.
+
+use std::collections::BTreeMap;
+
+use super::{
+    document::Document,
+    environment::Environment,
+    known::{self, Known},
+    path::{self, KeyPath},
+    problem::{Location, Problem},
+    secrets,
+};
+
+/// One pass over the configuration.
+pub(super) struct Reader<'a> {
+    pub(super) document: Document<'a>,
+    pub(super) environment: &'a Environment,
+    pub(super) known: Vec<Known>,
+    pub(super) problems: Vec<Problem>,
+    pub(super) warnings: Vec<Problem>,
+    /// Keys of the file that no section asked for: table, name, line.
+    pub(super) leftovers: Vec<Leftover>,
+    /// Whether the file itself holds a secret.
+    pub(super) holds_secret: bool,
+    /// Which key each variable was used for.
+    used: BTreeMap<String, String>,
+}
+
+/// A key of the file that no section asked for.
+pub(super) struct Leftover {
+    pub(super) table: KeyPath,
+    pub(super) name: String,
+    pub(super) location: Option<Location>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(document: Document<'a>, environment: &'a Environment) -> Self {
+        Self {
+            document,
+            environment,
+            known: Vec::new(),
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            leftovers: Vec::new(),
+            holds_secret: false,
+            used: BTreeMap::new(),
+        }
+    }
+
+    /// Notes that `variable` sets `key`: connections `a-b` and `a_b` share their variables, which cannot be right.
+    pub(super) fn claim(&mut self, variable: &str, key: &str) {
+        let former = self.used.insert(variable.to_owned(), key.to_owned());
+        if let Some(former) = former.filter(|former| former != key) {
+            let text = format!("`{variable}` could mean `{former}` or `{key}`; set them in the file instead");
+            self.problems.push(Problem::new(text));
+        }
+    }
+
+    /// The warnings.
+    ///
+    /// # Errors
+    /// All problems: those of the sections, and the keys and variables that nobody asked for.
+    pub(super) fn finish(mut self) -> Result<Vec<Problem>, Vec<Problem>> {
+        let leftovers: Vec<_> = self.leftovers.iter().map(|leftover| self.judge(leftover)).collect();
+        self.problems.extend(leftovers);
+        let later = self.later_variables();
+        self.problems.extend(self.unsupported(&later));
+        self.warnings.extend(self.misspelt(&later));
+        self.warnings.extend(self.exposed());
+        self.problems.sort_by_key(|problem| problem.location().map(Location::position));
+        if self.problems.is_empty() { Ok(self.warnings) } else { Err(self.problems) }
+    }
+
+    fn judge(&self, leftover: &Leftover) -> Problem {
+        let path = leftover.table.child(&leftover.name);
+        let key = &path.written;
+        let text = if known::is_later(&path.pattern) {
+            format!("`{key}` is not supported by this version, which would not act on it; remove it")
+        } else if let Some(meant) = known::meant(&self.known, &leftover.table.written, &leftover.name) {
+            format!("unknown key `{key}`; did you mean `{meant}`?")
+        } else {
+            format!("unknown key `{key}`; remove it")
+        };
+        Problem::new(text).at(leftover.location.clone())
+    }
+
+    /// The variables of later keys; those of providers for each provider at hand.
+    fn later_variables(&self) -> Vec<String> {
+        let mut variables = Vec::new();
+        for later in known::LATER {
+            let Some(key) = later.strip_prefix("providers.NAME.") else {
+                variables.push(path::variable(later));
+                continue;
+            };
+            let strategies =
+                self.known.iter().filter(|known| known.path.pattern == "providers.NAME.strategy");
+            let tables = strategies.filter_map(|known| known.path.written.strip_suffix("strategy"));
+            variables.extend(tables.map(|table| path::variable(&format!("{table}{key}"))));
+        }
+        variables.sort();
+        variables.dedup();
+        variables
+    }
+
+    fn unsupported(&self, later: &[String]) -> Vec<Problem> {
+        let set = later.iter().filter(|variable| self.environment.get(variable).is_some());
+        let text = |variable| {
+            format!("`{variable}` is not supported by this version, which would not act on it; unset it")
+        };
+        set.map(|variable| Problem::new(text(variable))).collect()
+    }
+
+    /// Unknown variables are no mistake as such (Kubernetes makes `IDP_TOKEN_SERVICE_PORT` for a service of that
+    /// name), but one that is nearly right is worth a word.
+    fn misspelt(&self, later: &[String]) -> Vec<Problem> {
+        let known: Vec<_> = self.known.iter().filter_map(|key| key.variable.as_deref()).collect();
+        let unknown =
+            self.environment.names().filter(|name| !known.contains(name) && !later.iter().any(|l| l == name));
+        let near = unknown.filter_map(|name| Some((name, known::misspelt(name, &known)?)));
+        let text = |name, meant| format!("the variable `{name}` means nothing; did you mean `{meant}`?");
+        near.map(|(name, meant)| Problem::new(text(name, meant))).collect()
+    }
+
+    /// A configuration file that holds a secret should be its owner's alone.
+    fn exposed(&self) -> Option<Problem> {
+        let file = self.document.file.filter(|_| self.holds_secret)?;
+        let mode = secrets::open_to_others(file)?;
+        let text = format!(
+            "the configuration file holds a secret and others may read it (mode {mode:04o}): `chmod 600` it, or move \
+             the secret to a file of its own and name that with the `_file` form of the key"
+        );
+        Some(Problem::new(text).at(Some(Location::new(file, 0, 0))))
+    }
+}

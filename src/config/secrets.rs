@@ -1,0 +1,124 @@
+//! Secrets: written in the configuration, or in files of their own.
+
+use std::{io, path::Path, sync::Arc};
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use secrecy::ExposeSecret;
+
+use super::{
+    raw::{Raw, Read, Reported},
+    section::Section,
+    value::Shape,
+};
+use crate::secret::Secret;
+
+/// What `client_secret` may be, for the documentation.
+pub(super) const SECRET: &str = "a secret; better `client_secret_file`";
+/// What a `_file` key may be, for the documentation.
+pub(super) const FILE: &str = "the path of a file";
+
+impl<'a> Section<'_, 'a> {
+    /// The one of `names` that is set. If the environment sets any of them, what the file says about them all is
+    /// void; two in the same place contradict each other.
+    pub(super) fn one_of(&mut self, names: &[&'static str]) -> Read<(&'static str, Raw<'a>)> {
+        let set = self.all_of(names, Self::environment_value);
+        if set.as_ref().is_ok_and(Vec::is_empty) {
+            let set = self.all_of(names, |section, name| section.file_value(name, Shape::Text, "a text"))?;
+            return self.only(set);
+        }
+        names.iter().for_each(|name| drop(self.table.remove(*name)));
+        self.only(set?)
+    }
+
+    fn all_of(
+        &mut self,
+        names: &[&'static str],
+        read: impl Fn(&mut Self, &str) -> Read<Raw<'a>>,
+    ) -> Result<Vec<(&'static str, Raw<'a>)>, Reported> {
+        let values: Vec<_> = names.iter().map(|name| (*name, read(self, name))).collect();
+        values
+            .into_iter()
+            .filter_map(|(name, value)| Some(value.transpose()?.map(|raw| (name, raw))))
+            .collect()
+    }
+
+    fn only(&mut self, mut set: Vec<(&'static str, Raw<'a>)>) -> Read<(&'static str, Raw<'a>)> {
+        if set.len() < 2 {
+            return Ok(set.pop());
+        }
+        let (_, last) = set.pop().expect("there are two");
+        let others: Vec<_> = set.iter().map(|(_, raw)| format!("`{}`", raw.origin.name)).collect();
+        Err(self.wrong(&last.origin, &format!("contradicts {}; keep one of them", others.join(" and "))))
+    }
+
+    /// The secret that is written in `raw` itself, less white space at its end.
+    pub(super) fn secret_in(&mut self, raw: &Raw<'a>) -> Option<Arc<Secret>> {
+        self.reader.holds_secret |= !raw.origin.variable;
+        let text = raw.text.trim_end();
+        if text.is_empty() {
+            self.wrong(&raw.origin, "is empty");
+            return None;
+        }
+        Some(Arc::new(Secret::fixed(text)))
+    }
+
+    /// The secret in the file that `raw` names; a warning if others may read it.
+    pub(super) fn secret_file(&mut self, raw: &Raw<'a>) -> Option<Arc<Secret>> {
+        let file = Path::new(raw.text.as_ref());
+        if let Some(mode) = open_to_others(file) {
+            self.warn_about_mode(raw, mode);
+        }
+        Secret::from_file(file)
+            .map(Arc::new)
+            .map_err(|error| self.wrong(&raw.origin, &unreadable(&error)))
+            .ok()
+    }
+
+    /// The same for a file that must hold an RSA private key.
+    pub(super) fn private_key_file(&mut self, raw: &Raw<'a>) -> Option<Arc<Secret>> {
+        let key = self.secret_file(raw)?;
+        if signs(key.get().expose_secret()) {
+            return Some(key);
+        }
+        self.wrong(
+            &raw.origin,
+            "names a file that is no RSA private key of 2048 bits or more in PEM form: it must \
+            begin with `-----BEGIN PRIVATE KEY-----` or `-----BEGIN RSA PRIVATE KEY-----`",
+        );
+        None
+    }
+
+    fn warn_about_mode(&mut self, raw: &Raw<'a>, mode: u32) {
+        let name = &raw.origin.name;
+        self.warn(format!("`{name}` names a file that others may read (mode {mode:04o}): `chmod 600` it"));
+    }
+}
+
+/// Never quotes the path: somebody may have put the secret itself there.
+fn unreadable(error: &io::Error) -> String {
+    format!("names a file that cannot be read: {error}; write the path of a file that holds the secret alone")
+}
+
+/// Whether `pem` is a key that signs RS256. Parsing alone takes public keys and certificates for private keys.
+fn signs(pem: &str) -> bool {
+    let claims = serde_json::json!({});
+    EncodingKey::from_rsa_pem(pem.as_bytes())
+        .is_ok_and(|key| jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key).is_ok())
+}
+
+/// The mode of `file`, if its group or others may do anything with it.
+pub(super) fn open_to_others(file: &Path) -> Option<u32> {
+    let mode = mode(file)?;
+    (mode & 0o077 != 0).then_some(mode & 0o7777)
+}
+
+#[cfg(unix)]
+fn mode(file: &Path) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt;
+    Some(std::fs::metadata(file).ok()?.permissions().mode())
+}
+
+#[cfg(not(unix))]
+fn mode(_: &Path) -> Option<u32> {
+    None
+}

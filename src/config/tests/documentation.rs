@@ -1,0 +1,90 @@
+//! The documentation and the example say what the code does.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+const DOCUMENTATION: &str = include_str!("../../../docs/configuration.md");
+const EXAMPLE: &str = include_str!("../../../idp-token-service.example.toml");
+
+/// The keys that the reader asks for, whatever is configured.
+fn known() -> Vec<known::Known> {
+    let environment = Environment::default();
+    let mut reader = Reader::new(Document::default(), &environment);
+    Config::read(&mut Section::root(&mut reader, Default::default()));
+    reader.known
+}
+
+/// The beginning of the row that documents `key`.
+fn row(key: &known::Known) -> String {
+    let pattern = &key.path.pattern;
+    let variable =
+        key.variable.as_ref().map_or("none".to_owned(), |_| format!("`{}`", path::variable(pattern)));
+    format!("| `{pattern}` | {} | {} | {variable} |", key.default, key.values)
+}
+
+#[test]
+fn the_table_and_the_known_keys_agree() {
+    let known: BTreeSet<_> = known().iter().map(row).collect();
+    let documented = DOCUMENTATION.lines().filter(|line| line.starts_with("| `"));
+    let documented: BTreeSet<_> =
+        documented.map(|line| line.splitn(6, " | ").take(4).collect::<Vec<_>>().join(" | ") + " |").collect();
+    let missing: Vec<_> = known.difference(&documented).collect();
+    let wrong: Vec<_> = documented.difference(&known).collect();
+    assert!(missing.is_empty() && wrong.is_empty(), "missing: {missing:#?}\nwrong: {wrong:#?}");
+}
+
+#[test]
+fn every_key_has_a_meaning_in_the_documentation() {
+    for line in DOCUMENTATION.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<_> = line.trim_matches('|').split(" | ").collect();
+        assert!(cells.len() == 5 && cells[4].trim().len() > 10, "{line}");
+    }
+}
+
+#[test]
+fn every_key_that_is_refused_for_now_is_in_the_documentation() {
+    for later in known::LATER {
+        let (table, key) = later.rsplit_once('.').unwrap_or(("", later));
+        let table = if table.starts_with("providers") || table.is_empty() { key } else { table };
+        assert!(DOCUMENTATION.contains(&format!("`{table}`")), "{later}");
+    }
+}
+
+#[test]
+fn no_key_is_both_known_and_refused() {
+    for key in known() {
+        assert!(!known::is_later(&key.path.pattern), "{}", key.path.pattern);
+    }
+}
+
+/// Lines that begin with `#` and a key are keys; prose begins with `# `.
+fn uncommented() -> String {
+    let line = |line: &'static str| if line.starts_with("# ") { "" } else { line.trim_start_matches('#') };
+    EXAMPLE.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+const SECRETS: [(&str, &str); 2] =
+    [("AUTH0_CLIENT_SECRET", "a"), ("IDP_TOKEN_PROVIDERS_FACEBOOK_CLIENT_SECRET", "b")];
+
+#[test]
+fn the_example_is_a_right_configuration_as_it_stands_and_with_all_its_keys() {
+    let short = config(EXAMPLE, &SECRETS);
+    let long = config(&uncommented(), &SECRETS);
+    assert_eq!(short.providers["acme-workspace"].strategy, Strategy::GoogleApps);
+    assert_eq!(long.providers["facebook"].api_version.as_deref(), Some("v25.0"));
+    let settings = |config: &Config| {
+        let Config { listen, admin_listen, insecure, default_deadline, drain, log, auth0, .. } = config;
+        format!("{listen} {admin_listen} {insecure} {default_deadline:?} {drain:?} {log:?} {auth0:?}")
+    };
+    assert_eq!(settings(&short), settings(&long), "the example shows the defaults");
+}
+
+#[test]
+fn the_example_shows_every_key() {
+    let text = uncommented();
+    for key in known() {
+        let name = key.path.pattern.rsplit('.').next().unwrap_or_default().to_owned();
+        assert!(text.lines().any(|line| line.starts_with(&format!("{name} = "))), "{}", key.path.pattern);
+    }
+}

@@ -1,0 +1,136 @@
+//! The kinds of values and how they are written.
+
+use std::{borrow::Cow, fmt, net::SocketAddr, time::Duration};
+
+use toml::de::DeValue;
+use tracing::Level;
+
+/// How a value is written in TOML. The environment knows text only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// `"in quotes"`
+    Text,
+    /// `10`
+    Number,
+    /// `true`
+    Boolean,
+}
+
+/// A kind of value. What goes wrong is said in words that follow the key's name and never quote the value, since
+/// any value may be a secret in the wrong place.
+pub(super) trait Setting: Sized {
+    /// What may be written, as it follows "must be" and as the documentation says it.
+    const EXPECTED: &'static str;
+    /// How it is written in TOML.
+    const SHAPE: Shape = Shape::Text;
+
+    /// The value, or what is wrong with it.
+    fn parse(text: &str) -> Result<Self, String>;
+}
+
+/// A value that this program itself wrote: a default, the end of a range.
+pub(super) fn constant<T: Setting>(text: &str) -> T {
+    T::parse(text).unwrap_or_else(|what| panic!("a default or a limit {what}"))
+}
+
+/// The text of a TOML value, if it has the right shape.
+pub(super) fn text_of(value: DeValue<'_>, shape: Shape) -> Option<Cow<'_, str>> {
+    match (shape, value) {
+        (Shape::Text, DeValue::String(text)) => Some(text),
+        (Shape::Boolean, DeValue::Boolean(value)) => Some(value.to_string().into()),
+        (Shape::Number, DeValue::Integer(number)) => {
+            Some(number.as_str().replace('_', "").into()).filter(|_| number.radix() == 10)
+        }
+        _ => None,
+    }
+}
+
+/// The kind of a TOML value, with its article.
+pub(super) fn kind(value: &DeValue<'_>) -> String {
+    let kind = value.type_str();
+    let article = if kind.starts_with(['a', 'i']) { "an" } else { "a" };
+    format!("{article} {kind}")
+}
+
+/// The usual complaint.
+pub(super) fn must_be<T: Setting>() -> String {
+    format!("must be {}", T::EXPECTED)
+}
+
+impl Setting for bool {
+    const EXPECTED: &'static str = "`true` or `false`";
+    const SHAPE: Shape = Shape::Boolean;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| must_be::<Self>())
+    }
+}
+
+impl Setting for u32 {
+    const EXPECTED: &'static str = "a whole number, such as `10`";
+    const SHAPE: Shape = Shape::Number;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| must_be::<Self>())
+    }
+}
+
+impl Setting for Duration {
+    const EXPECTED: &'static str = "a duration with its unit, such as `60s`, `5m` or `1h30m`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        humantime::parse_duration(text).map_err(|_| must_be::<Self>())
+    }
+}
+
+impl Setting for SocketAddr {
+    const EXPECTED: &'static str = "an IP address and a port, such as `127.0.0.1:50051`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| must_be::<Self>())
+    }
+}
+
+impl Setting for Level {
+    const EXPECTED: &'static str = "`error`, `warn`, `info`, `debug` or `trace`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let levels = [Self::ERROR, Self::WARN, Self::INFO, Self::DEBUG, Self::TRACE];
+        levels
+            .into_iter()
+            .find(|level| level.as_str().to_ascii_lowercase() == text)
+            .ok_or_else(must_be::<Self>)
+    }
+}
+
+/// How events are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A line of text per event, for people.
+    #[default]
+    Text,
+    /// A JSON object per line and event, for log stores.
+    Json,
+}
+
+impl Setting for LogFormat {
+    const EXPECTED: &'static str = "`text` or `json`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(must_be::<Self>()),
+        }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "string in quotes",
+            Self::Number => "number without quotes",
+            Self::Boolean => "word without quotes",
+        })
+    }
+}
