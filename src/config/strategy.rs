@@ -78,3 +78,45 @@ impl Setting for Strategy {
         Self::named(text).ok_or_else(|| format!("must be {}: this version knows no others", Self::EXPECTED))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_has_the_shape_that_its_provider_wants() {
+        let facebook = [
+            ("v25.0", true),
+            ("v3.12", true),
+            ("v25", false),
+            ("v25.", false),
+            ("v25.x", false),
+            ("V25.0", false),
+        ];
+        let github = [
+            ("2022-11-28", true),
+            ("2022-00-28", false),
+            ("2022-13-28", false),
+            ("2022-11-32", false),
+            ("2022-11-00", false),
+            ("22-11-28", false),
+            ("2022-11-2\u{e9}", false),
+            ("", false),
+        ];
+        for (version, right) in facebook {
+            assert_eq!(Strategy::Facebook.check_version(version).is_ok(), right, "{version}");
+        }
+        for (version, right) in github {
+            assert_eq!(Strategy::Github.check_version(version).is_ok(), right, "{version}");
+        }
+    }
+
+    #[test]
+    fn every_strategy_is_found_by_its_name_and_named_in_what_is_expected() {
+        for strategy in Strategy::ALL {
+            assert_eq!(Strategy::named(strategy.as_str()), Some(strategy));
+            assert!(Strategy::EXPECTED.contains(&format!("`{}`", strategy.as_str())));
+        }
+        assert_eq!(Strategy::named("GitHub"), None);
+    }
+}

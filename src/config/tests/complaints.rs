@@ -50,6 +50,7 @@ fn a_wrong_value_of_the_tenant_gets_its_remedy() {
         ("base_url = 'https://user:canary-2f9d@acme.eu.auth0.com'", "without path, query and credentials"),
         ("base_url = 'https://acme.eu.auth0.com/tenant'", "without path"),
         ("base_url = 'https://acme.eu.auth0.com?a=b'", "without path, query"),
+        ("base_url = 'https://acme.eu.auth0.com#a'", "without path, query"),
         ("base_url = 'acme.eu.auth0.com'", "must be a URL such as"),
         ("base_url = 'ftp://acme.eu.auth0.com'", "must be a URL such as"),
         ("audience = 'https://acme.eu.auth0.com/api/v2'", "with the slash at its end"),
