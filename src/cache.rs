@@ -116,12 +116,9 @@ where
             if let Some(error) = state.resting() {
                 return Err(error);
             }
+            let in_time = |began| !matches!(verdict, Use::ReloadSince(moment) if began < moment);
             let flight = match state.flight.take() {
-                Some(flight)
-                    if flight.is_alive() && not_before.is_none_or(|wanted| flight.began >= wanted) =>
-                {
-                    flight
-                }
+                Some(flight) if flight.is_alive() && in_time(flight.began) => flight,
                 _ => Flight::start(&slot, self.rest, load()),
             };
             state.flight.insert(flight).outcome.clone()

@@ -11,7 +11,7 @@ use tracing::Level;
 
 pub use self::{
     auth0::{Auth0, ClientCredential},
-    environment::Environment,
+    environment::{Environment, log_directives},
     problem::{Location, Problem},
     provider::Provider,
     strategy::Strategy,

@@ -1,3 +1,10 @@
 //! Chooses a command, nothing else.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    idp_token_service::cli::main()
+}

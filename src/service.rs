@@ -1,9 +1,5 @@
 //! The gRPC service: what arrives, what leaves, and every layer between.
 
-use std::{sync::Arc, time::Duration};
-
-use crate::{broker::Broker, telemetry::Metrics};
-
 mod convert;
 mod deadline;
 mod gate;

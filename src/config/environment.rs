@@ -30,6 +30,11 @@ impl Environment {
     }
 }
 
+/// `RUST_LOG`, which wins over `log_level` in every command.
+pub fn log_directives() -> Option<String> {
+    std::env::var("RUST_LOG").ok().filter(|directives| !directives.is_empty())
+}
+
 /// Keeps what begins with `AUTH0_` or `IDP_TOKEN_` and is not empty.
 impl<N: Into<String>, V: Into<OsString>> FromIterator<(N, V)> for Environment {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {

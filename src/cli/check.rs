@@ -1,0 +1,118 @@
+//! `check`: what keeps a configuration from working, all of it at once.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::Request;
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::Failure;
+use crate::{
+    auth0::{self, Auth0, Auth0Error, NEEDED_SCOPES},
+    config::Config,
+    telemetry::Metrics,
+    transport::Transport,
+};
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes; the document has about 3 KiB.
+const METADATA_LIMIT: usize = 64 * 1024;
+
+/// How much a finding matters.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Grade {
+    Well,
+    Warning,
+    Wrong,
+    Unreachable,
+}
+
+struct Finding {
+    grade: Grade,
+    text: String,
+}
+
+fn finding(grade: Grade, text: impl Into<String>) -> Finding {
+    Finding { grade, text: text.into() }
+}
+
+pub(super) async fn run(config: &Config) -> Result<(), Failure> {
+    let transport = Transport::new(std::collections::BTreeMap::new());
+    let transport = transport.map_err(|error| Failure::Other(error.to_string()))?;
+    let mut findings = vec![finding(Grade::Well, "the configuration is well-formed")];
+    findings.extend(config.warnings.iter().map(|warning| finding(Grade::Warning, warning.to_string())));
+    let (metadata, grant) = tokio::join!(check_metadata(config, &transport), check_grant(config, &transport));
+    findings.extend(metadata);
+    findings.extend(grant);
+    for Finding { grade, text } in &findings {
+        let mark = match grade {
+            Grade::Well => "ok      ",
+            Grade::Warning => "warning ",
+            Grade::Wrong | Grade::Unreachable => "ERROR   ",
+        };
+        println!("{mark}{text}");
+    }
+    verdict(&findings)
+}
+
+fn verdict(findings: &[Finding]) -> Result<(), Failure> {
+    let has = |grade| findings.iter().any(|finding| finding.grade == grade);
+    let summary = "not ready to serve; see the errors above".to_owned();
+    if has(Grade::Wrong) {
+        return Err(Failure::Other(summary));
+    }
+    if has(Grade::Unreachable) { Err(Failure::Unreachable(summary)) } else { Ok(()) }
+}
+
+/// The tenant's own description: says whether the domain is the one that issues tokens.
+#[derive(Deserialize)]
+struct Metadata {
+    issuer: String,
+}
+
+async fn check_metadata(config: &Config, transport: &Transport) -> Vec<Finding> {
+    let uri = format!("{}.well-known/openid-configuration", config.auth0.base_url);
+    let Ok(request) = Request::get(&uri).body(Bytes::new()) else {
+        return vec![finding(Grade::Wrong, "`auth0.base_url` makes no valid URL")];
+    };
+    let answer = match transport.send(request, METADATA_LIMIT, Instant::now() + TIMEOUT).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            return vec![finding(Grade::Unreachable, format!("{error}; check `auth0.domain` and the network"))];
+        }
+    };
+    let Ok(metadata) = serde_json::from_slice::<Metadata>(answer.body()) else {
+        let text = format!("{uri} answered {} without an issuer: this is no Auth0 tenant", answer.status());
+        return vec![finding(Grade::Wrong, text)];
+    };
+    let expected = format!("https://{}/", config.auth0.domain);
+    if metadata.issuer == expected {
+        return vec![finding(Grade::Well, format!("the tenant answers as {expected}"))];
+    }
+    let text = format!("the tenant calls itself {}, not {expected}; check `auth0.domain`", metadata.issuer);
+    vec![finding(Grade::Warning, text)]
+}
+
+async fn check_grant(config: &Config, transport: &Transport) -> Vec<Finding> {
+    let auth0 = Auth0::new(&config.auth0, transport, &Arc::new(Metrics::new(&[])));
+    let granted = match auth0::granted_scopes(&auth0).await {
+        Ok(granted) => granted,
+        Err(error @ Auth0Error::Unavailable { .. }) => {
+            return vec![finding(Grade::Unreachable, error.to_string())];
+        }
+        Err(error) => return vec![finding(Grade::Wrong, error.to_string())],
+    };
+    let mut findings = vec![finding(Grade::Well, format!("the Management token has {}", NEEDED_SCOPES.join(" and ")))];
+    let spare: Vec<_> = granted.iter().filter(|scope| !NEEDED_SCOPES.contains(&scope.as_str())).cloned().collect();
+    if !spare.is_empty() {
+        let text = format!(
+            "the client grant also has {}, which this service never needs; take it away, so that a leaked secret \
+             opens less",
+            spare.join(" ")
+        );
+        findings.push(finding(Grade::Warning, text));
+    }
+    findings
+}

@@ -1,0 +1,42 @@
+//! `serve`: the service for a real tenant.
+
+use super::{Failure, start_logging};
+use crate::{
+    config::{Config, LogFormat},
+    server::Server,
+    telemetry::logging::Format,
+};
+
+pub(super) async fn run(config: &Config) -> Result<(), Failure> {
+    start_logging(config.log.level.as_str(), match config.log.format {
+        LogFormat::Text => Format::Text,
+        LogFormat::Json => Format::Json,
+    });
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let server = Server::bind(config).await.map_err(|error| Failure::Other(error.to_string()))?;
+    let told = |address: std::io::Result<std::net::SocketAddr>| {
+        address.map_or_else(|error| error.to_string(), |address| address.to_string())
+    };
+    tracing::info!(
+        grpc = told(server.address()),
+        admin = told(server.admin_address()),
+        auth0 = %config.auth0.base_url,
+        "Listening"
+    );
+    server.run(stop_signal()).await;
+    tracing::info!("Stopped");
+    Ok(())
+}
+
+/// Resolves at SIGTERM or SIGINT.
+pub(super) async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    // Without handlers the default applies: the process just ends.
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

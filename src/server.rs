@@ -1,0 +1,211 @@
+//! The composition root: the only place that knows every part. `Config` -> [`Server::bind`] -> [`Server::run`].
+
+use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{net::TcpListener, time::Instant};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::service::Routes;
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+use crate::{
+    auth0::Auth0,
+    broker::{Broker, Providers},
+    config::Config,
+    provider::{self, Settings},
+    service::{Gate, IdpToken, METHODS, pb},
+    telemetry::{
+        Metrics,
+        admin::{self, Readiness},
+    },
+    transport::{Transport, TransportSetupError},
+};
+
+mod connection;
+
+/// The health service's name of the whole server, and of the contract.
+const HEALTH_NAMES: [&str; 2] = ["", "idptoken.v1.IdpTokenService"];
+
+/// After SIGTERM calls are still taken for this share of the drain time, so that health checks can see NOT_SERVING
+/// before connections are asked to go.
+const LAME_DUCK: u32 = 5;
+
+/// How often secrets that nobody uses any more are dropped from memory.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// Between two attempts at the first Management token; the fetch itself rests longer when it keeps failing.
+const AUTHENTICATE_EVERY: Duration = Duration::from_millis(500);
+
+/// Why the server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address is taken, or not ours.
+    #[error("cannot listen on {address} ({key}): {source}")]
+    Bind {
+        /// What was asked for.
+        address: SocketAddr,
+        /// The key in the configuration.
+        key: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// No HTTP client.
+    #[error(transparent)]
+    Transport(#[from] TransportSetupError),
+    /// The contract's descriptor is broken: a fault of the build.
+    #[error("reflection cannot be served: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// A server that has its ports, but takes no calls yet.
+pub struct Server {
+    listener: TcpListener,
+    admin_listener: TcpListener,
+    gate: Gate,
+    auth0: Arc<Auth0>,
+    metrics: Arc<Metrics>,
+    health: HealthReporter,
+    drain: Duration,
+}
+
+impl Server {
+    /// Puts everything together and takes the ports.
+    ///
+    /// # Errors
+    /// When a port is taken or outgoing TLS cannot be set up. Auth0 is not asked yet.
+    pub async fn bind(config: &Config) -> Result<Self, StartError> {
+        let listener = bind(config.listen, "listen").await?;
+        let admin_listener = bind(config.admin_listen, "admin_listen").await?;
+        let metrics = Arc::new(Metrics::new(&METHODS));
+        let transport = Transport::new(detours(config))?;
+        let auth0 = Arc::new(Auth0::new(&config.auth0, &transport, &metrics));
+        let broker = Broker::new(Arc::clone(&auth0), providers(config), transport, Arc::clone(&metrics));
+
+        let (health, health_service) = tonic_health::server::health_reporter();
+        report(&health, ServingStatus::NotServing).await;
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        let rest = Routes::new(health_service)
+            .add_service(reflection().build_v1()?)
+            .add_service(reflection().build_v1alpha()?);
+        let api = IdpToken::new(Arc::new(broker));
+        let gate = Gate::new(api, rest, config.default_deadline, Arc::clone(&metrics));
+        Ok(Self { listener, admin_listener, gate, auth0, metrics, health, drain: config.drain })
+    }
+
+    /// Where gRPC is served.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Where the admin endpoint is served.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn admin_address(&self) -> io::Result<SocketAddr> {
+        self.admin_listener.local_addr()
+    }
+
+    /// Serves until `shutdown`, then lets the calls under way finish within the drain time.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let readiness = Readiness::default();
+        let background = TaskTracker::new();
+        let stop = CancellationToken::new();
+        let admin = admin::router(self.metrics, readiness.clone());
+        background.spawn(run_until(stop.clone(), serve_admin(self.admin_listener, admin)));
+        background.spawn(run_until(stop.clone(), sweep(Arc::clone(&self.auth0))));
+        background
+            .spawn(run_until(stop.clone(), become_ready(self.auth0, self.health.clone(), readiness.clone())));
+
+        let connections = TaskTracker::new();
+        let go_away = CancellationToken::new();
+        let accept = connection::accept(self.listener, self.gate, connections.clone(), go_away.clone());
+        tokio::pin!(accept);
+        tokio::select! {
+            () = shutdown => {}
+            () = &mut accept => {}
+        }
+
+        let deadline = Instant::now() + self.drain;
+        tracing::info!(drain_s = self.drain.as_secs(), connections = connections.len(), "Stopping");
+        readiness.set(false);
+        report(&self.health, ServingStatus::NotServing).await;
+        let _ = tokio::time::timeout(self.drain / LAME_DUCK, accept).await;
+        go_away.cancel();
+        connections.close();
+        if tokio::time::timeout_at(deadline, connections.wait()).await.is_err() {
+            tracing::warn!(connections = connections.len(), "Calls were still under way at the end of the drain time");
+        }
+        stop.cancel();
+        background.close();
+        background.wait().await;
+    }
+}
+
+async fn bind(address: SocketAddr, key: &'static str) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, key, source })
+}
+
+fn providers(config: &Config) -> Providers {
+    let mut providers = Providers::default();
+    for (name, settings) in &config.providers {
+        let adapter_settings = Settings {
+            client_secret: settings.client_secret.clone(),
+            api_version: settings.api_version.clone(),
+        };
+        if let Some(adapter) = provider::build(settings.strategy.as_str(), adapter_settings) {
+            providers.insert(name.clone(), adapter);
+        }
+    }
+    providers
+}
+
+fn detours(config: &Config) -> BTreeMap<String, url::Url> {
+    config.providers.values().flat_map(|provider| provider.hosts.clone()).collect()
+}
+
+async fn report(health: &HealthReporter, status: ServingStatus) {
+    for name in HEALTH_NAMES {
+        health.set_service_status(name, status).await;
+    }
+}
+
+async fn run_until(stop: CancellationToken, work: impl Future<Output = ()>) {
+    let _ = stop.run_until_cancelled(work).await;
+}
+
+async fn serve_admin(listener: TcpListener, router: axum::Router) {
+    if let Err(error) = axum::serve(listener, router).await {
+        tracing::error!(%error, "The admin endpoint has stopped");
+    }
+}
+
+async fn sweep(auth0: Arc<Auth0>) {
+    let mut every = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        every.tick().await;
+        auth0.sweep();
+    }
+}
+
+/// Without a Management token every call would fail, so none is invited before there is one.
+async fn become_ready(auth0: Arc<Auth0>, health: HealthReporter, readiness: Readiness) {
+    let mut told = String::new();
+    while let Err(error) = auth0.authenticate().await {
+        let message = error.to_string();
+        // Said once, and again when it changes.
+        if told != message {
+            tracing::error!("Not ready: {message}");
+            told = message;
+        }
+        tokio::time::sleep(AUTHENTICATE_EVERY).await;
+    }
+    report(&health, ServingStatus::Serving).await;
+    readiness.set(true);
+    tracing::info!("Ready");
+}

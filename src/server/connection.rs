@@ -1,0 +1,121 @@
+//! Connections: accepted, limited, renewed, and let go without losing a call.
+
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
+
+use hyper::service::service_fn;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::service::Gate;
+
+/// Connections at once. A service mesh opens a handful for each caller; this many is a leak or an attack, and what is
+/// beyond it waits in the system's backlog.
+const CONNECTIONS: usize = 8192;
+
+/// Calls at once on one connection; gRPC clients queue or open another one. HTTP/2 advises at least 100.
+const STREAMS: u32 = 200;
+
+/// All headers of a request together, in bytes: gRPC clients count on 8 KiB, Auth0 tokens with permissions on more.
+const HEADERS: u32 = 16 * 1024;
+
+/// A silent connection is asked whether it lives, and closed when it does not answer: a vanished peer would otherwise
+/// hold its place until the connection's age ends it.
+const PING_EVERY: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A connection is asked to go after this time, and up to a tenth more, so that the calls of long-lived clients
+/// spread over replicas that were added meanwhile.
+const AGE: Duration = Duration::from_secs(30 * 60);
+
+/// Then the calls under way have this long to finish: as long as the longest deadline.
+const AGE_GRACE: Duration = Duration::from_secs(600);
+
+/// An HTTP/1 client must have sent its headers by then.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// When the process has no file descriptors left, accepting again at once would only burn a core.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Accepts connections until it is dropped; each is served by a task of its own until `go_away`.
+pub(super) async fn accept(
+    listener: TcpListener,
+    gate: Gate,
+    connections: TaskTracker,
+    go_away: CancellationToken,
+) {
+    let gate = Arc::new(gate);
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let protocol = Arc::new(protocol());
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                pause_after(&error).await;
+                continue;
+            }
+        };
+        let (gate, protocol, go_away) = (Arc::clone(&gate), Arc::clone(&protocol), go_away.clone());
+        connections.spawn(async move {
+            serve(stream, gate, &protocol, go_away).await;
+            drop(place);
+        });
+    }
+}
+
+/// A connection that broke before it was accepted is nobody's problem; anything else is ours.
+async fn pause_after(error: &io::Error) {
+    if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+        return;
+    }
+    tracing::warn!(%error, "Cannot accept connections");
+    tokio::time::sleep(ACCEPT_PAUSE).await;
+}
+
+fn protocol() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEADERS)
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_TIMEOUT);
+    builder
+}
+
+async fn serve(
+    stream: TcpStream,
+    gate: Arc<Gate>,
+    protocol: &auto::Builder<TokioExecutor>,
+    go_away: CancellationToken,
+) {
+    // Small messages leave at once.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| {
+        let gate = Arc::clone(&gate);
+        async move { Ok::<_, Infallible>(gate.answer(request).await) }
+    });
+    let connection = protocol.serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+
+    let age = AGE.mul_f64(1.0 + fastrand::f64() / 10.0);
+    let outcome = tokio::select! {
+        outcome = &mut connection => outcome,
+        () = async { tokio::select! { () = go_away.cancelled() => {} () = tokio::time::sleep(age) => {} } } => {
+            connection.as_mut().graceful_shutdown();
+            tokio::time::timeout(AGE_GRACE, connection).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "A connection ended");
+    }
+}
