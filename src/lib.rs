@@ -2,6 +2,7 @@
 
 pub mod field;
 pub mod provider;
+pub mod retry;
 pub mod sandbox;
 pub mod secret;
 pub mod token;
