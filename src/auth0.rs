@@ -57,11 +57,7 @@ impl Auth0 {
     ///
     /// # Errors
     /// When Auth0 has no such user, or gives no usable answer.
-    pub async fn profile(
-        &self,
-        user: &UserId,
-        need: Need<'_>,
-    ) -> Result<Loaded<Arc<Profile>>, Auth0Error> {
+    pub async fn profile(&self, user: &UserId, need: Need<'_>) -> Result<Loaded<Arc<Profile>>, Auth0Error> {
         self.profiles.get(user, need).await
     }
 

@@ -69,12 +69,15 @@ where
 {
     /// A cache of at most about `capacity` keys, each forgotten after `idle` without a read.
     pub fn new(capacity: u64, idle: Duration, rest: Rest) -> Self {
-        Self { slots: moka::sync::Cache::builder()
+        Self {
+            slots: moka::sync::Cache::builder()
                 .max_capacity(capacity)
                 .time_to_idle(idle)
                 // moka's own policy may refuse a newcomer, and with it the promise that its load runs once.
                 .eviction_policy(moka::policy::EvictionPolicy::lru())
-                .build(), rest }
+                .build(),
+            rest,
+        }
     }
 
     /// The kept value if `judge` takes it, or else that of a load, one under way or a new one. The load goes on when

@@ -54,14 +54,19 @@ struct ConfigFile {
 
 impl ConfigFile {
     fn load(&self) -> Result<Config, Failure> {
-        Config::load(self.config.as_deref(), &Environment::of_process()).map_err(|problems| bad_config(&problems))
+        Config::load(self.config.as_deref(), &Environment::of_process())
+            .map_err(|problems| bad_config(&problems))
     }
 }
 
 fn bad_config(problems: &[Problem]) -> Failure {
     let list: Vec<_> = problems.iter().map(|problem| format!("  {problem}")).collect();
     let nothing_at_all = "\n\nTo see the service without an account: idp-token-service sandbox";
-    Failure::Usage(format!("the configuration has {} to mend:\n{}{nothing_at_all}", count(list.len()), list.join("\n")))
+    Failure::Usage(format!(
+        "the configuration has {} to mend:\n{}{nothing_at_all}",
+        count(list.len()),
+        list.join("\n")
+    ))
 }
 
 fn count(problems: usize) -> String {

@@ -4,13 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::{
-    auth0::Auth0Error,
-    deadline::Stage,
-    field::InvalidField,
-    identity::SelectError,
-    policy::Denied,
-};
+use crate::{auth0::Auth0Error, deadline::Stage, field::InvalidField, identity::SelectError, policy::Denied};
 
 /// Why a call gets no answer. `service/status.rs` turns each into a gRPC status.
 #[derive(Clone, Debug, thiserror::Error)]

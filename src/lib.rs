@@ -12,6 +12,7 @@
 pub mod auth0;
 pub mod broker;
 pub mod cache;
+pub mod cli;
 pub mod config;
 pub mod deadline;
 pub mod error;
@@ -22,6 +23,7 @@ pub mod provider;
 pub mod retry;
 pub mod sandbox;
 pub mod secret;
+pub mod server;
 pub mod service;
 pub mod telemetry;
 pub mod token;

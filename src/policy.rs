@@ -54,9 +54,9 @@ impl Policy {
     /// When it may not.
     pub fn authorize(&self, caller: Caller, user: UserId, action: Action) -> Result<Permit, Denied> {
         match (caller, action) {
-            (Caller::Anonymous, Action::GetIdentityToken { refresh_token: true }) => {
-                Err(Denied { what: "to get refresh tokens; let it use the access token, which is kept alive for it" })
-            }
+            (Caller::Anonymous, Action::GetIdentityToken { refresh_token: true }) => Err(Denied {
+                what: "to get refresh tokens; let it use the access token, which is kept alive for it",
+            }),
             (
                 Caller::Anonymous,
                 Action::ListIdentities | Action::GetIdentityToken { .. } | Action::CallProvider,

@@ -139,7 +139,10 @@ impl Server {
         go_away.cancel();
         connections.close();
         if tokio::time::timeout_at(deadline, connections.wait()).await.is_err() {
-            tracing::warn!(connections = connections.len(), "Calls were still under way at the end of the drain time");
+            tracing::warn!(
+                connections = connections.len(),
+                "Calls were still under way at the end of the drain time"
+            );
         }
         stop.cancel();
         background.close();

@@ -166,10 +166,15 @@ impl Bucket {
 
     /// How long until a request may be sent; rounded up, so that a sleep is never a hair too short.
     fn wait(&self) -> Duration {
-        let closed = self.closed_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
+        let closed =
+            self.closed_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
         let level = self.level + self.filled.elapsed().as_secs_f64() * self.per_second;
         let empty = (1.0 - level).max(0.0) / self.per_second;
-        if empty == 0.0 { closed } else { closed.max(Duration::from_secs_f64(empty) + Duration::from_millis(1)) }
+        if empty == 0.0 {
+            closed
+        } else {
+            closed.max(Duration::from_secs_f64(empty) + Duration::from_millis(1))
+        }
     }
 
     fn take(&mut self) {
@@ -232,7 +237,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_429_waits_for_the_reset_and_never_longer_than_a_window() {
         let soon = limiter(10);
-        let unix_time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs();
+        let unix_time =
+            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs();
         soon.observe(&answer(429, &[("x-ratelimit-reset", &(unix_time + 5).to_string())]));
         assert!((4..=5).contains(&spaced(&soon, 1).await.as_secs()));
         let far = limiter(10);

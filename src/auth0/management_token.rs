@@ -137,7 +137,9 @@ impl Fetch {
     async fn run(&self) -> Result<Grant, Auth0Error> {
         match self.with_retries().await {
             // The secret may have been rotated: what the file says now has not been tried yet.
-            Err(Auth0Error::Misconfigured { .. }) if self.credential.reload().await => self.with_retries().await,
+            Err(Auth0Error::Misconfigured { .. }) if self.credential.reload().await => {
+                self.with_retries().await
+            }
             outcome => outcome,
         }
     }
@@ -183,7 +185,8 @@ impl Fetch {
             ClientCredential::PrivateKey(pem) => {
                 let assertion = client_assertion::sign(&self.client_id, &self.assertion_audience, &pem.get())
                     .map_err(Auth0Error::misconfigured)?;
-                body["client_assertion_type"] = json!("urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+                body["client_assertion_type"] =
+                    json!("urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
                 body["client_assertion"] = json!(assertion.expose_secret());
             }
         }
@@ -208,26 +211,35 @@ fn judge(answer: &Response<Bytes>, began: Instant) -> Result<Grant, Auth0Error> 
     }
     let status = answer.status().as_u16();
     let detail = match (status, body.code()) {
-        (401, _) => "401 for the client credentials: check `auth0.client_id` and the client secret or private key, \
+        (401, _) => {
+            "401 for the client credentials: check `auth0.client_id` and the client secret or private key, \
              and that the application's authentication method matches"
-            .to_owned(),
+                .to_owned()
+        }
         (403, "unauthorized_client") => "403: the grant type `client_credentials` is switched off for the \
              application (Applications > Advanced Settings > Grant Types)"
             .to_owned(),
-        (403, _) => "403: the application has no client grant for `auth0.audience`; authorize it for the Auth0 \
+        (403, _) => {
+            "403: the application has no client grant for `auth0.audience`; authorize it for the Auth0 \
              Management API, with read:users and read:user_idp_tokens"
-            .to_owned(),
-        (400..=499, code) => format!("{status} {code} at the token endpoint; check `auth0.domain` and `auth0.audience`"),
+                .to_owned()
+        }
+        (400..=499, code) => {
+            format!("{status} {code} at the token endpoint; check `auth0.domain` and `auth0.audience`")
+        }
         _ => return Err(Auth0Error::unavailable(format!("it answered {status} at the token endpoint"))),
     };
     Err(Auth0Error::misconfigured(detail))
 }
 
 fn accept(body: &[u8], began: Instant) -> Result<Grant, Auth0Error> {
-    let nonsense = || Auth0Error::unavailable("its token endpoint answered 200 without a usable access token");
+    let nonsense =
+        || Auth0Error::unavailable("its token endpoint answered 200 without a usable access token");
     let answer: TokenAnswer = serde_json::from_slice(body).map_err(|_| nonsense())?;
-    let missing: Vec<_> =
-        NEEDED_SCOPES.into_iter().filter(|scope| !answer.scope.split_whitespace().any(|s| s == *scope)).collect();
+    let missing: Vec<_> = NEEDED_SCOPES
+        .into_iter()
+        .filter(|scope| !answer.scope.split_whitespace().any(|s| s == *scope))
+        .collect();
     if !missing.is_empty() {
         return Err(Auth0Error::Misconfigured {
             detail: format!(

@@ -34,7 +34,11 @@ impl Profiles {
     }
 
     /// See [`super::Auth0::profile`].
-    pub(super) async fn get(&self, user: &UserId, need: Need<'_>) -> Result<Loaded<Arc<Profile>>, Auth0Error> {
+    pub(super) async fn get(
+        &self,
+        user: &UserId,
+        need: Need<'_>,
+    ) -> Result<Loaded<Arc<Profile>>, Auth0Error> {
         let mut source = ProfileSource::Cache;
         let judge = |kept: &Loaded<Option<Arc<Profile>>>| self.judge(kept, &need);
         let load = || {
@@ -43,9 +47,11 @@ impl Profiles {
             async move { users.read(&user, need.urgency).await.map(|profile| profile.map(Arc::new)) }
         };
         let outcome = match self.kept.get(user.clone(), judge, load).await {
-            Err(error) if error.is_transient().is_some() => self.stale(user, &need).ok_or(error).inspect(|_| {
-                source = ProfileSource::Stale;
-            }),
+            Err(error) if error.is_transient().is_some() => {
+                self.stale(user, &need).ok_or(error).inspect(|_| {
+                    source = ProfileSource::Stale;
+                })
+            }
             outcome => outcome,
         };
         self.metrics.profile(source);

@@ -152,7 +152,8 @@ impl Users {
 fn judge(answer: &Response<Bytes>, user: &UserId) -> Result<Profile, Refusal> {
     if answer.status() == StatusCode::OK {
         let profile: Result<UserAnswer, _> = serde_json::from_slice(answer.body());
-        let nonsense = |_| Refusal::Other(Auth0Error::unavailable("it answered 200 without a readable profile"));
+        let nonsense =
+            |_| Refusal::Other(Auth0Error::unavailable("it answered 200 without a readable profile"));
         return profile.map(|profile| profile.into_profile(user.clone())).map_err(nonsense);
     }
     let body = ErrorBody::parse(answer.body());

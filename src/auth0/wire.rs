@@ -92,8 +92,7 @@ impl UserAnswer {
     pub(super) fn into_profile(self, user_id: UserId) -> Profile {
         let last_login = self.last_login.and_then(|time| humantime::parse_rfc3339(&time).ok());
         // With linked identities nobody knows which of them `last_login` was about.
-        let basis =
-            if self.identities.len() == 1 { ExpiryBasis::LastLogin } else { ExpiryBasis::UpperBound };
+        let basis = if self.identities.len() == 1 { ExpiryBasis::LastLogin } else { ExpiryBasis::UpperBound };
         let identities = self.identities.into_iter().map(|answer| answer.into_identity(last_login, basis));
         Profile { user_id, identities: identities.collect() }
     }
@@ -185,7 +184,8 @@ mod tests {
 
     #[test]
     fn an_odd_lifetime_is_unknown_and_spoils_nothing() {
-        for odd in [json!(-5), json!(null), json!("soon"), json!({}), json!([1]), json!(1.5), json!(u64::MAX)] {
+        for odd in [json!(-5), json!(null), json!("soon"), json!({}), json!([1]), json!(1.5), json!(u64::MAX)]
+        {
             let user = profile(json!({
                 "last_login": "2026-11-22T00:00:00.000Z",
                 "identities": [{ "provider": "google-oauth2", "access_token": "t", "expires_in": odd }],
@@ -203,7 +203,8 @@ mod tests {
 
     #[test]
     fn an_identity_without_a_token_is_kept_as_such() {
-        let user = profile(json!({ "identities": [{ "provider": "auth0", "user_id": "1", "isSocial": false }] }));
+        let user =
+            profile(json!({ "identities": [{ "provider": "auth0", "user_id": "1", "isSocial": false }] }));
         assert!(user.identities[0].token.is_none());
     }
 
@@ -211,7 +212,10 @@ mod tests {
     fn only_codes_are_ever_quoted_from_an_error() {
         for (body, code) in [
             (r#"{"error":"access_denied","error_description":"Unauthorized"}"#, "access_denied"),
-            (r#"{"statusCode":403,"error":"Forbidden","errorCode":"insufficient_scope"}"#, "insufficient_scope"),
+            (
+                r#"{"statusCode":403,"error":"Forbidden","errorCode":"insufficient_scope"}"#,
+                "insufficient_scope",
+            ),
             (r#"{"error":"Your secret is hunter2"}"#, ""),
             ("<html>", ""),
             ("", ""),

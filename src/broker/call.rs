@@ -112,12 +112,14 @@ impl Broker {
             rejected: None,
         };
         let live = self.live_token(&wanted, deadline).await?;
-        let entry = self.providers.of(live.selected().identity).ok_or_else(|| Error::OperationUnsupported {
-            provider: live.selected().identity.provider.clone(),
-            operation: "CallProvider",
-        })?;
+        let entry =
+            self.providers.of(live.selected().identity).ok_or_else(|| Error::OperationUnsupported {
+                provider: live.selected().identity.provider.clone(),
+                operation: "CallProvider",
+            })?;
         let request = ApiRequest::check(call.request, &*entry.adapter)?;
-        let exchange = Exchange { entry, repeatable: call.idempotent || is_idempotent(&request.method), request };
+        let exchange =
+            Exchange { entry, repeatable: call.idempotent || is_idempotent(&request.method), request };
         self.climb(&exchange, live, &wanted, deadline).await
     }
 
@@ -149,7 +151,12 @@ impl Broker {
         })
     }
 
-    async fn send(&self, exchange: &Exchange<'_>, live: &LiveToken, deadline: &Deadline) -> Result<Sent, Error> {
+    async fn send(
+        &self,
+        exchange: &Exchange<'_>,
+        live: &LiveToken,
+        deadline: &Deadline,
+    ) -> Result<Sent, Error> {
         let sent = self.send_with_retries(exchange, live, deadline).await?;
         let secret = exchange.entry.adapter.client_secret();
         if let (Verdict::NotConfigured, Some(secret)) = (&sent.verdict, secret)
@@ -236,7 +243,9 @@ impl Exchange<'_> {
         let provider = live.selected().identity.provider.clone();
         match error {
             TransportError::Timeout { .. } => Error::DeadlineExceeded(Stage::Provider),
-            TransportError::TooLarge { status, limit, .. } => Error::ResponseTooLarge { provider, status, limit },
+            TransportError::TooLarge { status, limit, .. } => {
+                Error::ResponseTooLarge { provider, status, limit }
+            }
             TransportError::Connect { .. } | TransportError::Broken { .. } => {
                 Error::ProviderUnavailable { provider, cause: error.to_string() }
             }
@@ -276,11 +285,14 @@ impl Sent {
         match &self.verdict {
             Verdict::RateLimited { retry_after } => Some(*retry_after),
             // A 500 is as likely to be the request's fault, and would be so again.
-            Verdict::Unavailable { .. } if self.response.status() == StatusCode::INTERNAL_SERVER_ERROR => None,
-            Verdict::Unavailable { retry_after } => Some(*retry_after),
-            Verdict::Accepted | Verdict::TokenRefused | Verdict::ScopeNotGranted { .. } | Verdict::NotConfigured => {
+            Verdict::Unavailable { .. } if self.response.status() == StatusCode::INTERNAL_SERVER_ERROR => {
                 None
             }
+            Verdict::Unavailable { retry_after } => Some(*retry_after),
+            Verdict::Accepted
+            | Verdict::TokenRefused
+            | Verdict::ScopeNotGranted { .. }
+            | Verdict::NotConfigured => None,
         }
     }
 }

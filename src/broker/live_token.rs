@@ -46,7 +46,11 @@ impl LiveToken {
 }
 
 impl Broker {
-    pub(super) async fn live_token(&self, wanted: &Wanted<'_>, deadline: &Deadline) -> Result<LiveToken, Error> {
+    pub(super) async fn live_token(
+        &self,
+        wanted: &Wanted<'_>,
+        deadline: &Deadline,
+    ) -> Result<LiveToken, Error> {
         let fit = |profile: &Profile, began: Instant| self.fit(profile, began, wanted);
         deadline.enter(if self.auth0.is_throttled() { Stage::Queue } else { Stage::Auth0 });
 
@@ -65,7 +69,9 @@ impl Broker {
         let refused = self.refusals.since(selected.token.access.fingerprint(), wanted.rejected);
         match refused {
             Some(since) if began < since => Fit::Outdated { since },
-            None if Freshness::of(selected.token.expiry, wanted.min_validity) == Freshness::Live => Fit::Serves,
+            None if Freshness::of(selected.token.expiry, wanted.min_validity) == Freshness::Live => {
+                Fit::Serves
+            }
             _ => Fit::Lacks,
         }
     }
@@ -92,9 +98,9 @@ impl Broker {
         match Freshness::of(token.expiry, wanted.min_validity) {
             Freshness::Live => None,
             Freshness::Dead => Some(Lifeless::Expired),
-            Freshness::TooShort => {
-                Some(Lifeless::TooShort { left: token.expiry.map(|expiry| expiry.remaining()).unwrap_or_default() })
-            }
+            Freshness::TooShort => Some(Lifeless::TooShort {
+                left: token.expiry.map(|expiry| expiry.remaining()).unwrap_or_default(),
+            }),
         }
     }
 }

@@ -70,7 +70,10 @@ mod tests {
         headers.insert("location", HeaderValue::from_static("https://x/?access_token=EAAB"));
         headers.insert("etag", HeaderValue::from_static("abc"));
         mask_headers(&mut headers, &AccessToken::new("EAAB"));
-        assert_eq!((&headers["location"], &headers["etag"]), (&HeaderValue::from_static("***"), &HeaderValue::from_static("abc")));
+        assert_eq!(
+            (&headers["location"], &headers["etag"]),
+            (&HeaderValue::from_static("***"), &HeaderValue::from_static("abc"))
+        );
     }
 
     proptest! {

@@ -19,7 +19,8 @@ pub(super) struct Refusals {
 
 impl Default for Refusals {
     fn default() -> Self {
-        let memory = || Cache::builder().max_capacity(CAPACITY).eviction_policy(EvictionPolicy::lru()).build();
+        let memory =
+            || Cache::builder().max_capacity(CAPACITY).eviction_policy(EvictionPolicy::lru()).build();
         Self { seen: memory(), reported: memory() }
     }
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use bytes::{Buf, BufMut};
 use http::uri::PathAndQuery;
 use prost::Message;
-use prost_reflect::{DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions};
+use prost_reflect::{
+    DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions,
+};
 use tonic::{
     Request, Status,
     client::Grpc,
@@ -42,7 +44,9 @@ The answer of GetIdentityToken contains the token: mind who sees your terminal."
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let json = match arguments.json.as_str() {
-        "-" => std::io::read_to_string(std::io::stdin()).map_err(|error| Failure::Usage(error.to_string()))?,
+        "-" => {
+            std::io::read_to_string(std::io::stdin()).map_err(|error| Failure::Usage(error.to_string()))?
+        }
         _ => arguments.json,
     };
     let client = Client::connect(&arguments.address).await?;
@@ -59,14 +63,19 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) async fn connect(address: &str) -> Result<Self, Failure> {
-        let endpoint = Endpoint::from_shared(address.to_owned())
-            .map_err(|_| Failure::Usage(format!("`{address}` is no URL; write it like http://127.0.0.1:50051")))?;
+        let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|_| {
+            Failure::Usage(format!("`{address}` is no URL; write it like http://127.0.0.1:50051"))
+        })?;
         let connected = endpoint.connect_timeout(TIMEOUT).timeout(TIMEOUT).connect().await;
         let channel = connected.map_err(|error| {
-            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-            Failure::Unreachable(format!("no service at {address}{cause}; is it running? See `serve` and `sandbox`"))
+            let cause =
+                std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            Failure::Unreachable(format!(
+                "no service at {address}{cause}; is it running? See `serve` and `sandbox`"
+            ))
         })?;
-        let pool = DescriptorPool::decode(pb::FILE_DESCRIPTOR_SET).expect("the build makes a valid descriptor set");
+        let pool =
+            DescriptorPool::decode(pb::FILE_DESCRIPTOR_SET).expect("the build makes a valid descriptor set");
         Ok(Self { channel, pool })
     }
 
@@ -75,7 +84,10 @@ impl Client {
         let service = self.pool.get_service_by_name(SERVICE).expect("the contract has its service");
         let Some(method) = service.methods().find(|candidate| candidate.name() == method) else {
             let known: Vec<_> = service.methods().map(|method| method.name().to_owned()).collect();
-            return Err(Failure::Usage(format!("`{method}` is not an RPC; choose one of {}", known.join(", "))));
+            return Err(Failure::Usage(format!(
+                "`{method}` is not an RPC; choose one of {}",
+                known.join(", ")
+            )));
         };
         if method.is_client_streaming() {
             return Err(Failure::Usage(format!("{} streams, which this command does not", method.name())));

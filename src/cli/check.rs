@@ -80,7 +80,10 @@ async fn check_metadata(config: &Config, transport: &Transport) -> Vec<Finding> 
     let answer = match transport.send(request, METADATA_LIMIT, Instant::now() + TIMEOUT).await {
         Ok(answer) => answer,
         Err(error) => {
-            return vec![finding(Grade::Unreachable, format!("{error}; check `auth0.domain` and the network"))];
+            return vec![finding(
+                Grade::Unreachable,
+                format!("{error}; check `auth0.domain` and the network"),
+            )];
         }
     };
     let Ok(metadata) = serde_json::from_slice::<Metadata>(answer.body()) else {
@@ -104,8 +107,10 @@ async fn check_grant(config: &Config, transport: &Transport) -> Vec<Finding> {
         }
         Err(error) => return vec![finding(Grade::Wrong, error.to_string())],
     };
-    let mut findings = vec![finding(Grade::Well, format!("the Management token has {}", NEEDED_SCOPES.join(" and ")))];
-    let spare: Vec<_> = granted.iter().filter(|scope| !NEEDED_SCOPES.contains(&scope.as_str())).cloned().collect();
+    let mut findings =
+        vec![finding(Grade::Well, format!("the Management token has {}", NEEDED_SCOPES.join(" and ")))];
+    let spare: Vec<_> =
+        granted.iter().filter(|scope| !NEEDED_SCOPES.contains(&scope.as_str())).cloned().collect();
     if !spare.is_empty() {
         let text = format!(
             "the client grant also has {}, which this service never needs; take it away, so that a leaked secret \

@@ -8,10 +8,13 @@ use crate::{
 };
 
 pub(super) async fn run(config: &Config) -> Result<(), Failure> {
-    start_logging(config.log.level.as_str(), match config.log.format {
-        LogFormat::Text => Format::Text,
-        LogFormat::Json => Format::Json,
-    });
+    start_logging(
+        config.log.level.as_str(),
+        match config.log.format {
+            LogFormat::Text => Format::Text,
+            LogFormat::Json => Format::Json,
+        },
+    );
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }

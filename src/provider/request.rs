@@ -1,7 +1,33 @@
 //! A caller's request to a provider's API, proven harmless.
+//!
+//! The token is as good as the user's password, so what is sent with it is parsed, not merely validated: a request
+//! passes only if this service, the policy, the HTTP client and the provider must all understand it alike. Bodies
+//! are not read; a policy that allows a POST allows what the provider reads from its body.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, uri::PathAndQuery};
+
+use super::{Provider, query};
+use crate::field::InvalidField;
+
+mod header;
+mod host;
+pub(super) mod path;
+#[cfg(test)]
+mod tests;
+
+/// The largest body that is held in memory, in bytes. The same as what tonic takes in one message by default, so that
+/// a larger one never gets here; StreamProvider sends bodies of any size.
+pub const BODY_LIMIT: usize = 4 * 1024 * 1024;
+
+/// The longest path with its query, in bytes. RFC 9110 (section 4.1) asks servers to take 8,000.
+pub const TARGET_LIMIT: usize = 8 * 1024;
+
+/// Query parameters that no provider's adapter lets through: they carry a token past the `authorization` header, as
+/// someone else (RFC 6750, section 2.3; <https://cloud.google.com/apis/docs/system-parameters>), or leave a secret
+/// in logs on the way.
+pub const TOKEN_PARAMETERS: [&str; 5] =
+    ["access_token", "oauth_token", "bearer_token", "refresh_token", "client_secret"];
 
 /// What a caller asked for, unchecked. `path` may carry a query after `?`; `query` is added to it.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +48,10 @@ pub struct RawRequest {
 
 /// A request that may be sent with a token: only [`ApiRequest::check`] makes one.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::manual_non_exhaustive,
+    reason = "`non_exhaustive` keeps other crates out, but not other modules"
+)]
 pub struct ApiRequest {
     /// The method, never one that opens a tunnel or echoes the request.
     pub method: Method,
@@ -33,4 +63,94 @@ pub struct ApiRequest {
     pub headers: HeaderMap,
     /// Sent byte for byte.
     pub body: Bytes,
+    _checked: (),
+}
+
+impl ApiRequest {
+    /// Proves that `raw` may be sent to `provider` with a user's token.
+    ///
+    /// # Errors
+    /// The first field that is wrong, and what to send instead. No value is quoted: it may hold a secret.
+    pub fn check(raw: RawRequest, provider: &dyn Provider) -> Result<Self, InvalidField> {
+        let method = method(&raw.method).map_err(|problem| InvalidField::new("request.method", problem))?;
+        let host = host::choose(&raw.host, provider.hosts())
+            .map_err(|problem| InvalidField::new("request.host", problem))?;
+        let path_and_query = target(&raw, provider.refused_parameters())?;
+        let headers = header::check(&raw.headers)?;
+        let body = body(raw.body)?;
+        Ok(Self { method, host, path_and_query, headers, body, _checked: () })
+    }
+}
+
+/// Names longer than any that is registered (<https://www.iana.org/assignments/http-methods>) are no method.
+const METHOD_LIMIT: usize = 20;
+
+fn method(method: &str) -> Result<Method, &'static str> {
+    match method {
+        "" => return Ok(Method::GET),
+        "CONNECT" | "TRACE" | "TRACK" | "PRI" => {
+            return Err(
+                "must not be one that opens a tunnel, changes the protocol or echoes the request with its token",
+            );
+        }
+        _ => {}
+    }
+    if method.len() > METHOD_LIMIT || !method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-') {
+        return Err(
+            "must be an HTTP method in upper case, such as `POST`, of at most 20 letters; or empty for `GET`",
+        );
+    }
+    Method::from_bytes(method.as_bytes()).map_err(|_| "must be an HTTP method in upper case, such as `POST`")
+}
+
+fn target(raw: &RawRequest, refused: &[&str]) -> Result<PathAndQuery, InvalidField> {
+    let in_path = |problem| InvalidField::new("request.path", problem);
+    path::check(&raw.path).map_err(in_path)?;
+    let own_query = raw.path.split_once('?').map_or("", |(_, query)| query);
+    if query::has_refused(own_query, refused) {
+        return Err(in_path(REFUSED_PARAMETER));
+    }
+    let mut target = raw.path.clone();
+    for (index, (name, value)) in raw.query.iter().enumerate() {
+        add(&mut target, name, value, refused).map_err(|(part, problem)| {
+            InvalidField::new(format_args!("request.query[{index}].{part}"), problem)
+        })?;
+    }
+    PathAndQuery::from_maybe_shared(Bytes::from(target))
+        .map_err(|_| in_path("must be a path as RFC 3986 has it, everything else percent-encoded"))
+}
+
+const REFUSED_PARAMETER: &str = "must not be a parameter that carries a token or a secret, changes the method or holds \
+    further requests: leave it out; the service sets the token, and `method` is what the policy judges";
+
+fn add(
+    target: &mut String,
+    name: &str,
+    value: &str,
+    refused: &[&str],
+) -> Result<(), (&'static str, &'static str)> {
+    if name.is_empty() || name.contains(char::is_control) {
+        return Err(("name", "must be a parameter's name, without control characters"));
+    }
+    if query::is_refused(name, refused) {
+        return Err(("name", REFUSED_PARAMETER));
+    }
+    query::append(target, name, value);
+    if target.len() > TARGET_LIMIT {
+        return Err((
+            "value",
+            "must fit, with the path and the rest of the query, into 8 KiB: send less, or use a body",
+        ));
+    }
+    Ok(())
+}
+
+fn body(body: Bytes) -> Result<Bytes, InvalidField> {
+    if body.len() > BODY_LIMIT {
+        return Err(InvalidField::new(
+            "request.body",
+            "must be at most 4 MiB: use StreamProvider, which has no limit",
+        ));
+    }
+    Ok(body)
 }

@@ -21,7 +21,8 @@ const LONGEST_MIN_VALIDITY: Duration = Duration::from_secs(3600);
 
 /// The user and the selector of a request's required `identity`.
 pub(super) fn identity(selector: Option<pb::IdentitySelector>) -> Result<(UserId, Selector), InvalidField> {
-    let selector = selector.ok_or_else(|| InvalidField::new("identity", "is required: whose token is meant"))?;
+    let selector =
+        selector.ok_or_else(|| InvalidField::new("identity", "is required: whose token is meant"))?;
     let pb::IdentitySelector { user_id, provider, connection, account_id } = selector;
     let user = UserId::parse(user_id, "identity.user_id")?;
     let selector = Selector { provider, connection, account_id }.check("identity")?;
@@ -33,7 +34,10 @@ pub(super) fn min_validity(wanted: Option<prost_types::Duration>) -> Result<Dura
     let wanted = Duration::try_from(wanted)
         .map_err(|_| InvalidField::new("min_validity", "is negative or malformed; use 0 s to 3600 s"))?;
     if wanted > LONGEST_MIN_VALIDITY {
-        return Err(InvalidField::new("min_validity", "is more than 1 h, which no provider's tokens promise"));
+        return Err(InvalidField::new(
+            "min_validity",
+            "is more than 1 h, which no provider's tokens promise",
+        ));
     }
     Ok(wanted)
 }

@@ -101,15 +101,21 @@ fn method(path: &str) -> usize {
 }
 
 fn speaks_grpc<B>(request: &Request<B>) -> bool {
-    request.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+    request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// For browsers and curl: a gRPC status would reach them as an empty page with HTTP status 200.
 fn not_grpc() -> Response<Body> {
     const TEXT: &str = "This port speaks gRPC (content-type application/grpc over HTTP/2). \
                         Try: grpcurl -plaintext HOST:PORT list\n";
-    let mut response = Response::new(Body::new(http_body_util::Full::new(Bytes::from_static(TEXT.as_bytes()))));
+    let mut response =
+        Response::new(Body::new(http_body_util::Full::new(Bytes::from_static(TEXT.as_bytes()))));
     *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
 }

@@ -1,5 +1,5 @@
 //! The contract, generated from `proto/`.
-#![expect(missing_docs, unused_qualifications, clippy::all, reason = "generated from proto/, which has the documentation")]
+#![expect(unused_qualifications, clippy::all, reason = "generated from proto/, which has the documentation")]
 
 tonic::include_proto!("idptoken.v1");
 

@@ -15,7 +15,8 @@ pub const DOMAIN: &str = "idptoken.v1";
 const SHORTLY: Duration = Duration::from_secs(1);
 
 /// How an application sends its user through a login with one connection. The connect link will replace it.
-const LOGIN_HELP: &str = "https://auth0.com/docs/authenticate/identity-providers/adding-scopes-for-an-external-idp";
+const LOGIN_HELP: &str =
+    "https://auth0.com/docs/authenticate/identity-providers/adding-scopes-for-an-external-idp";
 
 /// What a status is made of.
 struct Parts {
@@ -92,7 +93,10 @@ fn parts(error: &Error, message: &str) -> Parts {
                 .with("provider", provider)
                 .with("connection", connection)
                 .precondition(format!("{provider}/{connection}"), message)
-                .help("Send the user to /authorize with this `connection`, and ask for the scopes again", LOGIN_HELP)
+                .help(
+                    "Send the user to /authorize with this `connection`, and ask for the scopes again",
+                    LOGIN_HELP,
+                )
         }
         Error::OperationUnsupported { provider, operation } => {
             Parts::new(Code::Unimplemented, ErrorReason::OperationUnsupported)
@@ -104,9 +108,11 @@ fn parts(error: &Error, message: &str) -> Parts {
                 .with("provider", provider)
                 .retry(SHORTLY)
         }
-        Error::ResponseTooLarge { status, limit, .. } => Parts::new(Code::OutOfRange, ErrorReason::ResponseTooLarge)
-            .with("limitBytes", limit.to_string())
-            .with("statusCode", status.as_u16().to_string()),
+        Error::ResponseTooLarge { status, limit, .. } => {
+            Parts::new(Code::OutOfRange, ErrorReason::ResponseTooLarge)
+                .with("limitBytes", limit.to_string())
+                .with("statusCode", status.as_u16().to_string())
+        }
         Error::Overloaded => Parts::new(Code::Unavailable, ErrorReason::Overloaded).retry(SHORTLY),
         Error::DeadlineExceeded(stage) => {
             Parts::new(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded).with("stage", stage.name())

@@ -1,0 +1,50 @@
+//! What every adapter sends alike: the call, and the token in the one header where it may stand.
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Request, Uri,
+    header::AUTHORIZATION,
+    uri::{PathAndQuery, Scheme},
+};
+use zeroize::Zeroizing;
+
+use super::request::ApiRequest;
+use crate::token::AccessToken;
+
+/// `call` as it is sent to `target` on its host.
+pub(super) fn request(call: &ApiRequest, target: PathAndQuery, token: &AccessToken) -> Request<Bytes> {
+    let uri =
+        Uri::builder().scheme(Scheme::HTTPS).authority(call.host.as_str()).path_and_query(target).build();
+    let mut request = Request::new(call.body.clone());
+    *request.method_mut() = call.method.clone();
+    *request.uri_mut() = uri.expect("a checked host and path make a URI");
+    *request.headers_mut() = call.headers.clone();
+    request.headers_mut().insert(AUTHORIZATION, authorization(token));
+    request
+}
+
+/// RFC 6750, section 2.1, marked so that no log shows it.
+/// No provider issued a token that a header cannot hold. It is sent as one that the provider surely refuses:
+/// without the header, the request could succeed as nobody's.
+fn authorization(token: &AccessToken) -> HeaderValue {
+    let value = Zeroizing::new(format!("Bearer {}", token.expose()));
+    let mut value = HeaderValue::from_str(&value).unwrap_or(HeaderValue::from_static("Bearer -"));
+    value.set_sensitive(true);
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_is_marked_sensitive_even_if_no_header_can_hold_it() {
+        for (token, expected) in
+            [("ya29.a", "Bearer ya29.a"), ("a\r\nhost: evil", "Bearer -"), ("a\0b", "Bearer -")]
+        {
+            let value = authorization(&AccessToken::new(token.to_owned()));
+            assert_eq!(value, expected);
+            assert!(value.is_sensitive());
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Facebook's Graph API, whose failures have codes; its HTTP status says little.
+//! <https://developers.facebook.com/docs/graph-api/guides/error-handling>
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode, Uri, uri::PathAndQuery};
+use serde::Deserialize;
+use url::Url;
+
+use super::{
+    HostPattern, Provider, RateLimit, Settings, Verdict,
+    answer::{self, Loose},
+    bearer, query,
+    request::ApiRequest,
+};
+use crate::{retry::retry_after, secret::Secret, token::AccessToken};
+
+mod permission;
+mod proof;
+mod usage;
+
+/// The version that a path without one gets. Without any, Graph takes the oldest that the application may use.
+/// <https://developers.facebook.com/docs/graph-api/guides/versioning>
+pub const DEFAULT_VERSION: &str = "v25.0";
+
+/// Graph takes `method` for the request's method, finds further requests in `batch`, and tokens or proofs in the rest.
+/// <https://developers.facebook.com/docs/graph-api/batch-requests>,
+/// <https://developers.facebook.com/docs/graph-api/guides/secure-requests>
+const REFUSED_PARAMETERS: [&str; 6] =
+    ["method", "batch", "appsecret_proof", "appsecret_time", "input_token", "fb_exchange_token"];
+
+/// The adapter of `facebook`.
+#[derive(Debug)]
+pub struct Facebook {
+    hosts: [HostPattern; 1],
+    version: String,
+    client_secret: Option<Arc<Secret>>,
+}
+
+impl Facebook {
+    /// The public Graph API; with a client secret, every call carries its proof.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            hosts: [HostPattern::new("graph.facebook.com")],
+            version: settings.api_version.unwrap_or_else(|| DEFAULT_VERSION.to_owned()),
+            client_secret: settings.client_secret,
+        }
+    }
+
+    fn target(&self, asked: &PathAndQuery, token: &AccessToken) -> PathAndQuery {
+        let mut target = asked.to_string();
+        if !has_version(asked.path()) {
+            target.insert_str(0, &format!("/{}", self.version));
+        }
+        if let Some(secret) = &self.client_secret {
+            query::append(&mut target, "appsecret_proof", &proof::of(token, &secret.get()));
+        }
+        PathAndQuery::try_from(target)
+            .expect("a checked path stays one behind a version and before a parameter")
+    }
+}
+
+/// Whether `version` is one of Graph's: `v25.0`.
+pub(super) fn is_version(version: &str) -> bool {
+    let is_number =
+        |text: &str| (1..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    let numbers = version.strip_prefix('v').and_then(|numbers| numbers.split_once('.'));
+    numbers.is_some_and(|(major, minor)| is_number(major) && is_number(minor))
+}
+
+fn has_version(path: &str) -> bool {
+    path.split('/').nth(1).is_some_and(is_version)
+}
+
+impl Provider for Facebook {
+    fn hosts(&self) -> &[HostPattern] {
+        &self.hosts
+    }
+
+    fn refused_parameters(&self) -> &[&str] {
+        &REFUSED_PARAMETERS
+    }
+
+    fn encode(&self, call: &ApiRequest, token: &AccessToken) -> Request<Bytes> {
+        bearer::request(call, self.target(&call.path_and_query, token), token)
+    }
+
+    fn judge(&self, answer: &Response<Bytes>, now: SystemTime) -> Verdict {
+        if answer.status().is_success() {
+            return Verdict::Accepted;
+        }
+        let failure = answer::json::<Body>(answer.body()).unwrap_or_default().error;
+        match failure.code.number() {
+            Some(code) => by_code(code, failure.message.text(), answer.headers(), now),
+            None => by_status(answer, now),
+        }
+    }
+
+    /// `paging.next` is a whole URL with the token in it (<https://developers.facebook.com/docs/graph-api/results>).
+    fn next_page(&self, sent: &Uri, answer: &Response<Bytes>) -> Option<String> {
+        let page: Page = answer::page(answer)?;
+        let next = Url::parse(page.paging?.next.text()).ok()?;
+        if next.host_str() != sent.host() {
+            return None;
+        }
+        query::sendable(next.path(), next.query().unwrap_or_default(), self.refused_parameters())
+    }
+
+    /// Graph tells percentages, not requests.
+    fn rate_limit(&self, _: &HeaderMap, _: SystemTime) -> Option<RateLimit> {
+        None
+    }
+
+    fn client_secret(&self) -> Option<&Arc<Secret>> {
+        self.client_secret.as_ref()
+    }
+}
+
+/// <https://developers.facebook.com/docs/graph-api/guides/error-handling> and, for 32, 613 and 80000 to 80014,
+/// <https://developers.facebook.com/docs/graph-api/overview/rate-limiting>
+fn by_code(code: i64, message: &str, headers: &HeaderMap, now: SystemTime) -> Verdict {
+    match code {
+        102 | 190 => Verdict::TokenRefused,
+        // The call needs a page's token where the user's was sent; no permission would mend that.
+        210 => Verdict::Accepted,
+        3 | 10 | 200..=299 => Verdict::ScopeNotGranted { missing: permission::named_in(message) },
+        4 | 17 | 32 | 341 | 613 | 80_000..=80_014 => Verdict::RateLimited { retry_after: wait(headers, now) },
+        1 | 2 => Verdict::Unavailable { retry_after: wait(headers, now) },
+        100 if message.contains("appsecret_proof") => Verdict::NotConfigured,
+        _ => Verdict::Accepted,
+    }
+}
+
+/// For what comes from in front of Graph, and for HEAD, which has no body to hold a code.
+fn by_status(answer: &Response<Bytes>, now: SystemTime) -> Verdict {
+    let headers = answer.headers();
+    match answer.status() {
+        _ if says_invalid_token(headers) => Verdict::TokenRefused,
+        StatusCode::UNAUTHORIZED => Verdict::TokenRefused,
+        StatusCode::TOO_MANY_REQUESTS => Verdict::RateLimited { retry_after: wait(headers, now) },
+        status if answer::may_pass(status) => Verdict::Unavailable { retry_after: wait(headers, now) },
+        _ => Verdict::Accepted,
+    }
+}
+
+/// `WWW-Authenticate: OAuth "Facebook Platform" "invalid_token" "..."`, which is no challenge of any standard.
+fn says_invalid_token(headers: &HeaderMap) -> bool {
+    answer::text(headers, "www-authenticate").is_some_and(|value| value.contains("\"invalid_token\""))
+}
+
+fn wait(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    usage::time_to_regain_access(headers).or_else(|| retry_after(headers, now))
+}
+
+#[derive(Default, Deserialize)]
+struct Body {
+    error: Failure,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Failure {
+    code: Loose,
+    message: Loose,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    paging: Option<Paging>,
+}
+
+#[derive(Deserialize)]
+struct Paging {
+    #[serde(default)]
+    next: Loose,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,196 @@
+//! GitHub's REST API, for the tokens of OAuth apps and of GitHub Apps.
+//! <https://docs.github.com/rest/using-the-rest-api>
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, Request, Response, StatusCode, Uri,
+    header::{ACCEPT, USER_AGENT},
+};
+use serde::Deserialize;
+use url::Url;
+
+use super::{
+    HostPattern, Provider, RateLimit, Settings, Verdict,
+    answer::{self, Loose},
+    bearer, query,
+    request::ApiRequest,
+};
+use crate::{retry::retry_after, secret::Secret, token::AccessToken};
+
+mod scope;
+
+/// The version that requests without the header get; supported until at least March 2028 (GitHub's changelog of
+/// 2026-03-12). <https://docs.github.com/rest/about-the-rest-api/api-versions>
+pub const DEFAULT_VERSION: &str = "2022-11-28";
+
+/// GitHub rejects requests without one.
+const AGENT: &str = concat!("idp-token-service/", env!("CARGO_PKG_VERSION"));
+
+/// How long to wait where GitHub names a secondary limit but no time:
+/// <https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api>
+const SECONDARY_WAIT: Duration = Duration::from_secs(60);
+
+/// The adapter of `github`.
+#[derive(Debug)]
+pub struct GitHub {
+    hosts: [HostPattern; 2],
+    version: HeaderValue,
+}
+
+impl GitHub {
+    /// GitHub's public API, in the version that `settings` name.
+    pub fn new(settings: Settings) -> Self {
+        let version = settings.api_version.and_then(|version| HeaderValue::try_from(version).ok());
+        Self {
+            hosts: [HostPattern::new("api.github.com"), HostPattern::new("uploads.github.com")],
+            version: version.unwrap_or(HeaderValue::from_static(DEFAULT_VERSION)),
+        }
+    }
+}
+
+/// Whether `version` is a date, `YYYY-MM-DD`.
+pub(super) fn is_version(version: &str) -> bool {
+    let in_place = |(index, byte): (usize, u8)| {
+        if matches!(index, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() }
+    };
+    version.len() == 10 && version.bytes().enumerate().all(in_place)
+}
+
+impl Provider for GitHub {
+    fn hosts(&self) -> &[HostPattern] {
+        &self.hosts
+    }
+
+    fn encode(&self, call: &ApiRequest, token: &AccessToken) -> Request<Bytes> {
+        let mut request = bearer::request(call, call.path_and_query.clone(), token);
+        let headers = request.headers_mut();
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        headers.insert("x-github-api-version", self.version.clone());
+        // GitHub's media types choose between representations, so the caller's choice stands.
+        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/vnd.github+json"));
+        request
+    }
+
+    fn judge(&self, answer: &Response<Bytes>, now: SystemTime) -> Verdict {
+        match answer.status() {
+            StatusCode::UNAUTHORIZED => unauthorized(answer),
+            StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS => {
+                limited(answer, now).unwrap_or_else(|| forbidden(answer))
+            }
+            // GitHub hides what a token may not see.
+            StatusCode::NOT_FOUND => scope_not_granted(answer.headers()).unwrap_or(Verdict::Accepted),
+            status if answer::may_pass(status) => {
+                Verdict::Unavailable { retry_after: retry_after(answer.headers(), now) }
+            }
+            _ => Verdict::Accepted,
+        }
+    }
+
+    fn next_page(&self, sent: &Uri, answer: &Response<Bytes>) -> Option<String> {
+        let next = Url::parse(answer::next_link(answer.headers())?).ok()?;
+        if next.host_str() != sent.host() {
+            return None;
+        }
+        query::sendable(next.path(), next.query().unwrap_or_default(), self.refused_parameters())
+    }
+
+    fn rate_limit(&self, headers: &HeaderMap, _: SystemTime) -> Option<RateLimit> {
+        Some(RateLimit {
+            limit: answer::number(headers, "x-ratelimit-limit")?,
+            remaining: answer::number(headers, "x-ratelimit-remaining")?,
+            reset: answer::epoch(headers, "x-ratelimit-reset"),
+        })
+    }
+
+    fn client_secret(&self) -> Option<&Arc<Secret>> {
+        None
+    }
+}
+
+/// The endpoints of a GitHub App itself answer 401 to every user's token, since they want a JWT.
+fn unauthorized(answer: &Response<Bytes>) -> Verdict {
+    if message(answer).contains("json web token") {
+        return Verdict::Accepted;
+    }
+    Verdict::TokenRefused
+}
+
+/// In the order that GitHub documents: `retry-after`, then an exhausted primary limit, then at least a minute.
+fn limited(answer: &Response<Bytes>, now: SystemTime) -> Option<Verdict> {
+    let headers = answer.headers();
+    if let Some(wait) = retry_after(headers, now) {
+        return Some(Verdict::RateLimited { retry_after: Some(wait) });
+    }
+    if answer::number(headers, "x-ratelimit-remaining") == Some(0) {
+        let reset = answer::epoch(headers, "x-ratelimit-reset");
+        let wait = reset.map_or(SECONDARY_WAIT, |reset| answer::wait_until(reset, now));
+        return Some(Verdict::RateLimited { retry_after: Some(wait) });
+    }
+    let says_so = || {
+        let message = message(answer);
+        ["secondary rate limit", "api rate limit exceeded", "abuse detection"]
+            .iter()
+            .any(|words| message.contains(words))
+    };
+    if answer.status() == StatusCode::TOO_MANY_REQUESTS || says_so() {
+        return Some(Verdict::RateLimited { retry_after: Some(SECONDARY_WAIT) });
+    }
+    None
+}
+
+fn forbidden(answer: &Response<Bytes>) -> Verdict {
+    let headers = answer.headers();
+    // The organisation wants a login through its own single sign-on; no scope would help.
+    if answer::text(headers, "x-github-sso").is_some_and(|sso| sso.starts_with("required")) {
+        return Verdict::Accepted;
+    }
+    if message(answer).contains("resource not accessible by") {
+        return Verdict::ScopeNotGranted { missing: permissions(headers) };
+    }
+    scope_not_granted(headers).unwrap_or(Verdict::Accepted)
+}
+
+/// A scope is missing if the action accepts some, and the token holds none of them. Tokens of GitHub Apps have no
+/// scopes, and no such header. <https://docs.github.com/apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps>
+fn scope_not_granted(headers: &HeaderMap) -> Option<Verdict> {
+    if !headers.contains_key("x-oauth-scopes") {
+        return None;
+    }
+    let held = answer::list(headers, "x-oauth-scopes");
+    let accepted = answer::list(headers, "x-accepted-oauth-scopes");
+    if accepted.is_empty()
+        || accepted.iter().any(|wanted| held.iter().any(|held| scope::grants(held, wanted)))
+    {
+        return None;
+    }
+    Some(Verdict::ScopeNotGranted { missing: scope::least(&accepted) })
+}
+
+/// `contents=read,issues=write; administration=read`: sets of permissions, of which one suffices.
+/// <https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api>
+fn permissions(headers: &HeaderMap) -> Vec<String> {
+    let sets = answer::text(headers, "x-accepted-github-permissions").unwrap_or_default();
+    let permissions = sets.split([',', ';']).map(str::trim).filter(|permission| !permission.is_empty());
+    permissions.map(str::to_owned).collect()
+}
+
+#[derive(Deserialize)]
+struct Failure {
+    #[serde(default)]
+    message: Loose,
+}
+
+/// The message in lower case; GitHub has no codes.
+fn message(answer: &Response<Bytes>) -> String {
+    answer::json::<Failure>(answer.body())
+        .map(|failure| failure.message.text().to_lowercase())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,223 @@
+//! Google's APIs. Reasons: <https://cloud.google.com/apis/design/errors> and
+//! <https://developers.google.com/drive/api/guides/handle-errors>.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode, Uri};
+use serde::Deserialize;
+
+use super::{
+    HostPattern, Provider, RateLimit, Verdict,
+    answer::{self, Loose},
+    bearer, query,
+    request::ApiRequest,
+};
+use crate::{
+    retry::{LONGEST_WAIT, retry_after},
+    secret::Secret,
+    token::AccessToken,
+};
+
+/// Hosts below `googleapis.com` whose answers are tokens, or which end one: with them, a caller that may call but not
+/// see the token could get another one, or have this one revoked behind the service's back.
+/// <https://developers.google.com/identity/protocols/oauth2>, <https://cloud.google.com/iam/docs/reference/sts/rest>,
+/// <https://cloud.google.com/iam/docs/reference/credentials/rest>, Firebase's token exchange, and the host where
+/// Chrome turns its user's token into those of other applications.
+const TOKEN_HOSTS: [&str; 5] = [
+    "oauth2.googleapis.com",
+    "sts.googleapis.com",
+    "iamcredentials.googleapis.com",
+    "securetoken.googleapis.com",
+    "oauthaccountmanager.googleapis.com",
+];
+
+/// Google's own parameter that overrides the method: <https://cloud.google.com/apis/docs/system-parameters>.
+const METHOD_PARAMETERS: [&str; 1] = ["$httpMethod"];
+
+/// Whoever runs the Google Cloud project must act.
+const NOT_CONFIGURED: [&str; 5] =
+    ["SERVICE_DISABLED", "accessNotConfigured", "BILLING_DISABLED", "CONSUMER_INVALID", "CONSUMER_SUSPENDED"];
+
+/// Limits on requests over time. Quotas of things stored, such as `storageQuotaExceeded`, do not pass by waiting.
+const RATE_LIMITED: [&str; 6] = [
+    "rateLimitExceeded",
+    "userRateLimitExceeded",
+    "sharingRateLimitExceeded",
+    "dailyLimitExceeded",
+    "quotaExceeded",
+    "RATE_LIMIT_EXCEEDED",
+];
+
+/// The adapter of `google-oauth2` and `google-apps`.
+#[derive(Debug)]
+pub struct Google {
+    hosts: [HostPattern; 2],
+}
+
+impl Google {
+    /// Google's public APIs.
+    pub fn new() -> Self {
+        let all = HostPattern::new("*.googleapis.com").except(&TOKEN_HOSTS);
+        Self { hosts: [HostPattern::new("www.googleapis.com"), all] }
+    }
+}
+
+impl Default for Google {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Provider for Google {
+    fn hosts(&self) -> &[HostPattern] {
+        &self.hosts
+    }
+
+    fn refused_parameters(&self) -> &[&str] {
+        &METHOD_PARAMETERS
+    }
+
+    fn encode(&self, call: &ApiRequest, token: &AccessToken) -> Request<Bytes> {
+        bearer::request(call, call.path_and_query.clone(), token)
+    }
+
+    fn judge(&self, answer: &Response<Bytes>, now: SystemTime) -> Verdict {
+        match answer.status() {
+            StatusCode::UNAUTHORIZED => unauthorized(answer),
+            StatusCode::FORBIDDEN => forbidden(answer, now),
+            StatusCode::TOO_MANY_REQUESTS => rate_limited(answer.headers(), &Failure::read(answer), now),
+            status if answer::may_pass(status) => {
+                Verdict::Unavailable { retry_after: retry_after(answer.headers(), now) }
+            }
+            _ => Verdict::Accepted,
+        }
+    }
+
+    /// `nextPageToken` goes into the `pageToken` of the query that was sent (<https://google.aip.dev/158>).
+    /// Of a search that has its `pageToken` in the body of a POST, the result is of no use.
+    fn next_page(&self, sent: &Uri, answer: &Response<Bytes>) -> Option<String> {
+        let page: Page = answer::page(answer)?;
+        let token = page.next_page_token.text();
+        if token.is_empty() {
+            return None;
+        }
+        let query = query::set(sent.query().unwrap_or_default(), "pageToken", token);
+        query::sendable(sent.path(), &query, self.refused_parameters())
+    }
+
+    /// Google does not tell.
+    fn rate_limit(&self, _: &HeaderMap, _: SystemTime) -> Option<RateLimit> {
+        None
+    }
+
+    fn client_secret(&self) -> Option<&Arc<Secret>> {
+        None
+    }
+}
+
+/// YouTube answers 401 to the live token of a user who has no channel; another token would not help.
+fn unauthorized(answer: &Response<Bytes>) -> Verdict {
+    if Failure::read(answer).has(&["youtubeSignupRequired"]) {
+        return Verdict::Accepted;
+    }
+    Verdict::TokenRefused
+}
+
+fn forbidden(answer: &Response<Bytes>, now: SystemTime) -> Verdict {
+    let failure = Failure::read(answer);
+    let challenge = answer::challenge(answer.headers(), "insufficient_scope", "scope");
+    if challenge.is_some() || failure.lacks_scope() {
+        return Verdict::ScopeNotGranted { missing: scopes(challenge.unwrap_or_default()) };
+    }
+    if failure.has(&NOT_CONFIGURED) {
+        return Verdict::NotConfigured;
+    }
+    if failure.has(&RATE_LIMITED) {
+        return rate_limited(answer.headers(), &failure, now);
+    }
+    Verdict::Accepted
+}
+
+fn rate_limited(headers: &HeaderMap, failure: &Failure, now: SystemTime) -> Verdict {
+    Verdict::RateLimited { retry_after: retry_after(headers, now).or_else(|| failure.retry_delay()) }
+}
+
+fn scopes(list: &str) -> Vec<String> {
+    list.split_ascii_whitespace().map(str::to_owned).collect()
+}
+
+#[derive(Deserialize)]
+struct Page {
+    #[serde(default, rename = "nextPageToken")]
+    next_page_token: Loose,
+}
+
+#[derive(Default, Deserialize)]
+struct Body {
+    error: Failure,
+}
+
+/// Both of Google's error formats: `errors` is the older, `details` the newer.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Failure {
+    message: Loose,
+    errors: Option<Vec<Detail>>,
+    details: Option<Vec<Detail>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Detail {
+    reason: Loose,
+    message: Loose,
+    #[serde(rename = "retryDelay")]
+    retry_delay: Loose,
+}
+
+impl Failure {
+    /// The failure that a body tells of; methods that stream their answer put it into an array.
+    fn read(answer: &Response<Bytes>) -> Self {
+        let body = answer.body();
+        let parsed: Option<Body> = if body.trim_ascii_start().starts_with(b"[") {
+            answer::json(body).and_then(|bodies: Vec<Body>| bodies.into_iter().next())
+        } else {
+            answer::json(body)
+        };
+        parsed.unwrap_or_default().error
+    }
+
+    fn details(&self) -> impl Iterator<Item = &Detail> {
+        self.errors.iter().chain(&self.details).flatten()
+    }
+
+    fn has(&self, reasons: &[&str]) -> bool {
+        self.details().any(|detail| reasons.contains(&detail.reason.text()))
+    }
+
+    /// Analytics says `insufficientPermissions` of users who may not see what they ask for, too.
+    fn lacks_scope(&self) -> bool {
+        let is_older = |detail: &Detail| {
+            detail.reason.text() == "insufficientPermissions"
+                && !detail.message.text().starts_with("User does not have")
+        };
+        self.has(&["ACCESS_TOKEN_SCOPE_INSUFFICIENT"])
+            || self.details().any(is_older)
+            || self.message.text() == "Request had insufficient authentication scopes."
+    }
+
+    /// `google.rpc.RetryInfo`: a protobuf duration in JSON, such as `3.5s`.
+    fn retry_delay(&self) -> Option<Duration> {
+        let seconds = self
+            .details()
+            .find_map(|detail| detail.retry_delay.text().strip_suffix('s')?.parse::<f64>().ok())?;
+        Duration::try_from_secs_f64(seconds).ok().map(|delay| delay.min(LONGEST_WAIT))
+    }
+}
+
+#[cfg(test)]
+mod tests;

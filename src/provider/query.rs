@@ -1,0 +1,167 @@
+//! Reads and edits queries without touching what need not change.
+
+use std::fmt::Write;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::{
+    escape,
+    request::{TOKEN_PARAMETERS, path},
+};
+
+/// All but RFC 3986's unreserved characters.
+const VALUE: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Adds `name=value`, percent-encoded, to the query of `target`, a path that may have one already.
+pub(super) fn append(target: &mut String, name: &str, value: &str) {
+    match target.find('?') {
+        None => target.push('?'),
+        Some(_) if target.ends_with(['?', '&']) => {}
+        Some(_) => target.push('&'),
+    }
+    push(target, name, value);
+}
+
+/// `query` with `name` set to `value`, where it stood first or else at the end; the rest stays as it is.
+pub(super) fn set(query: &str, name: &str, value: &str) -> String {
+    let mut target = String::from("?");
+    let mut value = Some(value);
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        if !is_one_of(name_of(pair), &[name]) {
+            separate(&mut target);
+            target.push_str(pair);
+        } else if let Some(value) = value.take() {
+            append(&mut target, name, value);
+        }
+    }
+    if let Some(value) = value {
+        append(&mut target, name, value);
+    }
+    target.split_off(1)
+}
+
+/// Whether `query` has a parameter that a caller may not send to a provider that refuses `own`.
+/// `;` separates too: some servers take it for `&`.
+pub(super) fn has_refused(query: &str, own: &[&str]) -> bool {
+    query.split(['&', ';']).any(|pair| is_refused(name_of(pair), own))
+}
+
+/// Whether a parameter of this name is refused, by every provider or as one of `own`.
+pub(super) fn is_refused(name: &str, own: &[&str]) -> bool {
+    is_one_of(name, &TOKEN_PARAMETERS) || is_one_of(name, own)
+}
+
+/// Whether a parameter's name, in any encoding and spelling, is one of `names`.
+/// Case, punctuation and brackets do not count: frameworks read `Access.Token`, `access_token[]` and
+/// ` access_token` as `access_token` (PHP turns dots, spaces and lone brackets into `_`).
+fn is_one_of(name: &str, names: &[&str]) -> bool {
+    let decoded = String::from_utf8_lossy(&escape::fully_decoded(name)).into_owned();
+    let before_bracket = decoded.split('[').next().unwrap_or_default();
+    let (whole, stem) = (letters(&decoded), letters(before_bracket));
+    names.iter().map(|name| letters(name)).any(|name| name == whole || name == stem)
+}
+
+/// A path and query that a provider links to, as a caller may send them: what only the service sets is left out, and
+/// what needs encoding is encoded. `None` if nothing that may be sent is left.
+pub(super) fn sendable(path: &str, query: &str, own: &[&str]) -> Option<String> {
+    let kept: Vec<&str> = query.split('&').filter(|pair| !is_refused(name_of(pair), own)).collect();
+    let query = kept.join("&");
+    let target = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
+    let target = utf8_percent_encode(&target, &path::MUST_BE_ENCODED).to_string();
+    (path::check(&target).is_ok() && !has_refused(&query, own)).then_some(target)
+}
+
+fn letters(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect()
+}
+
+fn name_of(pair: &str) -> &str {
+    pair.split('=').next().unwrap_or_default()
+}
+
+fn separate(target: &mut String) {
+    if !target.ends_with('?') {
+        target.push('&');
+    }
+}
+
+fn push(target: &mut String, name: &str, value: &str) {
+    let (name, value) = (utf8_percent_encode(name, &VALUE), utf8_percent_encode(value, &VALUE));
+    write!(target, "{name}={value}").expect("a string takes all that is written to it");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_is_appended_encoded() {
+        for (target, expected) in
+            [("/a", "/a?n%26=v%20%2B"), ("/a?", "/a?n%26=v%20%2B"), ("/a?b=1", "/a?b=1&n%26=v%20%2B")]
+        {
+            let mut target = target.to_owned();
+            append(&mut target, "n&", "v +");
+            assert_eq!(target, expected);
+        }
+    }
+
+    #[test]
+    fn setting_a_parameter_leaves_the_others_byte_for_byte() {
+        let rows = [
+            ("", "pageToken=x%2F"),
+            ("q=a+b%20c", "q=a+b%20c&pageToken=x%2F"),
+            ("pageToken=1&q=%27", "pageToken=x%2F&q=%27"),
+            ("a=1&page%54oken=1&b&pageToken=2", "a=1&pageToken=x%2F&b"),
+        ];
+        for (query, expected) in rows {
+            assert_eq!(set(query, "pageToken", "x/"), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_known_behind_every_disguise() {
+        let disguises = [
+            "access_token",
+            "ACCESS_TOKEN",
+            "access%5ftoken",
+            "%61ccess_token",
+            "%2561ccess_token",
+            "access.token",
+            "access+token",
+            "access[token",
+            "access_token[]",
+            "access_token%5B0%5D",
+            "%20access_token",
+            "access_token%00",
+            "accessToken",
+        ];
+        for name in disguises {
+            assert!(is_one_of(name, &["access_token"]), "{name}");
+        }
+        for name in ["access", "token", "fields", "access_token_type", "", "q[access_token]"] {
+            assert!(!is_one_of(name, &["access_token"]), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_link_is_made_sendable_or_dropped() {
+        let rows = [
+            ("/a", "after=1|2&q='x'", Some("/a?after=1%7C2&q=%27x%27")),
+            ("/a%7Cb", "", Some("/a%7Cb")),
+            (
+                "/a",
+                "limit=2&access%5Ftoken=s&after=A%3D&ACCESS_TOKEN=s&batch=s",
+                Some("/a?limit=2&after=A%3D"),
+            ),
+            ("/a", "access_token=s", Some("/a")),
+            ("/a", "b=1;access_token=s", None),
+            ("//evil.example/a", "", None),
+            ("/a/../b", "", None),
+            ("a", "", None),
+            ("/a", "b=%2", None),
+        ];
+        for (path, query, expected) in rows {
+            assert_eq!(sendable(path, query, &["batch"]).as_deref(), expected, "{path} {query}");
+        }
+    }
+}
