@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     BODIES
         .into_iter()
-        .fold(tonic_prost_build::configure(), |builder, body| builder.bytes(body))
+        .fold(tonic_prost_build::configure(), tonic_prost_build::Builder::bytes)
         .skip_debug(SECRETS)
         .compile_fds(files)?;
     Ok(())

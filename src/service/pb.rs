@@ -1,5 +1,11 @@
 //! The contract, generated from `proto/`.
-#![expect(unused_qualifications, clippy::all, reason = "generated from proto/, which has the documentation")]
+#![expect(
+    unused_qualifications,
+    clippy::all,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    reason = "generated from proto/, which has the documentation"
+)]
 
 tonic::include_proto!("idptoken.v1");
 
