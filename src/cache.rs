@@ -261,17 +261,15 @@ mod tests {
         }
     }
 
-    async fn read(
-        cache: &Numbers,
-        source: &Source,
-        not_before: Option<Instant>,
-    ) -> Result<u32, &'static str> {
-        let judge = |kept: &Loaded<u32>| match not_before {
-            Some(wanted) if kept.began < wanted => Use::Reload,
-            _ => Use::Take,
-        };
-        let load = || source.clone().load();
-        cache.get("key", not_before, judge, load).await.map(|loaded| loaded.value)
+    async fn read(cache: &Numbers, source: &Source) -> Result<u32, &'static str> {
+        cache.get("key", |_| Use::Take, || source.clone().load()).await.map(|loaded| loaded.value)
+    }
+
+    /// Takes only what began after this call.
+    async fn read_anew(cache: &Numbers, source: &Source) -> Result<u32, &'static str> {
+        let now = Instant::now();
+        let judge = |kept: &Loaded<u32>| if kept.began < now { Use::ReloadSince(now) } else { Use::Take };
+        cache.get("key", judge, || source.clone().load()).await.map(|loaded| loaded.value)
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,6 +15,8 @@ mod check;
 mod sandbox;
 mod serve;
 
+pub use sandbox::config as sandbox_config;
+
 /// Lends internal services the access tokens that identity providers issued to a user and that Auth0 keeps, and calls
 /// the providers' APIs with them, so that a token need never leave.
 ///

@@ -73,6 +73,37 @@ pub enum Error {
     Internal,
 }
 
+/// Whose business an error is: decides how loud the log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The caller's, or its user's.
+    Caller,
+    /// Auth0's, a provider's, or the load's; it may pass.
+    Outside,
+    /// The operator's, or a fault of this service: it stays until somebody acts.
+    Operator,
+}
+
+impl Error {
+    /// See [`Blame`].
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::Invalid(_)
+            | Self::Denied(_)
+            | Self::Select(_)
+            | Self::Auth0(Auth0Error::UserNotFound)
+            | Self::ReauthenticationRequired { .. }
+            | Self::OperationUnsupported { .. }
+            | Self::ResponseTooLarge { .. } => Blame::Caller,
+            Self::Auth0(Auth0Error::RateLimited { .. } | Auth0Error::Unavailable { .. })
+            | Self::ProviderUnavailable { .. }
+            | Self::Overloaded
+            | Self::DeadlineExceeded(_) => Blame::Outside,
+            Self::Auth0(Auth0Error::Misconfigured { .. }) | Self::Internal => Blame::Operator,
+        }
+    }
+}
+
 /// Why a token is of no use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Lifeless {

@@ -189,7 +189,7 @@ impl Broker {
                     let made = attempts.made();
                     return outcome
                         .map(|sent| Sent { attempts: made, ..sent })
-                        .map_err(|error| exchange.error(error, live));
+                        .map_err(|error| Exchange::error(&error, live));
                 }
             }
         }
@@ -239,9 +239,9 @@ impl Exchange<'_> {
         }
     }
 
-    fn error(&self, error: TransportError, live: &LiveToken) -> Error {
+    fn error(error: &TransportError, live: &LiveToken) -> Error {
         let provider = live.selected().identity.provider.clone();
-        match error {
+        match *error {
             TransportError::Timeout { .. } => Error::DeadlineExceeded(Stage::Provider),
             TransportError::TooLarge { status, limit, .. } => {
                 Error::ResponseTooLarge { provider, status, limit }

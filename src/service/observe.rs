@@ -5,7 +5,10 @@ use std::{error::Error as _, sync::Arc, time::Instant};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use tonic::{Code, Status, body::Body};
 
-use crate::telemetry::{Metrics, metrics::code_name};
+use crate::{
+    error::{Blame, Error},
+    telemetry::{Metrics, metrics::code_name},
+};
 
 /// The RPCs' names as metrics have them; the last is for everything else: health checks, reflection, unknown paths.
 pub const METHODS: [&str; 8] = [
@@ -64,16 +67,11 @@ impl Observation {
         let code = code_name(status.code());
         let id = request_id.to_str().unwrap_or_default();
         let took_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        // What the caller was told, and what it was not.
-        let cause = status.source().map(|cause| format!("{cause:?}")).unwrap_or_default();
-        match status.code() {
-            Code::Internal | Code::Unknown => {
-                tracing::error!(rpc, code, request_id = id, took_ms, cause, "{}", status.message());
-            }
-            Code::Unavailable | Code::DeadlineExceeded | Code::FailedPrecondition => {
-                tracing::warn!(rpc, code, request_id = id, took_ms, "{}", status.message());
-            }
-            _ => tracing::debug!(rpc, code, request_id = id, took_ms, "{}", status.message()),
+        let error = status.source().and_then(|source| source.downcast_ref::<Error>());
+        match error.map_or(Blame::Caller, Error::blame) {
+            Blame::Caller => tracing::debug!(rpc, code, request_id = id, took_ms, "{}", status.message()),
+            Blame::Outside => tracing::warn!(rpc, code, request_id = id, took_ms, "{}", status.message()),
+            Blame::Operator => tracing::error!(rpc, code, request_id = id, took_ms, "{}", status.message()),
         }
     }
 }

@@ -1,0 +1,155 @@
+//! A short tour with a real client: three RPCs and one error, and what of it reached Auth0 and the providers.
+
+use std::{net::SocketAddr, time::SystemTime};
+
+use tonic::{Status, transport::Channel};
+
+use super::super::{Failure, call::describe};
+use crate::{
+    sandbox::{PROVIDER_HOSTS, Sandbox},
+    service::pb::{
+        CallProviderRequest, GetIdentityTokenRequest, HttpRequest, Identity, IdentitySelector,
+        ListIdentitiesRequest, idp_token_service_client::IdpTokenServiceClient,
+    },
+};
+
+/// The sample's user with three providers.
+const ADA: &str = "google-oauth2|108204268033311374519";
+/// The sample's user with two GitHub accounts.
+const GRACE: &str = "github|2000001";
+
+/// What is called as Ada: provider, host and path.
+const CALLS: [(&str, &str, &str); 3] = [
+    ("google-oauth2", "www.googleapis.com", "/calendar/v3/users/me/calendarList"),
+    ("github", "api.github.com", "/user/repos?per_page=2"),
+    ("facebook", "graph.facebook.com", "/me?fields=id,name"),
+];
+
+type Client = IdpTokenServiceClient<Channel>;
+
+pub(super) async fn take(sandbox: &Sandbox, grpc: SocketAddr) -> Result<(), Failure> {
+    let mut client = IdpTokenServiceClient::connect(format!("http://{grpc}"))
+        .await
+        .map_err(|error| Failure::Other(format!("the service does not answer: {error}")))?;
+    list(&mut client).await.map_err(|status| failed(&status))?;
+    lend(&mut client).await.map_err(|status| failed(&status))?;
+    call(&mut client).await?;
+    fail(&mut client).await?;
+    count(sandbox);
+    Ok(())
+}
+
+fn failed(status: &Status) -> Failure {
+    Failure::Other(format!("a call failed that should not:\n{}", describe(status)))
+}
+
+fn selector(user: &str, provider: &str) -> IdentitySelector {
+    IdentitySelector {
+        user_id: user.to_owned(),
+        provider: provider.to_owned(),
+        ..IdentitySelector::default()
+    }
+}
+
+async fn list(client: &mut Client) -> Result<(), Status> {
+    println!("\n1. ListIdentities: who is Ada ({ADA})?");
+    let request = ListIdentitiesRequest { user_id: ADA.to_owned(), ..ListIdentitiesRequest::default() };
+    for identity in client.list_identities(request).await?.into_inner().identities {
+        println!("     {:14} {:22} {}", identity.provider, identity.account_id, outlook(&identity));
+    }
+    Ok(())
+}
+
+fn outlook(identity: &Identity) -> String {
+    let expiry = identity.expire_time.and_then(|time| SystemTime::try_from(time).ok());
+    let until = expiry.map_or("no known end".to_owned(), |time| {
+        format!("until {} at the latest", humantime::format_rfc3339_seconds(time))
+    });
+    format!("{}, {until}", identity.state().as_str_name().trim_start_matches("STATE_").to_lowercase())
+}
+
+async fn lend(client: &mut Client) -> Result<(), Status> {
+    println!("\n2. GetIdentityToken: a service borrows her Google token.");
+    let request = GetIdentityTokenRequest {
+        identity: Some(selector(ADA, "google-oauth2")),
+        ..GetIdentityTokenRequest::default()
+    };
+    let lent = client.get_identity_token(request).await?.into_inner();
+    println!(
+        "     {} characters of {} token; logs call it {}",
+        lent.access_token.len(),
+        lent.token_type,
+        lent.fingerprint
+    );
+    Ok(())
+}
+
+async fn call(client: &mut Client) -> Result<(), Failure> {
+    println!("\n3. CallProvider: another service has calls made as her, and never sees a token.");
+    for (provider, host, path) in CALLS {
+        let http = HttpRequest { host: host.to_owned(), path: path.to_owned(), ..HttpRequest::default() };
+        let request = CallProviderRequest {
+            identity: Some(selector(ADA, provider)),
+            request: Some(http),
+            ..CallProviderRequest::default()
+        };
+        let answer = client.call_provider(request).await.map_err(|status| failed(&status))?.into_inner();
+        println!("     GET https://{host}{path}\n       {}  {}", answer.status_code, excerpt(&answer.body));
+        if answer.status_code != 200 {
+            return Err(Failure::Other(format!("{provider} should have answered 200")));
+        }
+    }
+    Ok(())
+}
+
+/// The beginning of a body on one line.
+fn excerpt(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let line: Vec<_> = text.split_whitespace().collect();
+    let mut line = line.join(" ");
+    if let Some((cut, _)) = line.char_indices().nth(90) {
+        line.truncate(cut);
+        line.push('…');
+    }
+    line
+}
+
+async fn fail(client: &mut Client) -> Result<(), Failure> {
+    println!("\n4. An error says what to do: Grace ({GRACE}) has two GitHub accounts.");
+    let request = GetIdentityTokenRequest {
+        identity: Some(selector(GRACE, "github")),
+        ..GetIdentityTokenRequest::default()
+    };
+    match client.get_identity_token(request).await {
+        Ok(_) => Err(Failure::Other("an ambiguous identity was answered with a token".to_owned())),
+        Err(status) => {
+            println!("     {}", describe(&status).replace('\n', "\n     "));
+            Ok(())
+        }
+    }
+}
+
+fn count(sandbox: &Sandbox) {
+    let journal = sandbox.journal();
+    let providers = journal.count(|entry| PROVIDER_HOSTS.contains(&entry.host.as_str()));
+    println!(
+        "\nOf these 6 calls, Auth0 saw {} token request and {} profile reads (one for each user), the providers {providers}.",
+        journal.token_requests(),
+        journal.profile_reads()
+    );
+}
+
+/// Commands to try, as they can be pasted.
+pub(super) fn hints(sandbox: &Sandbox, grpc: SocketAddr) -> String {
+    let call = "{\"identity\": {\"userId\": \"google-oauth2|108204268033311374519\", \"provider\": \"github\"},\n     \
+                \"request\": {\"path\": \"/user\"}}";
+    format!(
+        "\nIt keeps serving until Ctrl-C. To try:\n\
+         \n  grpcurl -plaintext {grpc} list\
+         \n  grpcurl -plaintext -d '{call}' {grpc} idptoken.v1.IdpTokenService/CallProvider\
+         \n  idp-token-service call ListIdentities '{{\"userId\": \"github|2000001\"}}' --address http://{grpc}\
+         \n  curl -s {url}/sandbox/journal       # what reached Auth0 and the providers, secrets left out\
+         \n  curl -s {url}/sandbox/users         # who there is\n",
+        url = sandbox.url(),
+    )
+}

@@ -1,0 +1,190 @@
+//! Actors and builders, so that a test is about ten lines.
+#![expect(clippy::allow_attributes, reason = "see below")]
+#![allow(dead_code, unreachable_pub, reason = "actors are shared, and not every test needs each of them")]
+
+use std::{net::SocketAddr, time::Duration};
+
+use idp_token_service::{
+    cli,
+    config::Config,
+    sandbox::{Sandbox, Seed},
+    server::Server,
+    service::{
+        DOMAIN,
+        pb::{
+            CallProviderRequest, CallProviderResponse, GetIdentityTokenRequest, GetIdentityTokenResponse,
+            HttpRequest, Identity, IdentitySelector, ListIdentitiesRequest, NameValue,
+            idp_token_service_client::IdpTokenServiceClient,
+        },
+    },
+};
+use tokio::{sync::oneshot, task::JoinHandle};
+use tonic::{Code, Request, Status, transport::Channel};
+use tonic_types::{ErrorDetails, StatusExt};
+
+pub mod people;
+
+/// Any free port of loopback.
+pub const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+/// A sandbox and a service that works with it.
+pub struct World {
+    pub sandbox: Sandbox,
+    pub service: Service,
+}
+
+impl World {
+    /// The sample tenant and the defaults.
+    pub async fn start() -> Self {
+        Self::with(|_| {}, |_| {}).await
+    }
+
+    /// The sample tenant, and a configuration that is changed before the start.
+    pub async fn configured(configure: impl FnOnce(&mut Config)) -> Self {
+        Self::with(|_| {}, configure).await
+    }
+
+    /// A tenant that is changed before the start.
+    pub async fn seeded(sow: impl FnOnce(&mut Seed)) -> Self {
+        Self::with(sow, |_| {}).await
+    }
+
+    pub async fn with(sow: impl FnOnce(&mut Seed), configure: impl FnOnce(&mut Config)) -> Self {
+        let mut seed = Seed::sample();
+        sow(&mut seed);
+        let sandbox = Sandbox::start(seed, ANYWHERE).await.unwrap();
+        let mut config = cli::sandbox_config(&sandbox, ANYWHERE, ANYWHERE);
+        config.drain = Duration::from_secs(2);
+        configure(&mut config);
+        let service = Service::start(&config).await;
+        Self { sandbox, service }
+    }
+
+    /// Asks for a token with the defaults.
+    pub async fn lend(&self, identity: IdentitySelector) -> Result<GetIdentityTokenResponse, Status> {
+        self.lend_with(GetIdentityTokenRequest { identity: Some(identity), ..Default::default() }).await
+    }
+
+    pub async fn lend_with(
+        &self,
+        request: GetIdentityTokenRequest,
+    ) -> Result<GetIdentityTokenResponse, Status> {
+        self.service.client().get_identity_token(request).await.map(tonic::Response::into_inner)
+    }
+
+    /// Has `request` sent as `identity`.
+    pub async fn call(
+        &self,
+        identity: IdentitySelector,
+        request: HttpRequest,
+    ) -> Result<CallProviderResponse, Status> {
+        self.call_with(CallProviderRequest {
+            identity: Some(identity),
+            request: Some(request),
+            ..Default::default()
+        })
+        .await
+    }
+
+    pub async fn call_with(&self, request: CallProviderRequest) -> Result<CallProviderResponse, Status> {
+        self.service.client().call_provider(request).await.map(tonic::Response::into_inner)
+    }
+
+    pub async fn list(&self, user: &str) -> Result<Vec<Identity>, Status> {
+        let request = ListIdentitiesRequest { user_id: user.to_owned(), ..Default::default() };
+        self.service.client().list_identities(request).await.map(|answer| answer.into_inner().identities)
+    }
+
+    /// How many requests reached a provider.
+    pub fn provider_calls(&self, host: &str) -> usize {
+        self.sandbox.journal().to(host).len()
+    }
+}
+
+/// A service of its own, in this process. Dropping it stops it at once.
+pub struct Service {
+    pub address: SocketAddr,
+    pub admin: SocketAddr,
+    channel: Channel,
+    stop: Option<oneshot::Sender<()>>,
+    running: JoinHandle<()>,
+}
+
+impl Service {
+    pub async fn start(config: &Config) -> Self {
+        let server = Server::bind(config).await.unwrap();
+        let (address, admin) = (server.address().unwrap(), server.admin_address().unwrap());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let running = tokio::spawn(server.run(async move {
+            let _ = stopped.await;
+        }));
+        let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect_lazy();
+        Self { address, admin, channel, stop: Some(stop), running }
+    }
+
+    /// A client with a connection of its own to share.
+    pub fn client(&self) -> IdpTokenServiceClient<Channel> {
+        IdpTokenServiceClient::new(self.channel.clone())
+            .max_decoding_message_size(16 * 1024 * 1024)
+            .max_encoding_message_size(16 * 1024 * 1024)
+    }
+
+    /// What SIGTERM does.
+    pub fn begin_to_stop(&mut self) {
+        let _ = self.stop.take().map(|stop| stop.send(()));
+    }
+
+    /// Waits until it has stopped.
+    pub async fn stopped(&mut self) {
+        (&mut self.running).await.unwrap();
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.running.abort();
+    }
+}
+
+/// Asserts what every error of the contract has, and gives its details.
+#[track_caller]
+pub fn assert_error<T: std::fmt::Debug>(
+    outcome: Result<T, Status>,
+    code: Code,
+    reason: &str,
+) -> ErrorDetails {
+    let status = outcome.expect_err("an error was expected");
+    let details = status.get_error_details();
+    let info = details.error_info().unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"));
+    assert_eq!((status.code(), info.reason.as_str()), (code, reason), "{}", status.message());
+    assert_eq!(info.domain, DOMAIN);
+    assert!(!status.message().is_empty());
+    details
+}
+
+/// The metadata of an error's ErrorInfo.
+pub fn metadata<'a>(details: &'a ErrorDetails, key: &str) -> &'a str {
+    details.error_info().and_then(|info| info.metadata.get(key)).map_or("", String::as_str)
+}
+
+/// A GET of the provider's main host.
+pub fn get(path: &str) -> HttpRequest {
+    HttpRequest { path: path.to_owned(), ..Default::default() }
+}
+
+/// A POST with a body.
+pub fn post(path: &str, body: impl Into<bytes::Bytes>) -> HttpRequest {
+    HttpRequest { method: "POST".to_owned(), path: path.to_owned(), body: body.into(), ..Default::default() }
+}
+
+/// A header or a query parameter.
+pub fn pair(name: &str, value: &str) -> NameValue {
+    NameValue { name: name.to_owned(), value: value.to_owned() }
+}
+
+/// A request with a deadline.
+pub fn within<T>(deadline: Duration, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(deadline);
+    request
+}

@@ -1,0 +1,35 @@
+//! The sample tenant's users, by what they stand for.
+
+use idp_token_service::service::pb::IdentitySelector;
+
+/// Google, GitHub and Facebook, all alive.
+pub const ADA: &str = "google-oauth2|108204268033311374519";
+/// Two GitHub accounts.
+pub const GRACE: &str = "github|2000001";
+/// A Google token that has expired, and nothing to renew it with.
+pub const EDSGER: &str = "google-oauth2|100000000000000000002";
+/// A Google token without the scope for calendars.
+pub const ALAN: &str = "google-oauth2|100000000000000000004";
+/// A database user: no provider, no token.
+pub const DONALD: &str = "auth0|507f1f77bcf86cd799439020";
+/// Two bars and a literal `%3A` in the id.
+pub const SATOSHI: &str = "oauth2|siwe|eip155%3A5%3A0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+/// Slashes in the id.
+pub const LESLIE: &str = "samlp|acme-adfs|https://adfs.acme.example/users/42";
+
+/// A user's identity at a provider.
+pub fn at(user: &str, provider: &str) -> IdentitySelector {
+    IdentitySelector { user_id: user.to_owned(), provider: provider.to_owned(), ..Default::default() }
+}
+
+pub fn google(user: &str) -> IdentitySelector {
+    at(user, "google-oauth2")
+}
+
+pub fn github(user: &str) -> IdentitySelector {
+    at(user, "github")
+}
+
+pub fn facebook(user: &str) -> IdentitySelector {
+    at(user, "facebook")
+}
