@@ -1,26 +1,22 @@
 //! Google's APIs. Reasons: <https://cloud.google.com/apis/design/errors> and
 //! <https://developers.google.com/drive/api/guides/handle-errors>.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use serde::Deserialize;
 
+use self::failure::Failure;
 use super::{
     HostPattern, Provider, RateLimit, Verdict,
     answer::{self, Loose},
     bearer, query,
     request::ApiRequest,
 };
-use crate::{
-    retry::{LONGEST_WAIT, retry_after},
-    secret::Secret,
-    token::AccessToken,
-};
+use crate::{retry::retry_after, secret::Secret, token::AccessToken};
+
+mod failure;
 
 /// Hosts below `googleapis.com` whose answers are tokens, or which end one: with them, a caller that may call but not
 /// see the token could get another one, or have this one revoked behind the service's back.
@@ -154,69 +150,6 @@ fn scopes(list: &str) -> Vec<String> {
 struct Page {
     #[serde(default, rename = "nextPageToken")]
     next_page_token: Loose,
-}
-
-#[derive(Default, Deserialize)]
-struct Body {
-    error: Failure,
-}
-
-/// Both of Google's error formats: `errors` is the older, `details` the newer.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Failure {
-    message: Loose,
-    errors: Option<Vec<Detail>>,
-    details: Option<Vec<Detail>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Detail {
-    reason: Loose,
-    message: Loose,
-    #[serde(rename = "retryDelay")]
-    retry_delay: Loose,
-}
-
-impl Failure {
-    /// The failure that a body tells of; methods that stream their answer put it into an array.
-    fn read(answer: &Response<Bytes>) -> Self {
-        let body = answer.body();
-        let parsed: Option<Body> = if body.trim_ascii_start().starts_with(b"[") {
-            answer::json(body).and_then(|bodies: Vec<Body>| bodies.into_iter().next())
-        } else {
-            answer::json(body)
-        };
-        parsed.unwrap_or_default().error
-    }
-
-    fn details(&self) -> impl Iterator<Item = &Detail> {
-        self.errors.iter().chain(&self.details).flatten()
-    }
-
-    fn has(&self, reasons: &[&str]) -> bool {
-        self.details().any(|detail| reasons.contains(&detail.reason.text()))
-    }
-
-    /// Analytics says `insufficientPermissions` of users who may not see what they ask for, too.
-    fn lacks_scope(&self) -> bool {
-        let is_older = |detail: &Detail| {
-            detail.reason.text() == "insufficientPermissions"
-                && !detail.message.text().starts_with("User does not have")
-        };
-        self.has(&["ACCESS_TOKEN_SCOPE_INSUFFICIENT"])
-            || self.details().any(is_older)
-            || self.message.text() == "Request had insufficient authentication scopes."
-    }
-
-    /// `google.rpc.RetryInfo`: a protobuf duration in JSON, such as `3.5s`.
-    fn retry_delay(&self) -> Option<Duration> {
-        let seconds = self
-            .details()
-            .find_map(|detail| detail.retry_delay.text().strip_suffix('s')?.parse::<f64>().ok())?;
-        Duration::try_from_secs_f64(seconds).ok().map(|delay| delay.min(LONGEST_WAIT))
-    }
 }
 
 #[cfg(test)]

@@ -16,8 +16,8 @@ pub(super) mod path;
 #[cfg(test)]
 mod tests;
 
-/// The largest body that is held in memory, in bytes. The same as what tonic takes in one message by default, so that
-/// a larger one never gets here; StreamProvider sends bodies of any size.
+/// The largest body that is held in memory, in bytes: what gRPC takes in one message unless told otherwise, and little
+/// enough to hold for every call under way. StreamProvider sends bodies of any size.
 pub const BODY_LIMIT: usize = 4 * 1024 * 1024;
 
 /// The longest path with its query, in bytes. RFC 9110 (section 4.1) asks servers to take 8,000.

@@ -1,5 +1,10 @@
+use std::time::Duration;
+
 use super::*;
-use crate::provider::tests::{answer, judge};
+use crate::{
+    provider::tests::{answer, judge},
+    retry::LONGEST_WAIT,
+};
 
 const NO_HEADERS: &[(&str, &str)] = &[];
 
