@@ -1,5 +1,4 @@
 //! Actors and builders, so that a test is about ten lines.
-#![expect(clippy::allow_attributes, reason = "see below")]
 #![allow(dead_code, unreachable_pub, reason = "actors are shared, and not every test needs each of them")]
 
 use std::{net::SocketAddr, time::Duration};
