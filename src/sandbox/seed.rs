@@ -1,0 +1,220 @@
+//! What the sandbox starts with: plain data, read from a TOML file that a person can edit.
+
+mod duration;
+mod user;
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+pub use user::{IdentitySeed, TokenSeed, UserSeed};
+
+use super::error::SandboxError;
+
+/// The whole start state. [`Seed::sample`] is documented in `sample.toml` beside this file.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seed {
+    /// The tenant's canonical domain, which names its issuer and the Management API's audience.
+    #[serde(default = "default_domain")]
+    pub domain: String,
+    /// The Management API.
+    #[serde(default)]
+    pub management: ManagementSeed,
+    /// Other APIs (audiences) that the tenant issues access tokens for.
+    #[serde(default)]
+    pub apis: Vec<ApiSeed>,
+    /// The tenant's applications.
+    #[serde(default)]
+    pub clients: Vec<ClientSeed>,
+    /// The OAuth apps behind the connections, and the providers' limits.
+    #[serde(default)]
+    pub providers: ProvidersSeed,
+    /// GitHub repositories.
+    #[serde(default)]
+    pub repositories: Vec<RepositorySeed>,
+    /// The tenant's users.
+    #[serde(default)]
+    pub users: Vec<UserSeed>,
+}
+
+impl Seed {
+    /// The sample: few users, each of them telling.
+    pub fn sample() -> Self {
+        Self::from_toml(include_str!("sample.toml")).expect("the embedded sample is valid, a test reads it")
+    }
+
+    /// Reads a seed; an unknown key, a wrong type or a bad duration is an error that names its line.
+    pub fn from_toml(text: &str) -> Result<Self, SandboxError> {
+        toml::from_str(text).map_err(|error| SandboxError::Seed(error.to_string()))
+    }
+}
+
+/// The Management API's limits.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ManagementSeed {
+    /// Requests each second. 16, as on an Enterprise production tenant.
+    pub requests_per_second: f64,
+    /// Requests at once. 50, as on an Enterprise production tenant.
+    pub burst: u32,
+    /// How long a Management token lives. 24 hours, Auth0's default.
+    #[serde(deserialize_with = "duration::read")]
+    pub token_lifetime: Duration,
+}
+
+impl Default for ManagementSeed {
+    fn default() -> Self {
+        Self { requests_per_second: 16.0, burst: 50, token_lifetime: Duration::from_secs(86_400) }
+    }
+}
+
+/// An API of the tenant's own, named by its audience.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiSeed {
+    /// The identifier that becomes `aud`.
+    pub audience: String,
+    /// How long its tokens live. 2 hours, Auth0's default for end-user tokens.
+    #[serde(default = "two_hours", deserialize_with = "duration::read")]
+    pub token_lifetime: Duration,
+}
+
+/// An application of the tenant.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientSeed {
+    /// `client_id`.
+    pub id: String,
+    /// `client_secret`; without one the client is public, or proves itself with a key.
+    pub secret: Option<String>,
+    /// The PEM of an RSA public key: the client then authenticates with `private_key_jwt` alone.
+    pub public_key: Option<String>,
+    /// Scopes of the Management API granted to the client; absent means there is no grant.
+    pub scopes: Option<Vec<String>>,
+    /// Other audiences granted for client credentials.
+    #[serde(default)]
+    pub audiences: Vec<String>,
+    /// Grant types that the client may use.
+    #[serde(default = "client_credentials")]
+    pub grant_types: Vec<String>,
+    /// Where `/authorize` may send the browser back to; compared exactly.
+    #[serde(default)]
+    pub redirect_uris: Vec<String>,
+}
+
+/// The OAuth apps at the providers.
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProvidersSeed {
+    /// Google.
+    #[serde(rename = "google-oauth2")]
+    pub google: GoogleSeed,
+    /// GitHub.
+    pub github: GitHubSeed,
+    /// Facebook.
+    pub facebook: FacebookSeed,
+}
+
+/// The Google app and its project.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GoogleSeed {
+    /// The app's client id.
+    pub client_id: String,
+    /// The app's client secret.
+    pub client_secret: String,
+    /// Hosts whose API is switched off in the project: they answer SERVICE_DISABLED.
+    pub disabled: Vec<String>,
+    /// Requests of one user in a minute before the API answers `rateLimitExceeded`. 600.
+    pub requests_per_minute: u64,
+}
+
+impl Default for GoogleSeed {
+    fn default() -> Self {
+        Self {
+            client_id: "1007-sandbox.apps.googleusercontent.com".to_owned(),
+            client_secret: "GOCSPX-sandbox-google-secret".to_owned(),
+            disabled: Vec::new(),
+            requests_per_minute: 600,
+        }
+    }
+}
+
+/// The GitHub app.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GitHubSeed {
+    /// The app's client id.
+    pub client_id: String,
+    /// The app's client secret.
+    pub client_secret: String,
+    /// Requests of one user in an hour, across all apps. 5,000, GitHub's own.
+    pub requests_per_hour: u64,
+}
+
+impl Default for GitHubSeed {
+    fn default() -> Self {
+        Self {
+            client_id: "Iv1.sandboxgithub".to_owned(),
+            client_secret: "sandbox-github-secret".to_owned(),
+            requests_per_hour: 5_000,
+        }
+    }
+}
+
+/// The Facebook app.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FacebookSeed {
+    /// The app's id.
+    pub client_id: String,
+    /// The app's secret, also the key of `appsecret_proof`.
+    pub client_secret: String,
+    /// The app setting "Require App Secret": calls without `appsecret_proof` fail. Off.
+    pub require_appsecret_proof: bool,
+    /// Calls of one user in an hour before code 17. 200, Graph's platform limit.
+    pub calls_per_hour: u64,
+    /// Calls of the whole app in an hour before code 4. 10,000.
+    pub app_calls_per_hour: u64,
+}
+
+impl Default for FacebookSeed {
+    fn default() -> Self {
+        Self {
+            client_id: "1234567890123456".to_owned(),
+            client_secret: "sandbox-facebook-secret".to_owned(),
+            require_appsecret_proof: false,
+            calls_per_hour: 200,
+            app_calls_per_hour: 10_000,
+        }
+    }
+}
+
+/// A GitHub repository.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RepositorySeed {
+    /// The login of the owner, which is the nickname of a GitHub identity.
+    pub owner: String,
+    /// The repository's name.
+    pub name: String,
+    /// Whether it is seen only by its owner with scope `repo`.
+    #[serde(default)]
+    pub private: bool,
+    /// Earlier names: they answer 301.
+    #[serde(default)]
+    pub former_names: Vec<String>,
+}
+
+fn default_domain() -> String {
+    "sandbox.eu.auth0.example".to_owned()
+}
+
+fn two_hours() -> Duration {
+    Duration::from_secs(7_200)
+}
+
+fn client_credentials() -> Vec<String> {
+    vec!["client_credentials".to_owned()]
+}

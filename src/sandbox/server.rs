@@ -1,0 +1,165 @@
+//! One listener for everything: reads a request, writes it down, lets a fault happen or the right system answer.
+
+mod broken;
+
+use std::io;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tower::ServiceExt as _;
+
+use super::faults::{Act, Effect};
+use super::hosts::{self, Site};
+use super::journal::Entry;
+use super::state::World;
+use super::{facebook, github, google, tenant};
+
+/// The systems that answer.
+pub(crate) struct Sites {
+    world: Arc<World>,
+    tenant: Router,
+    control: Router,
+    google: Router,
+    github: Router,
+    facebook: Router,
+}
+
+/// Why a connection closes without an answer: a fault said so, or the client left in the middle of its body.
+#[derive(Debug, thiserror::Error)]
+enum Closed {
+    #[error("a scripted fault cut the connection")]
+    Cut,
+    #[error("the request's body broke off")]
+    Request(#[from] hyper::Error),
+}
+
+/// Serves until the task is aborted, which closes every connection.
+pub(crate) async fn serve(listener: TcpListener, sites: Arc<Sites>) {
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        match listener.accept().await {
+            Ok((stream, _peer)) => _ = connections.spawn(serve_one(stream, Arc::clone(&sites))),
+            Err(error) => rest_after(&error).await,
+        }
+    }
+}
+
+/// Out of file handles, mostly: other connections have to end first.
+async fn rest_after(error: &io::Error) {
+    tracing::warn!(%error, "The sandbox could not accept a connection");
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+}
+
+async fn serve_one(stream: TcpStream, sites: Arc<Sites>) {
+    // Small answers must not wait for the client's delayed acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let service = hyper::service::service_fn(move |request| Arc::clone(&sites).answer(request));
+    // Connections end in errors by design here: faults cut them.
+    let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+}
+
+impl Sites {
+    /// All systems over one world.
+    pub(crate) fn new(world: &Arc<World>) -> Arc<Self> {
+        Arc::new(Self {
+            world: Arc::clone(world),
+            tenant: tenant::router(Arc::clone(world)),
+            control: tenant::control::router(Arc::clone(world)),
+            google: google::router(Arc::clone(world)),
+            github: github::router(Arc::clone(world)),
+            facebook: facebook::router(Arc::clone(world)),
+        })
+    }
+
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, Closed> {
+        let (parts, body) = request.into_parts();
+        let named = hosts::named_in(&parts);
+        let site = Site::of(&named);
+        let body = body.collect().await?.to_bytes();
+        if site == Site::Tenant && parts.uri.path().starts_with("/sandbox/") {
+            return Ok(call(&self.control, parts, body).await);
+        }
+        let host = if site == Site::Tenant { self.world.domain.clone() } else { named };
+        let number = self.world.journal.record(self.entry(&host, &parts, &body));
+        let act = self.world.faults.pick(&host, &parts.method, parts.uri.path());
+        let response = self.act(act, site, parts, body).await?;
+        self.world.journal.answered(number, response.status());
+        Ok(response)
+    }
+
+    fn entry(&self, host: &str, parts: &Parts, body: &Bytes) -> Entry {
+        Entry {
+            number: 0,
+            time: self.world.clock.now(),
+            host: host.to_owned(),
+            method: parts.method.clone(),
+            path: parts.uri.path().to_owned(),
+            query: parts.uri.query().map(str::to_owned),
+            headers: parts.headers.clone(),
+            body: body.clone(),
+            status: None,
+        }
+    }
+
+    async fn act(
+        &self,
+        act: Option<Act>,
+        site: Site,
+        parts: Parts,
+        body: Bytes,
+    ) -> Result<Response<Body>, Closed> {
+        let Some(act) = act else { return Ok(call(self.router(site), parts, body).await) };
+        tokio::time::sleep(act.delay).await;
+        if let Effect::Pass = act.effect {
+            return Ok(call(self.router(site), parts, body).await);
+        }
+        let real = match act.processed {
+            true => call(self.router(site), parts, body).await,
+            false => Response::new(Body::empty()),
+        };
+        misbehave(act.effect, real).await
+    }
+
+    fn router(&self, site: Site) -> &Router {
+        match site {
+            Site::Tenant => &self.tenant,
+            Site::Google => &self.google,
+            Site::GitHub => &self.github,
+            Site::Facebook => &self.facebook,
+        }
+    }
+}
+
+async fn misbehave(effect: Effect, real: Response<Body>) -> Result<Response<Body>, Closed> {
+    match effect {
+        Effect::Pass => Ok(real),
+        Effect::Answer(status, headers, body) => Ok(scripted(status, headers, body)),
+        Effect::Cut => Err(Closed::Cut),
+        Effect::CutBody(after) => Ok(real.map(|body| broken::after(body, after))),
+        Effect::Hang => std::future::pending().await,
+    }
+}
+
+fn scripted(status: StatusCode, headers: http::HeaderMap, body: Bytes) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+async fn call(router: &Router, parts: Parts, body: Bytes) -> Response<Body> {
+    let request = Request::from_parts(parts, Body::from(body));
+    let answer = router.clone().oneshot(request).await;
+    answer.unwrap_or_else(|never| match never {})
+}

@@ -1,0 +1,47 @@
+//! What happens to a user's tokens at the provider, while Auth0 goes on holding them.
+
+use std::time::SystemTime;
+
+use super::State;
+use super::account::{Account, Provider};
+use super::grants::Death;
+use crate::sandbox::error::SandboxError;
+
+impl State {
+    /// The access token expires, ahead of what Auth0 believes.
+    pub(crate) fn expire_token(
+        &mut self,
+        user: &str,
+        selector: &str,
+        now: SystemTime,
+    ) -> Result<(), SandboxError> {
+        let (_, token) = self.held(user, selector)?;
+        self.grants.expire(&token, now);
+        Ok(())
+    }
+
+    /// The user removes the app: all tokens of the account die.
+    pub(crate) fn revoke_token(&mut self, user: &str, selector: &str) -> Result<(), SandboxError> {
+        let (account, _) = self.held(user, selector)?;
+        let death = match account.provider {
+            Provider::Facebook => Death::AppRemoved,
+            Provider::Google | Provider::GitHub => Death::Revoked,
+        };
+        self.grants.end_account(&account, death);
+        Ok(())
+    }
+
+    /// The user changes the password, with the same effect and, at Facebook, another subcode.
+    pub(crate) fn change_password(&mut self, user: &str, selector: &str) -> Result<(), SandboxError> {
+        let (account, _) = self.held(user, selector)?;
+        self.grants.end_account(&account, Death::PasswordChanged);
+        Ok(())
+    }
+
+    fn held(&self, user: &str, selector: &str) -> Result<(Account, String), SandboxError> {
+        let identity = self.users.identity(user, selector)?;
+        let account = identity.account().ok_or_else(|| SandboxError::NotPlayed(selector.to_owned()))?;
+        let token = identity.access_token.clone();
+        Ok((account, token.ok_or_else(|| SandboxError::NoToken(selector.to_owned()))?))
+    }
+}

@@ -1,0 +1,123 @@
+//! Steering the sandbox over HTTP, under `/sandbox/`: for people, and for tests in other languages.
+
+mod fault;
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::sandbox::clock::rfc3339;
+use crate::sandbox::error::SandboxError;
+use crate::sandbox::journal::redacted;
+use crate::sandbox::reply::{self, Refused};
+use crate::sandbox::state::users::{Identity, LoginKind, User};
+use crate::sandbox::state::{State as Changing, World};
+
+/// The endpoints. None of them answers a token, and none is written into the journal.
+pub(crate) fn router(world: Arc<World>) -> Router {
+    Router::new()
+        .route("/sandbox/journal", get(journal).delete(clear_journal))
+        .route("/sandbox/faults", post(script).delete(clear_faults))
+        .route("/sandbox/users", get(users))
+        .route("/sandbox/users/{id}/{connection}/{action}", post(change))
+        .route("/sandbox/clock/{by}", post(advance))
+        .fallback(async || {
+            problem(StatusCode::NOT_FOUND, "no such control; see the list in the documentation")
+        })
+        .with_state(world)
+}
+
+async fn journal(State(world): State<Arc<World>>) -> Json<Value> {
+    Json(world.journal.entries().iter().map(redacted).collect())
+}
+
+async fn clear_journal(State(world): State<Arc<World>>) -> StatusCode {
+    world.journal.clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn script(State(world): State<Arc<World>>, body: Bytes) -> Result<StatusCode, Refused> {
+    let fault = fault::read(&body).map_err(|text| problem(StatusCode::BAD_REQUEST, &text))?;
+    world.faults.script(fault);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn clear_faults(State(world): State<Arc<World>>) -> StatusCode {
+    world.faults.clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn advance(State(world): State<Arc<World>>, Path(by): Path<String>) -> Result<StatusCode, Refused> {
+    let by = humantime::parse_duration(&by);
+    world.clock.advance(by.map_err(|error| problem(StatusCode::BAD_REQUEST, &error.to_string()))?);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn users(State(world): State<Arc<World>>) -> Json<Value> {
+    let now = world.clock.now();
+    let state = world.state();
+    Json(state.users.iter().map(|user| shown(&state, user, now)).collect())
+}
+
+fn shown(state: &Changing, user: &User, now: SystemTime) -> Value {
+    let identities: Vec<Value> = user.identities.iter().map(|one| shown_identity(state, one, now)).collect();
+    json!({
+        "user_id": user.id, "name": user.name, "last_login": rfc3339(user.last_login), "identities": identities,
+    })
+}
+
+fn shown_identity(state: &Changing, identity: &Identity, now: SystemTime) -> Value {
+    let access = identity.access_token.as_deref().and_then(|token| state.grants.find(token));
+    let token = match (access, &identity.access_token) {
+        (Some(access), _) => {
+            access.death(now).map_or_else(|| "alive".to_owned(), |death| format!("{death:?}"))
+        }
+        (None, Some(_)) => "not issued by a provider of the sandbox".to_owned(),
+        (None, None) => "none".to_owned(),
+    };
+    json!({
+        "connection": identity.connection,
+        "provider": identity.strategy,
+        "user_id": identity.user_id,
+        "logged_in": rfc3339(identity.logged_in),
+        "access_token": token.to_lowercase(),
+        "expires_at": access.and_then(|one| one.expires).map(rfc3339),
+        "scopes": access.map(|one| &one.scopes),
+        "refresh_token": identity.refresh_token.is_some(),
+    })
+}
+
+async fn change(
+    State(world): State<Arc<World>>,
+    Path((id, connection, action)): Path<(String, String, String)>,
+) -> Result<StatusCode, Refused> {
+    let now = world.clock.now();
+    let mut state = world.state();
+    let done = match action.as_str() {
+        "log-in" => state.log_in(&id, &connection, LoginKind::default(), now).map(drop),
+        "consent" => state.log_in(&id, &connection, LoginKind::consent(), now).map(drop),
+        "expire" => state.expire_token(&id, &connection, now),
+        "revoke" => state.revoke_token(&id, &connection),
+        "change-password" => state.change_password(&id, &connection),
+        "forget" => state.forget_token(&id, &connection),
+        _ => return Err(problem(StatusCode::NOT_FOUND, "no such action").into()),
+    };
+    done.map_err(refused)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+fn refused(error: SandboxError) -> Refused {
+    problem(StatusCode::NOT_FOUND, &error.to_string()).into()
+}
+
+fn problem(status: StatusCode, text: &str) -> Response {
+    reply::json(status, &json!({"error": text})).into_response()
+}
