@@ -296,12 +296,9 @@ mod tests {
         let limiter = limiter(10);
         limiter.observe(&answer(429, &[("retry-after", "30")]));
         let mut waiting = tokio::task::JoinSet::new();
-        // The second time fills the place of the one that left the queue for its turn.
-        for waiters in [QUEUE, 1] {
-            for _ in 0..waiters {
-                let limiter = limiter.clone();
-                waiting.spawn(async move { limiter.turn(Urgency::Cold).await });
-            }
+        while limiter.cold.capacity() > 0 {
+            let waiter = limiter.clone();
+            waiting.spawn(async move { waiter.turn(Urgency::Cold).await });
             tokio::task::yield_now().await;
         }
         match limiter.turn(Urgency::Cold).await {
