@@ -4,7 +4,18 @@
 //! tenant. State is real: a revoked token is refused, an empty bucket answers 429. It speaks HTTP and imports nothing of the
 //! service, so that the service under test is the real one with other base URLs.
 //!
-//! People and other languages steer it under `/sandbox/` on the tenant; tests use [`Sandbox`] itself.
+//! Tests use [`Sandbox`] itself; people and other languages steer it over HTTP, on the tenant:
+//!
+//! | request | does |
+//! |---|---|
+//! | `GET /sandbox/journal`, `DELETE` | what arrived, secrets as fingerprints; forgets it |
+//! | `POST /sandbox/faults`, `DELETE` | scripts one fault; removes all |
+//! | `GET /sandbox/users` | users, identities and the states of their tokens |
+//! | `POST /sandbox/users/{id}/{connection}/{action}` | `log-in`, `consent`, `expire`, `revoke`, `change-password`, `forget` |
+//! | `POST /sandbox/clock/{duration}` | moves time forward, `1h` |
+//!
+//! A fault is `{"host", "path", "method", "after": 0, "times": 1, "always", "delay": "3s", "processed"}` and one of
+//! `"answer": {"status", "headers", "body"}`, `"kind": "cut" | "hang" | "garbage" | "empty"`, `"cut_body": BYTES`.
 
 mod clock;
 mod credentials;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use idp_token_service::sandbox::{Fault, Sandbox, Seed};
@@ -45,7 +46,10 @@ impl Actor {
         Self::with(Seed::sample()).await
     }
 
-    async fn with(seed: Seed) -> Self {
+    async fn with(mut seed: Seed) -> Self {
+        // One key for all: making one takes longer than most of these tests.
+        static KEY: OnceLock<String> = OnceLock::new();
+        seed.signing_key.get_or_insert_with(|| KEY.get_or_init(|| Seed::new_signing_key().unwrap()).clone());
         let sandbox = Sandbox::start(seed, "127.0.0.1:0".parse().unwrap()).await.unwrap();
         let http = reqwest::Client::builder()
             .no_proxy()
@@ -397,6 +401,29 @@ mod tenant {
     }
 
     #[tokio::test]
+    async fn a_narrowed_client_is_refused_with_its_next_token() {
+        let actor = Actor::new().await;
+        let old = format!("Bearer {}", actor.management_token("sandbox-service").await);
+        actor.sandbox.set_tenant_scopes("sandbox-service", &["read:clients"]).unwrap();
+        let refused = actor.profile(ADA).await;
+        assert_eq!((refused.status, refused.json()["errorCode"].as_str()), (403, Some("insufficient_scope")));
+        let path = "/api/v2/users/google-oauth2%7C108204268033311374519";
+        assert_eq!(actor.send(Method::GET, path, &[("authorization", &old)], "").await.status, 200);
+    }
+
+    #[tokio::test]
+    async fn accounts_that_share_a_connection_are_told_apart_by_their_id() {
+        let actor = Actor::new().await;
+        let (home, work) = ("github|2000001", "github|2000002");
+        actor.sandbox.revoke_token(GRACE, work).unwrap();
+        assert_eq!(actor.get_as(GRACE, work, "api.github.com/user").await.status, 401);
+        assert_eq!(actor.get_as(GRACE, home, "api.github.com/user").await.json()["login"], "grace");
+        assert!(actor.sandbox.revoke_token(GRACE, "facebook").is_err());
+        actor.sandbox.forget_token(GRACE, home).unwrap();
+        assert!(actor.profile(GRACE).await.json()["identities"][0].get("access_token").is_none());
+    }
+
+    #[tokio::test]
     async fn a_login_replaces_the_token_and_moves_last_login() {
         let actor = Actor::new().await;
         let before = actor.profile(EDSGER).await.json();
@@ -560,7 +587,7 @@ mod google {
     async fn uploaded_bytes_come_back_as_they_were() {
         let actor = Actor::new().await;
         let token = actor.bearer(ADA, "google-oauth2");
-        let bytes: Vec<u8> = (0..=255).cycle().take(200_000).collect();
+        let bytes: Vec<u8> = (0..=255).cycle().take(3_000_000).collect();
         let url = "www.googleapis.com/upload/drive/v3/files?uploadType=media";
         let headers = [("authorization", token.as_str()), ("content-type", "image/x-odd")];
         let file = actor.send(Method::POST, url, &headers, bytes.clone()).await.json();
@@ -714,7 +741,6 @@ mod github {
         ];
         let get = |name: &str| {
             let url = format!("api.github.com/repos/ada/hello-world/contents/{name}");
-            let headers = headers;
             let actor = &actor;
             async move { actor.send(Method::GET, &url, &headers, "").await }
         };
@@ -1020,6 +1046,20 @@ mod faults_and_journal {
         );
         assert_eq!(actor.send(Method::DELETE, "/sandbox/journal", &[], "").await.status, 204);
         assert_eq!(actor.sandbox.journal().count(|_| true), 0);
+    }
+
+    #[tokio::test]
+    async fn a_token_in_a_strange_place_is_hidden_too() {
+        let actor = Actor::new().await;
+        let token = actor.sandbox.access_token(ADA, "google-oauth2").unwrap();
+        let refresh = actor.sandbox.refresh_token(ADA, "google-oauth2").unwrap();
+        let url = format!("www.googleapis.com/strange/{refresh}?q={token}");
+        actor.send(Method::POST, &url, &[("x-leak", &token)], format!("free text with {token}")).await;
+        actor.send(Method::POST, &url, &[], json!({"deep": [{"odd": refresh}]}).to_string()).await;
+        let shown = actor.send(Method::GET, "/sandbox/journal", &[], "").await;
+        let text = String::from_utf8(shown.body.to_vec()).unwrap();
+        assert!(!text.contains(&token) && !text.contains(&refresh));
+        assert!(text.contains("/strange/sha256:") && text.contains("x-leak"));
     }
 
     #[tokio::test]

@@ -23,17 +23,23 @@ pub(crate) struct SigningKey {
 impl SigningKey {
     /// A new key.
     pub(crate) fn generate() -> Result<Self, SandboxError> {
-        let pair =
-            KeyPair::generate(KeySize::Rsa2048).map_err(|error| SandboxError::Key(error.to_string()))?;
-        let pkcs8 =
-            AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).map_err(|error| SandboxError::Key(error.to_string()))?;
-        let pem = pem(pkcs8.as_ref());
-        let (modulus, exponent) = components(pair.public_key().as_ref())
-            .ok_or_else(|| SandboxError::Key("the public key is not an RSAPublicKey".to_owned()))?;
+        Self::of(&KeyPair::generate(KeySize::Rsa2048).map_err(refused)?)
+    }
+
+    /// The key of a PKCS #8 PEM.
+    pub(crate) fn from_pem(pem: &str) -> Result<Self, SandboxError> {
+        let text: String = pem.lines().filter(|line| !line.starts_with("-----")).map(str::trim).collect();
+        let der = STANDARD.decode(text).map_err(refused)?;
+        Self::of(&KeyPair::from_pkcs8(&der).map_err(refused)?)
+    }
+
+    fn of(pair: &KeyPair) -> Result<Self, SandboxError> {
+        let public = pair.public_key();
+        let (modulus, exponent) =
+            components(public.as_ref()).ok_or_else(|| refused("the public key is not an RSAPublicKey"))?;
         Ok(Self {
-            id: secrets::letters(21),
-            private: EncodingKey::from_rsa_pem(pem.as_bytes())
-                .map_err(|error| SandboxError::Key(error.to_string()))?,
+            id: secrets::fingerprint(&URL_SAFE_NO_PAD.encode(modulus))[7..].to_owned(),
+            private: EncodingKey::from_rsa_pem(private_pem(pair)?.as_bytes()).map_err(refused)?,
             public: DecodingKey::from_rsa_raw_components(modulus, exponent),
             modulus: URL_SAFE_NO_PAD.encode(modulus),
             exponent: URL_SAFE_NO_PAD.encode(exponent),
@@ -60,15 +66,26 @@ impl SigningKey {
     }
 }
 
-fn pem(pkcs8: &[u8]) -> String {
-    let text = STANDARD.encode(pkcs8);
+/// A new RSA key as a PKCS #8 PEM.
+pub(crate) fn new_pem() -> Result<String, SandboxError> {
+    private_pem(&KeyPair::generate(KeySize::Rsa2048).map_err(refused)?)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+fn refused(reason: impl ToString) -> SandboxError {
+    SandboxError::Key(reason.to_string())
+}
+
+fn private_pem(pair: &KeyPair) -> Result<String, SandboxError> {
+    let pkcs8 = AsDer::<Pkcs8V1Der<'_>>::as_der(pair).map_err(refused)?;
+    let text = STANDARD.encode(pkcs8.as_ref());
     let mut out = String::from("-----BEGIN PRIVATE KEY-----\n");
     for line in text.as_bytes().chunks(64) {
         out.extend(line.iter().map(|byte| char::from(*byte)));
         out.push('\n');
     }
     out.push_str("-----END PRIVATE KEY-----\n");
-    out
+    Ok(out)
 }
 
 /// Modulus and exponent of a DER `RSAPublicKey`: a sequence of two integers (RFC 8017, A.1.1).

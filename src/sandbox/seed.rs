@@ -10,6 +10,7 @@ use serde::Deserialize;
 pub use user::{IdentitySeed, TokenSeed, UserSeed};
 
 use super::error::SandboxError;
+use super::keys;
 
 /// The whole start state. [`Seed::sample`] is documented in `sample.toml` beside this file.
 #[derive(Clone, Deserialize)]
@@ -18,6 +19,10 @@ pub struct Seed {
     /// The tenant's canonical domain, which names its issuer and the Management API's audience.
     #[serde(default = "default_domain")]
     pub domain: String,
+    /// The tenant's signing key as a PKCS #8 PEM. A new one each time if absent, which takes about 150 ms: suites that
+    /// start many sandboxes give them all one of [`Seed::new_signing_key`].
+    #[serde(default)]
+    pub signing_key: Option<String>,
     /// The Management API.
     #[serde(default)]
     pub management: ManagementSeed,
@@ -42,6 +47,11 @@ impl Seed {
     /// The sample: few users, each of them telling.
     pub fn sample() -> Self {
         Self::from_toml(include_str!("sample.toml")).expect("the embedded sample is valid, a test reads it")
+    }
+
+    /// A new RSA key of 2,048 bits for [`Seed::signing_key`].
+    pub fn new_signing_key() -> Result<String, SandboxError> {
+        keys::new_pem()
     }
 
     /// Reads a seed; an unknown key, a wrong type or a bad duration is an error that names its line.

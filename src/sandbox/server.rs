@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::DefaultBodyLimit;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
@@ -74,11 +75,11 @@ impl Sites {
     pub(crate) fn new(world: &Arc<World>) -> Arc<Self> {
         Arc::new(Self {
             world: Arc::clone(world),
-            tenant: tenant::router(Arc::clone(world)),
+            tenant: unlimited(tenant::router(Arc::clone(world))),
             control: tenant::control::router(Arc::clone(world)),
-            google: google::router(Arc::clone(world)),
-            github: github::router(Arc::clone(world)),
-            facebook: facebook::router(Arc::clone(world)),
+            google: unlimited(google::router(Arc::clone(world))),
+            github: unlimited(github::router(Arc::clone(world))),
+            facebook: unlimited(facebook::router(Arc::clone(world))),
         })
     }
 
@@ -139,6 +140,11 @@ impl Sites {
             Site::Facebook => &self.facebook,
         }
     }
+}
+
+/// axum refuses bodies over 2 MB, which the played systems do not; this one is in memory already.
+fn unlimited(router: Router) -> Router {
+    router.layer(DefaultBodyLimit::disable())
 }
 
 async fn misbehave(effect: Effect, real: Response<Body>) -> Result<Response<Body>, Closed> {

@@ -58,6 +58,7 @@ impl World {
     pub(crate) fn new(seed: Seed) -> Result<Self, SandboxError> {
         let clock = Clock::default();
         let now = clock.now();
+        let key = seed.signing_key.as_deref().map_or_else(SigningKey::generate, SigningKey::from_pem)?;
         let mut state = State {
             clients: seed.clients.into_iter().map(Client::new).collect(),
             users: Users::default(),
@@ -79,7 +80,7 @@ impl World {
             providers: seed.providers,
             journal: Journal::default(),
             faults: Faults::new(),
-            keys: Mutex::new(SigningKey::generate()?),
+            keys: Mutex::new(key),
             state: Mutex::new(state),
             domain: seed.domain,
         })

@@ -78,9 +78,9 @@ fn moved(world: &World, viewer: &Viewer, owner: &str, former: &str) -> Option<Re
 pub(super) async fn by_id(
     State(world): State<Arc<World>>,
     viewer: Viewer,
-    Path(id): Path<u64>,
+    Path(id): Path<String>,
 ) -> Result<Response, Refused> {
-    let repository = seen(&world, &viewer, |one| one.id == id).ok_or_else(refusal::not_found)?;
+    let repository = seen(&world, &viewer, |one| one.id.to_string() == id).ok_or_else(refusal::not_found)?;
     Ok(accepting(reply::json(StatusCode::OK, &shown(&repository)), "repo"))
 }
 

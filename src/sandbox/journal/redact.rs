@@ -24,6 +24,12 @@ const SECRET_NAMES: &[&str] = &[
     "token",
 ];
 
+/// How the tokens begin that the sandbox issues: Google's, GitHub's, Facebook's, and JSON Web Tokens.
+const TOKEN_STARTS: &[&str] = &["ya29.", "1//0", "gho_", "ghu_", "ghr_", "EAA", "eyJ"];
+
+/// What begins like a token and is shorter is a word.
+const TOKEN_BYTES: usize = 30;
+
 /// Bodies longer than this are told by their size alone.
 const BODY_SHOWN: usize = 4096;
 
@@ -34,7 +40,7 @@ pub(crate) fn redacted(entry: &Entry) -> Value {
         "time": rfc3339(entry.time),
         "host": entry.host,
         "method": entry.method.as_str(),
-        "path": entry.path,
+        "path": masked(&entry.path),
         "query": entry.query.as_deref().map(pairs),
         "headers": headers(entry),
         "body": body(entry),
@@ -50,7 +56,7 @@ fn headers(entry: &Entry) -> Value {
         let shown = match name.as_str() {
             "authorization" | "proxy-authorization" => credentials(&text),
             "cookie" => fingerprint(&text),
-            _ => text.into_owned(),
+            _ => masked(&text),
         };
         out.insert(name.to_string(), Value::String(shown));
     }
@@ -67,7 +73,7 @@ fn pairs(text: &str) -> String {
     let shown = text.split('&').map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         if !is_secret(&decoded(name)) {
-            return pair.to_owned();
+            return masked(pair);
         }
         format!("{name}={}", fingerprint(&decoded(value)))
     });
@@ -95,6 +101,7 @@ fn without_secrets(value: Value) -> Value {
             Value::Object(fields.into_iter().map(|(name, value)| field(name, value)).collect())
         }
         Value::Array(items) => Value::Array(items.into_iter().map(without_secrets).collect()),
+        Value::String(text) => Value::String(masked(&text)),
         other => other,
     }
 }
@@ -114,4 +121,29 @@ fn is_secret(name: &str) -> bool {
 /// One name or value of a form: `+` is a blank.
 fn decoded(text: &str) -> String {
     percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
+}
+
+/// Tokens where none belong, in a path or in a header of any name, are named by their fingerprints as well.
+fn masked(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((start, token)) = first_token(rest) {
+        out.push_str(&rest[..start]);
+        out.push_str(&fingerprint(token));
+        rest = &rest[start + token.len()..];
+    }
+    out.push_str(rest);
+    out
+}
+
+fn first_token(text: &str) -> Option<(usize, &str)> {
+    let starts = TOKEN_STARTS.iter().flat_map(|start| text.match_indices(start));
+    let tokens = starts.map(|(at, _)| (at, word(&text[at..])));
+    tokens.filter(|(_, token)| token.len() >= TOKEN_BYTES).min_by_key(|(at, _)| *at)
+}
+
+/// The longest run of characters that tokens are made of.
+fn word(text: &str) -> &str {
+    let end = text.find(|one: char| !one.is_ascii_alphanumeric() && !"-._~+/".contains(one));
+    &text[..end.unwrap_or(text.len())]
 }

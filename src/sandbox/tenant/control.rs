@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
@@ -29,7 +29,7 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         .route("/sandbox/users/{id}/{connection}/{action}", post(change))
         .route("/sandbox/clock/{by}", post(advance))
         .fallback(async || {
-            problem(StatusCode::NOT_FOUND, "no such control; see the list in the documentation")
+            problem(StatusCode::NOT_FOUND, "journal, faults, users and clock are under /sandbox/")
         })
         .with_state(world)
 }
@@ -119,5 +119,5 @@ fn refused(error: SandboxError) -> Refused {
 }
 
 fn problem(status: StatusCode, text: &str) -> Response {
-    reply::json(status, &json!({"error": text})).into_response()
+    reply::json(status, &json!({"error": text}))
 }
