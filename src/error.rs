@@ -49,6 +49,14 @@ pub enum Error {
         /// What happened.
         cause: String,
     },
+    /// The provider's answer breaks its own protocol.
+    #[error("{provider} answered what cannot be read; the request may have been carried out")]
+    ProviderProtocol {
+        /// The strategy.
+        provider: String,
+        /// What happened; for the log.
+        cause: String,
+    },
     /// The provider's body is over the limit.
     #[error(
         "{provider} answered {status} with more than {limit} bytes, the most that CallProvider returns; the request \
@@ -97,6 +105,7 @@ impl Error {
             | Self::ResponseTooLarge { .. } => Blame::Caller,
             Self::Auth0(Auth0Error::RateLimited { .. } | Auth0Error::Unavailable { .. })
             | Self::ProviderUnavailable { .. }
+            | Self::ProviderProtocol { .. }
             | Self::Overloaded
             | Self::DeadlineExceeded(_) => Blame::Outside,
             Self::Auth0(Auth0Error::Misconfigured { .. }) | Self::Internal => Blame::Operator,

@@ -46,6 +46,14 @@ pub enum TransportError {
         /// The causes, outermost first.
         cause: String,
     },
+    /// What came is not HTTP, or not in the content coding that it claims.
+    #[error("{host} answered what cannot be read: {cause}")]
+    Malformed {
+        /// Who answered.
+        host: String,
+        /// The causes, outermost first.
+        cause: String,
+    },
     /// The body is larger than the caller may buffer; the request was carried out.
     #[error("{host} answered {status} with more than {limit} bytes")]
     TooLarge {
@@ -175,22 +183,100 @@ async fn gather(
 
 fn classify(host: &str, error: reqwest::Error) -> TransportError {
     let host = host.to_owned();
-    if error.is_timeout() && !error.is_connect() {
+    // A URL may hold what is secret: Graph's `appsecret_proof`, a token in an inspection request.
+    let error = error.without_url();
+    let cause = causes(&error);
+    if error.is_connect() {
+        return TransportError::Connect { host, cause };
+    }
+    if error.is_timeout() {
         return TransportError::Timeout { host };
     }
-    let connect = error.is_connect();
-    // A URL may hold what is secret: Graph's `appsecret_proof`, a token in an inspection request.
-    let cause = causes(&error.without_url());
-    if connect { TransportError::Connect { host, cause } } else { TransportError::Broken { host, cause } }
+    if is_malformed(&error) {
+        return TransportError::Malformed { host, cause };
+    }
+    TransportError::Broken { host, cause }
+}
+
+fn is_malformed(error: &reqwest::Error) -> bool {
+    // An interrupted body is a decoding error to reqwest as well, and then it has hyper's error inside.
+    match sources(error).find_map(|cause| cause.downcast_ref::<hyper::Error>()) {
+        Some(error) => error.is_parse(),
+        None => error.is_decode(),
+    }
+}
+
+fn sources(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(error.source(), |cause: &&(dyn std::error::Error + 'static)| (*cause).source())
 }
 
 fn causes(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
+    sources(error).fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// What becomes of one exchange with a server that answers these bytes and hangs up.
+    async fn exchange(answer: &'static [u8]) -> Result<Response<Bytes>, TransportError> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+        let address = listener.local_addr().expect("a bound listener has an address");
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("the client connects");
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(answer).await;
+        });
+        let request = Request::get(format!("http://{address}/")).body(Bytes::new()).expect("a valid request");
+        let transport = Transport::new(BTreeMap::new()).expect("the machine has CA certificates");
+        transport.send(request, 10, Instant::now() + Duration::from_secs(10)).await
     }
-    text
+
+    #[tokio::test]
+    async fn each_way_of_not_answering_has_an_error_of_its_own() {
+        let rows: [(&[u8], fn(&TransportError) -> bool); 6] = [
+            (b"", |error| matches!(error, TransportError::Broken { .. })),
+            (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", |error| matches!(error, TransportError::Malformed { .. })),
+            (b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc", |error| {
+                matches!(error, TransportError::Broken { .. })
+            }),
+            (b"HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n12345678901", |error| {
+                matches!(error, TransportError::TooLarge { .. })
+            }),
+            (
+                b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nb\r\n12345678901\r\n0\r\n\r\n",
+                |error| matches!(error, TransportError::TooLarge { .. }),
+            ),
+            (b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 3\r\n\r\nabc", |error| {
+                matches!(error, TransportError::Malformed { .. })
+            }),
+        ];
+        for (answer, expected) in rows {
+            let error = exchange(answer).await.expect_err("this is no usable answer");
+            assert!(expected(&error), "{} became {error:?}", String::from_utf8_lossy(answer));
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_a_connection_error_that_names_the_host_and_no_path() {
+        let transport = Transport::new(BTreeMap::new()).expect("the machine has CA certificates");
+        let request =
+            Request::get("http://127.0.0.1:1/?token=canary").body(Bytes::new()).expect("a valid request");
+        let outcome = transport.send(request, 10, Instant::now() + Duration::from_secs(10)).await;
+        let error = outcome.expect_err("nobody listens on port 1");
+        assert!(matches!(&error, TransportError::Connect { host, .. } if host == "127.0.0.1"), "{error:?}");
+        assert!(!format!("{error} {error:?}").contains("canary"));
+    }
+
+    #[tokio::test]
+    async fn a_body_at_the_limit_arrives_whole() {
+        let answer = exchange(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n1234567890").await;
+        assert_eq!(answer.expect("an answer").body(), "1234567890");
+    }
 }

@@ -246,6 +246,9 @@ impl Exchange<'_> {
             TransportError::TooLarge { status, limit, .. } => {
                 Error::ResponseTooLarge { provider, status, limit }
             }
+            TransportError::Malformed { .. } => {
+                Error::ProviderProtocol { provider, cause: error.to_string() }
+            }
             TransportError::Connect { .. } | TransportError::Broken { .. } => {
                 Error::ProviderUnavailable { provider, cause: error.to_string() }
             }

@@ -108,6 +108,9 @@ fn parts(error: &Error, message: &str) -> Parts {
                 .with("provider", provider)
                 .retry(SHORTLY)
         }
+        Error::ProviderProtocol { provider, .. } => {
+            Parts::new(Code::Internal, ErrorReason::ProviderProtocol).with("provider", provider)
+        }
         Error::ResponseTooLarge { status, limit, .. } => {
             Parts::new(Code::OutOfRange, ErrorReason::ResponseTooLarge)
                 .with("limitBytes", limit.to_string())
