@@ -1,9 +1,9 @@
 //! The counters behind `/metrics`. No label ever holds a user, a token or a path.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, EncodeLabelValue},
+    encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
@@ -16,6 +16,7 @@ const BUCKETS: [f64; 11] = [0.000_1, 0.000_5, 0.001, 0.005, 0.025, 0.1, 0.25, 1.
 pub struct Metrics {
     registry: Registry,
     rpcs: Vec<RpcMetrics>,
+    rpcs_by_code: Family<CodeLabels, Counter>,
     auth0_requests: Family<Auth0Labels, Counter>,
     auth0_remaining: Gauge,
     management_token_expiry: Gauge,
@@ -23,9 +24,11 @@ pub struct Metrics {
     provider_requests: Family<ProviderLabels, Counter>,
 }
 
-/// One RPC's metrics, looked up once: recording costs an array index.
+/// One RPC's metrics, each looked up once: recording costs an array index.
 struct RpcMetrics {
-    by_code: [Counter; Self::CODES],
+    method: &'static str,
+    /// Made when a code first occurs, so that the page has no line that says nothing.
+    by_code: [OnceLock<Counter>; Self::CODES],
     duration: Histogram,
 }
 
@@ -47,13 +50,13 @@ struct CodeLabels {
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Auth0Labels {
-    endpoint: Endpoint,
+    endpoint: &'static str,
     outcome: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ProfileLabels {
-    source: ProfileSource,
+    source: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -63,7 +66,7 @@ struct ProviderLabels {
 }
 
 /// An endpoint of Auth0 that is called.
-#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, EncodeLabelValue)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     /// `POST /oauth/token`.
     Token,
@@ -71,8 +74,17 @@ pub enum Endpoint {
     Users,
 }
 
+impl Endpoint {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Users => "users",
+        }
+    }
+}
+
 /// Where a profile came from.
-#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, EncodeLabelValue)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProfileSource {
     /// Kept, and fresh.
     Cache,
@@ -80,6 +92,16 @@ pub enum ProfileSource {
     Auth0,
     /// Kept beyond its time, since Auth0 gave no answer.
     Stale,
+}
+
+impl ProfileSource {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Cache => "cache",
+            Self::Auth0 => "auth0",
+            Self::Stale => "stale",
+        }
+    }
 }
 
 impl Metrics {
@@ -91,10 +113,8 @@ impl Metrics {
         registry.register("rpcs", "Calls answered, by RPC and gRPC status code", by_code.clone());
         registry.register_with_unit("rpc_duration", "Time to answer a call", Unit::Seconds, duration.clone());
         let rpcs = methods.iter().map(|&method| RpcMetrics {
-            by_code: std::array::from_fn(|code| {
-                let code = code_name(Code::from_i32(i32::try_from(code).unwrap_or_default()));
-                by_code.get_or_create(&CodeLabels { method, code }).clone()
-            }),
+            method,
+            by_code: std::array::from_fn(|_| OnceLock::new()),
             duration: duration.get_or_create(&RpcLabels { method }).clone(),
         });
         let rpcs = rpcs.collect();
@@ -129,6 +149,7 @@ impl Metrics {
         Self {
             registry,
             rpcs,
+            rpcs_by_code: by_code,
             auth0_requests,
             auth0_remaining,
             management_token_expiry,
@@ -148,13 +169,17 @@ impl Metrics {
     /// A call to the RPC with this index was answered.
     pub fn rpc_done(&self, method: usize, code: Code, took: Duration) {
         let rpc = &self.rpcs[method];
-        rpc.by_code[code as usize].inc();
+        let counter = rpc.by_code[code as usize].get_or_init(|| {
+            let labels = CodeLabels { method: rpc.method, code: code_name(code) };
+            self.rpcs_by_code.get_or_create(&labels).clone()
+        });
+        counter.inc();
         rpc.duration.observe(took.as_secs_f64());
     }
 
     /// Auth0 answered, or did not.
     pub fn auth0_request(&self, endpoint: Endpoint, outcome: &'static str) {
-        self.auth0_requests.get_or_create(&Auth0Labels { endpoint, outcome }).inc();
+        self.auth0_requests.get_or_create(&Auth0Labels { endpoint: endpoint.name(), outcome }).inc();
     }
 
     /// Auth0 told how many requests are left.
@@ -169,7 +194,7 @@ impl Metrics {
 
     /// A profile was used.
     pub fn profile(&self, source: ProfileSource) {
-        self.profiles.get_or_create(&ProfileLabels { source }).inc();
+        self.profiles.get_or_create(&ProfileLabels { source: source.name() }).inc();
     }
 
     /// A provider answered, or did not.
