@@ -68,7 +68,10 @@ impl Users {
         let read = self.with_retries(user, urgency, deadline);
         // Waiting for the turn is bounded here too.
         match tokio::time::timeout_at(deadline, read).await {
-            Err(_) => Err(Auth0Error::unavailable("no profile within 20 s")),
+            Err(_) => Err(self.limiter.wait().map_or_else(
+                || Auth0Error::unavailable("no profile within 20 s"),
+                |retry_after| Auth0Error::RateLimited { retry_after },
+            )),
             Ok(Err(Auth0Error::UserNotFound)) => Ok(None),
             Ok(outcome) => outcome.map(Some),
         }
