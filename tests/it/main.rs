@@ -4,5 +4,7 @@
 mod support;
 
 mod calls;
+mod ladder;
 mod lending;
 mod proxy;
+mod retries;
