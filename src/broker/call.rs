@@ -136,7 +136,9 @@ impl Broker {
             return Ok(exchange.answer(first, live, 0));
         }
         self.refusals.saw(live.selected().token.access.fingerprint());
-        let live = self.live_token(wanted, deadline).await?;
+        // The new profile may offer another identity to the same selector: another account, or another provider's token.
+        let same = live.selected().identity.selector();
+        let live = self.live_token(&Wanted { selector: &same, ..*wanted }, deadline).await?;
 
         let second = self.send(exchange, &live, deadline).await?;
         if second.verdict != Verdict::TokenRefused {

@@ -13,7 +13,7 @@ use crate::support::{
     World, assert_error, get,
     http::{Build, Read},
     metadata,
-    people::{ADA, ALAN, EDSGER, facebook, github, google},
+    people::{ADA, ALAN, EDSGER, at, facebook, github, google},
     post,
 };
 
@@ -245,6 +245,25 @@ async fn a_token_with_less_than_ten_seconds_to_live_is_not_sent() {
     assert_eq!(world.provider_calls("www.googleapis.com"), 0);
     let world = with_left(50).await;
     assert_eq!(world.call(google(ALAN), get("/oauth2/v3/userinfo")).await.unwrap().status_code, 200);
+}
+
+#[tokio::test]
+async fn the_second_attempt_is_made_as_the_same_account_or_not_at_all() {
+    let world = World::start().await;
+    for unused in ["google-oauth2", "facebook"] {
+        world.sandbox.forget_token(ADA, unused).unwrap();
+    }
+    let whichever = at(ADA, "");
+    assert_eq!(world.call(whichever.clone(), get("/user")).await.unwrap().json()["login"], "ada");
+    // GitHub's token dies, and by the next read another identity is the only one with a token.
+    world.sandbox.expire_token(ADA, "github").unwrap();
+    world.sandbox.forget_token(ADA, "github").unwrap();
+    let googles = world.sandbox.log_in(ADA, "google-oauth2").unwrap();
+    let outcome = world.call(whichever, get("/user")).await;
+    assert!(!tokens(&world, "api.github.com").contains(&googles), "GitHub was sent the token of Google");
+    let details = assert_error(outcome, Code::FailedPrecondition, "TOKEN_NOT_STORED");
+    assert_eq!(metadata(&details, "provider"), "github");
+    assert_eq!(world.provider_calls("api.github.com"), 2);
 }
 
 #[tokio::test]
