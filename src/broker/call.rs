@@ -159,10 +159,10 @@ impl Broker {
         live: &LiveToken,
         deadline: &Deadline,
     ) -> Result<Sent, Error> {
+        let secret = exchange.entry.adapter.client_secret().map(|secret| (secret, secret.get()));
         let sent = self.send_with_retries(exchange, live, deadline).await?;
-        let secret = exchange.entry.adapter.client_secret();
-        if let (Verdict::NotConfigured, Some(secret)) = (&sent.verdict, secret)
-            && secret.reload().await
+        if let (Verdict::NotConfigured, Some((secret, used))) = (&sent.verdict, secret)
+            && secret.is_replaced(&used).await
         {
             // Refused for a secret that was rotated meanwhile: nothing was processed.
             let again = self.send_with_retries(exchange, live, deadline).await?;

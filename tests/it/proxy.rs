@@ -197,6 +197,47 @@ mod sent {
     }
 
     #[tokio::test]
+    async fn a_rotated_facebook_secret_serves_all_who_were_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret");
+        std::fs::write(&file, "the-old-secret").unwrap();
+        let world = World::configured(facebook_secret(Secret::from_file(&file).unwrap())).await;
+        std::fs::write(&file, "sandbox-facebook-secret").unwrap();
+        let mut calls = tokio::task::JoinSet::new();
+        for _ in 0..20 {
+            let mut client = world.service.client();
+            let call = get("/me").by(facebook(ADA));
+            calls.spawn(async move { client.call_provider(call).await.unwrap().into_inner().status_code });
+        }
+        assert_eq!(calls.join_all().await, [200; 20]);
+    }
+
+    #[test]
+    fn every_path_that_is_accepted_arrives_byte_for_byte() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let world = runtime.block_on(World::start());
+        let faults = || Fault::on("api.github.com").answer(204).always();
+        runtime.block_on(async { world.sandbox.faults().script(faults()) });
+        let cases =
+            Cases { cases: 150, failure_persistence: None, max_global_rejects: 10_000, ..Cases::default() };
+        let any =
+            ("/[a-z%25fF/.;:@!$&'()*+,=_~-]{0,24}", "[a-z%20/.;:@!$&()*+,=_~?\\[\\]-]{0,16}", "[ -~é]{1,20}");
+        let outcome = TestRunner::new(cases).run(&any, |(path, query, value)| {
+            let target = format!("{path}?{query}");
+            let request = get(&target).header("x-value", &value);
+            let Ok(_) = runtime.block_on(world.call(github(ADA), request)) else {
+                return Err(TestCaseError::reject("refused"));
+            };
+            let entry = world.sandbox.journal().to("api.github.com").pop().unwrap();
+            prop_assert_eq!(format!("{}?{}", entry.path, entry.query.unwrap_or_default()), target);
+            prop_assert_eq!(entry.headers["x-value"].as_bytes(), value.trim_matches(' ').as_bytes());
+            Ok(())
+        });
+        outcome.unwrap();
+        runtime.block_on(async { drop(world) });
+    }
+
+    #[tokio::test]
     async fn the_target_arrives_as_it_was_written_and_the_query_appended() {
         let world = World::start().await;
         let path = "/calendar/v3/calendars/en%23x%40group.v.calendar.google.com/a%2Fb%20c;d=1/(e)!?maxResults=2&q=a+b%20c";
