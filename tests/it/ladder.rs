@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use idp_token_service::{
     sandbox::{Entry, Fault, Seed},
-    service::pb::{IdentitySelector, identity::State},
+    service::pb::{CallProviderRequest, Identity, IdentitySelector, identity::State},
 };
 use tokio::task::JoinSet;
 use tonic::Code;
@@ -102,7 +102,7 @@ async fn a_token_that_a_provider_refused_is_neither_lent_nor_listed_as_good() {
     world.call(github(ADA), get("/user")).await.unwrap_err();
     let outcome = world.lend(github(ADA)).await;
     assert_error(outcome, Code::FailedPrecondition, "REAUTHENTICATION_REQUIRED");
-    let states: Vec<_> = world.list(ADA).await.unwrap().iter().map(|identity| identity.state()).collect();
+    let states: Vec<_> = world.list(ADA).await.unwrap().iter().map(Identity::state).collect();
     assert_eq!(states, [State::Active, State::ReauthenticationRequired, State::Active]);
     assert_eq!(world.call(google(ADA), get("/oauth2/v3/userinfo")).await.unwrap().status_code, 200);
 }
@@ -125,15 +125,10 @@ async fn even_a_provider_that_refuses_everything_is_asked_twice_at_most() {
     let world = warm().await;
     world.sandbox.faults().script(Fault::on("api.github.com").answer(401).always());
     world.sandbox.log_in(ADA, "github").unwrap();
-    let outcome = world.call_with(idempotent(post("/user", "{}").by(github(ADA)))).await;
+    let vouched_for = CallProviderRequest { idempotent: true, ..post("/user", "{}").by(github(ADA)) };
+    let outcome = world.call_with(vouched_for).await;
     assert_error(outcome, Code::FailedPrecondition, "REAUTHENTICATION_REQUIRED");
     assert_eq!(world.provider_calls("api.github.com"), 2);
-}
-
-fn idempotent(
-    call: idp_token_service::service::pb::CallProviderRequest,
-) -> idp_token_service::service::pb::CallProviderRequest {
-    idp_token_service::service::pb::CallProviderRequest { idempotent: true, ..call }
 }
 
 #[tokio::test]

@@ -286,7 +286,7 @@ mod deadlines {
         let world = World::start().await;
         world.lend(google(ALAN)).await.unwrap();
         world.sandbox.journal().clear();
-        let slow = Fault::on(world.sandbox.domain()).path("/api/v2/users/").delay(Duration::from_secs(2));
+        let slow = Fault::on(world.sandbox.domain()).path("/api/v2/users/").delay(Duration::from_secs(3));
         world.sandbox.faults().script(slow);
         let mut client = world.service.client();
         let patient = tokio::spawn(async move { client.call_provider(get("/user").by(github(ADA))).await });
