@@ -77,6 +77,17 @@ pub struct Identity {
     pub token: Option<StoredToken>,
 }
 
+impl Identity {
+    /// The selector that means this identity and no other.
+    pub fn selector(&self) -> Selector {
+        Selector {
+            provider: self.provider.clone(),
+            connection: self.connection.clone(),
+            account_id: self.account_id.clone(),
+        }
+    }
+}
+
 /// The tokens that Auth0 keeps for an identity.
 #[derive(Clone, Debug)]
 pub struct StoredToken {

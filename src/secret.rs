@@ -41,6 +41,13 @@ impl Secret {
         tokio::task::spawn_blocking(move || this.reload_now()).await.unwrap_or(false)
     }
 
+    /// Whether the secret is another one than `used`, once the file has been read again. Of many who were refused with
+    /// the old secret, one finds the new one in the file, and the others find it here.
+    pub async fn is_replaced(self: &Arc<Self>, used: &SecretString) -> bool {
+        self.reload().await;
+        self.get().expose_secret() != used.expose_secret()
+    }
+
     fn reload_now(&self) -> bool {
         let Some(file) = &self.file else { return false };
         let new = match read(file) {
@@ -86,8 +93,10 @@ mod tests {
         assert_eq!(secret.get().expose_secret(), "first");
         assert!(!secret.reload().await, "nothing changed yet");
 
+        let used = secret.get();
         std::fs::write(&file, "second").expect("the file can be written");
         assert!(secret.reload().await);
+        assert!(secret.is_replaced(&used).await, "for whoever used the first, however late");
         std::fs::write(&file, "").expect("the file can be written");
         assert!(!secret.reload().await);
         assert_eq!(secret.get().expose_secret(), "second");

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, error::Error as _, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use tokio::time::Instant;
 use url::Url;
 
@@ -136,6 +136,7 @@ impl Transport {
     }
 
     fn prepare(&self, mut request: Request<Bytes>) -> Result<reqwest::Request, reqwest::Error> {
+        complete(&mut request);
         let host = request.uri().host().unwrap_or_default();
         let detour = self.detours.get(host).or_else(|| {
             let (_, parent) = host.split_once('.')?;
@@ -154,6 +155,18 @@ impl Transport {
         let _ = url.set_host(base.host_str());
         let _ = url.set_port(base.port());
         Ok(request)
+    }
+}
+
+/// Adds what hyper and reqwest leave out.
+fn complete(request: &mut Request<Bytes>) {
+    // RFC 9110, section 8.6. Front ends, Google's among them, answer 411 to a POST that tells no length.
+    if request.body().is_empty() && [Method::POST, Method::PUT, Method::PATCH].contains(request.method()) {
+        request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+    // A range of a compressed answer is bytes that cannot be decoded.
+    if request.headers().contains_key(header::RANGE) {
+        request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
 }
 

@@ -136,7 +136,9 @@ impl Broker {
             return Ok(exchange.answer(first, live, 0));
         }
         self.refusals.saw(live.selected().token.access.fingerprint());
-        let live = self.live_token(wanted, deadline).await?;
+        // The new profile may offer another identity to the same selector: another account, or another provider's token.
+        let same = live.selected().identity.selector();
+        let live = self.live_token(&Wanted { selector: &same, ..*wanted }, deadline).await?;
 
         let second = self.send(exchange, &live, deadline).await?;
         if second.verdict != Verdict::TokenRefused {
@@ -157,10 +159,10 @@ impl Broker {
         live: &LiveToken,
         deadline: &Deadline,
     ) -> Result<Sent, Error> {
+        let secret = exchange.entry.adapter.client_secret().map(|secret| (secret, secret.get()));
         let sent = self.send_with_retries(exchange, live, deadline).await?;
-        let secret = exchange.entry.adapter.client_secret();
-        if let (Verdict::NotConfigured, Some(secret)) = (&sent.verdict, secret)
-            && secret.reload().await
+        if let (Verdict::NotConfigured, Some((secret, used))) = (&sent.verdict, secret)
+            && secret.is_replaced(&used).await
         {
             // Refused for a secret that was rotated meanwhile: nothing was processed.
             let again = self.send_with_retries(exchange, live, deadline).await?;

@@ -14,6 +14,7 @@ use crate::{
 };
 
 /// A token that is wanted.
+#[derive(Clone, Copy)]
 pub(super) struct Wanted<'a> {
     pub(super) user: &'a UserId,
     pub(super) selector: &'a Selector,

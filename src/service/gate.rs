@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use tokio::sync::Semaphore;
-use tonic::{Status, body::Body, service::Routes};
+use tonic::{Code, Status, body::Body, service::Routes};
 use tower::Service;
 
 use super::{
@@ -18,7 +18,9 @@ use super::{
     observe::{METHODS, Observation},
     pb::idp_token_service_server::IdpTokenServiceServer,
 };
-use crate::{error::Error, policy::Caller, provider::request::BODY_LIMIT, telemetry::Metrics};
+use crate::{
+    error::Error, field::InvalidField, policy::Caller, provider::request::BODY_LIMIT, telemetry::Metrics,
+};
 
 /// Calls worked on at once. Each may hold two bodies of 4 MiB: what comes on top would rather be told to go
 /// elsewhere than wait.
@@ -62,7 +64,7 @@ impl Gate {
         let outcome = if method == METHODS.len() - 1 {
             Ok(self.answer_rest(request).await)
         } else {
-            self.answer_api(request).await
+            self.answer_api(request).await.and_then(|response| explain_refusal(response, METHODS[method]))
         };
         let mut response = outcome.unwrap_or_else(|error| Status::from(error).into_http());
         observation.end(&mut response);
@@ -98,6 +100,19 @@ fn method(path: &str) -> usize {
     let other = METHODS.len() - 1;
     let Some(name) = path.strip_prefix(PREFIX) else { return other };
     METHODS[..other].iter().position(|method| *method == name).unwrap_or(other)
+}
+
+/// tonic refuses a message over [`MESSAGE_LIMIT`] before the RPC sees it, with a status that tells a program nothing.
+fn explain_refusal(response: Response<Body>, method: &str) -> Result<Response<Body>, Error> {
+    let status = response.extensions().get::<Status>();
+    if status.is_none_or(|status| status.code() != Code::OutOfRange || !status.details().is_empty()) {
+        return Ok(response);
+    }
+    // Nothing else in the contract is ever that large.
+    let field = if method == "CallProvider" { "request.body" } else { "(message)" };
+    let problem = "makes the message larger than 4 MiB and 64 KiB, the most that is taken: use StreamProvider, whose \
+        bodies have no limit";
+    Err(InvalidField::new(field, problem).into())
 }
 
 fn speaks_grpc<B>(request: &Request<B>) -> bool {

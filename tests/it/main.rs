@@ -3,4 +3,8 @@
 
 mod support;
 
+mod calls;
+mod ladder;
 mod lending;
+mod proxy;
+mod retries;

@@ -1,7 +1,7 @@
 //! Actors and builders, so that a test is about ten lines.
 #![allow(dead_code, unreachable_pub, reason = "actors are shared, and not every test needs each of them")]
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::LazyLock, time::Duration};
 
 use idp_token_service::{
     cli,
@@ -21,10 +21,18 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use tonic::{Code, Request, Status, transport::Channel};
 use tonic_types::{ErrorDetails, StatusExt};
 
+pub mod http;
 pub mod people;
+pub mod wire;
 
 /// Any free port of loopback.
 pub const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+/// One key for all tenants: a new one takes a while.
+static SIGNING_KEY: LazyLock<String> = LazyLock::new(|| Seed::new_signing_key().unwrap());
+
+/// Nothing takes this long, however busy the machine is.
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A sandbox and a service that works with it.
 pub struct World {
@@ -50,6 +58,7 @@ impl World {
 
     pub async fn with(sow: impl FnOnce(&mut Seed), configure: impl FnOnce(&mut Config)) -> Self {
         let mut seed = Seed::sample();
+        seed.signing_key = Some(SIGNING_KEY.clone());
         sow(&mut seed);
         let sandbox = Sandbox::start(seed, ANYWHERE).await.unwrap();
         let mut config = cli::sandbox_config(&sandbox, ANYWHERE, ANYWHERE);
@@ -92,6 +101,16 @@ impl World {
     pub async fn list(&self, user: &str) -> Result<Vec<Identity>, Status> {
         let request = ListIdentitiesRequest { user_id: user.to_owned(), ..Default::default() };
         self.service.client().list_identities(request).await.map(|answer| answer.into_inner().identities)
+    }
+
+    /// Waits until something is so, for what happens on another task.
+    pub async fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
+        let poll = async {
+            while !is_so(self) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, poll).await.unwrap_or_else(|_| panic!("never: {what}"));
     }
 
     /// How many requests reached a provider.
