@@ -3,4 +3,5 @@
 
 mod support;
 
+mod auth0;
 mod lending;

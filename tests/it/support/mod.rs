@@ -21,6 +21,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use tonic::{Code, Request, Status, transport::Channel};
 use tonic_types::{ErrorDetails, StatusExt};
 
+pub mod keys;
 pub mod people;
 
 /// Any free port of loopback.
@@ -49,7 +50,7 @@ impl World {
     }
 
     pub async fn with(sow: impl FnOnce(&mut Seed), configure: impl FnOnce(&mut Config)) -> Self {
-        let mut seed = Seed::sample();
+        let mut seed = Seed { signing_key: Some(keys::SIGNING_KEY.clone()), ..Seed::sample() };
         sow(&mut seed);
         let sandbox = Sandbox::start(seed, ANYWHERE).await.unwrap();
         let mut config = cli::sandbox_config(&sandbox, ANYWHERE, ANYWHERE);
@@ -57,6 +58,22 @@ impl World {
         configure(&mut config);
         let service = Service::start(&config).await;
         Self { sandbox, service }
+    }
+
+    /// Waits until the service has its Management token, so that its start disturbs no count.
+    pub async fn ready(self) -> Self {
+        self.list(people::DONALD).await.unwrap();
+        self.sandbox.journal().clear();
+        self
+    }
+
+    /// Lets time pass for the service, at once. The sandbox's clock stays.
+    pub async fn pass(&mut self, time: Duration) {
+        tokio::time::pause();
+        tokio::time::advance(time).await;
+        tokio::time::resume();
+        // The old connection may just have become too old.
+        self.service.reconnect();
     }
 
     /// Asks for a token with the defaults.
@@ -117,7 +134,7 @@ impl Service {
         let running = tokio::spawn(server.run(async move {
             let _ = stopped.await;
         }));
-        let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect_lazy();
+        let channel = channel(address);
         Self { address, admin, channel, stop: Some(stop), running }
     }
 
@@ -126,6 +143,11 @@ impl Service {
         IdpTokenServiceClient::new(self.channel.clone())
             .max_decoding_message_size(16 * 1024 * 1024)
             .max_encoding_message_size(16 * 1024 * 1024)
+    }
+
+    /// Gives later clients a connection of their own.
+    pub fn reconnect(&mut self) {
+        self.channel = channel(self.address);
     }
 
     /// What SIGTERM does.
@@ -137,6 +159,11 @@ impl Service {
     pub async fn stopped(&mut self) {
         (&mut self.running).await.unwrap();
     }
+}
+
+/// A connection to a service, made at its first call.
+pub fn channel(address: SocketAddr) -> Channel {
+    Channel::from_shared(format!("http://{address}")).unwrap().connect_lazy()
 }
 
 impl Drop for Service {
@@ -164,6 +191,20 @@ pub fn assert_error<T: std::fmt::Debug>(
 /// The metadata of an error's ErrorInfo.
 pub fn metadata<'a>(details: &'a ErrorDetails, key: &str) -> &'a str {
     details.error_info().and_then(|info| info.metadata.get(key)).map_or("", String::as_str)
+}
+
+/// How long an error asks to wait, if it does.
+pub fn retry_after(details: &ErrorDetails) -> Option<Duration> {
+    details.retry_info().and_then(|info| info.retry_delay)
+}
+
+/// Waits until `holds`: for what happens elsewhere and cannot be awaited. Fails after half a minute.
+pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let patience = std::time::Instant::now() + Duration::from_secs(30);
+    while !holds().await {
+        assert!(std::time::Instant::now() < patience, "{what}: this never came");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// A GET of the provider's main host.
