@@ -3,5 +3,10 @@
 
 mod support;
 
+mod admin;
 mod auth0;
+mod canary;
+mod commands;
+mod gate;
 mod lending;
+mod lifecycle;

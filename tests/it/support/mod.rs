@@ -23,6 +23,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 pub mod keys;
 pub mod people;
+pub mod process;
 
 /// Any free port of loopback.
 pub const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
@@ -191,6 +192,13 @@ pub fn assert_error<T: std::fmt::Debug>(
 /// The metadata of an error's ErrorInfo.
 pub fn metadata<'a>(details: &'a ErrorDetails, key: &str) -> &'a str {
     details.error_info().and_then(|info| info.metadata.get(key)).map_or("", String::as_str)
+}
+
+/// GETs a page of an admin endpoint: status and body.
+pub async fn page(admin: SocketAddr, path: &str) -> (u16, String) {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let answer = client.get(format!("http://{admin}{path}")).send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
 /// How long an error asks to wait, if it does.
