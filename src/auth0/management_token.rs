@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{
     client_assertion,
-    error::Auth0Error,
+    error::{Auth0Error, LONGEST_WINDOW},
     wire::{ErrorBody, TokenAnswer},
 };
 use crate::{
@@ -29,7 +29,11 @@ use crate::{
 pub const NEEDED_SCOPES: [&str; 2] = ["read:users", "read:user_idp_tokens"];
 
 /// A failed fetch is not repeated at once by the next caller.
-const REST: Rest = Rest { first: Duration::from_secs(1), most: Duration::from_secs(60) };
+const REST: Rest<Auth0Error> = Rest {
+    first: Duration::from_secs(1),
+    most: Duration::from_secs(60),
+    least: |error| error.is_transient().flatten().unwrap_or_default().min(LONGEST_WINDOW),
+};
 
 /// One fetch with its retries. Shared by all callers, so it has a limit of its own.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(15);
