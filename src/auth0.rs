@@ -1,6 +1,6 @@
 //! The Auth0 tenant: its Management token, its users, and its rate limit, the scarcest resource of all.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
@@ -21,7 +21,6 @@ mod users;
 mod wire;
 
 pub use error::Auth0Error;
-pub use limiter::Urgency;
 pub use management_token::{NEEDED_SCOPES, granted_scopes};
 
 use limiter::Limiter;
@@ -84,8 +83,6 @@ impl Auth0 {
 pub struct Need<'a> {
     /// Judges a profile, given when its read began.
     pub fit: &'a (dyn Fn(&Profile, Instant) -> Fit + Sync),
-    /// Who goes first when reads queue.
-    pub urgency: Urgency,
 }
 
 /// Whether a kept profile will do.
@@ -93,7 +90,8 @@ pub struct Need<'a> {
 pub enum Fit {
     /// It does: it holds a token that lives long enough, say.
     Serves,
-    /// It does not, and may not have changed since: it is read again after [`RECHECK`].
+    /// It does not, and may not have changed since: it is read again after 5 s, and ever more rarely while it stays
+    /// as it is.
     Lacks,
     /// Something happened since it was read: it is read again at once.
     Outdated {
@@ -101,7 +99,3 @@ pub enum Fit {
         since: Instant,
     },
 }
-
-/// How long a profile that does not serve is believed before it is read again. Short, since the user may just be
-/// logging in; not zero, since callers retry.
-pub const RECHECK: Duration = Duration::from_secs(5);

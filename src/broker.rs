@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use tokio::sync::Semaphore;
+
 use crate::{
     auth0::Auth0,
     identity::{Identity, UserId},
@@ -33,7 +35,6 @@ use refusals::Refusals;
 pub struct Broker {
     auth0: Arc<Auth0>,
     providers: Providers,
-    transport: Transport,
     policy: Policy,
     refusals: Refusals,
     metrics: Arc<Metrics>,
@@ -41,8 +42,8 @@ pub struct Broker {
 
 impl Broker {
     /// A broker between one tenant and its providers.
-    pub fn new(auth0: Arc<Auth0>, providers: Providers, transport: Transport, metrics: Arc<Metrics>) -> Self {
-        Self { auth0, providers, transport, policy: Policy, refusals: Refusals::default(), metrics }
+    pub fn new(auth0: Arc<Auth0>, providers: Providers, metrics: Arc<Metrics>) -> Self {
+        Self { auth0, providers, policy: Policy, refusals: Refusals::default(), metrics }
     }
 
     /// Asks the policy. Every use case wants the permit that this returns.
@@ -58,22 +59,46 @@ impl Broker {
 #[derive(Default)]
 pub struct Providers(BTreeMap<String, ProviderEntry>);
 
+/// One provider, as one connection or all of a strategy reach it.
 struct ProviderEntry {
+    strategy: String,
     adapter: Box<dyn Provider>,
+    transport: Transport,
     budget: RetryBudget,
+    /// Calls under way.
+    places: Semaphore,
 }
 
+/// Calls under way at one provider: half of what the server works on at all, so that a provider that hangs leaves
+/// room for the others.
+const CALLS_PER_PROVIDER: usize = 512;
+
 impl Providers {
-    /// Adds an adapter for a connection or a strategy.
-    pub fn insert(&mut self, name: String, adapter: Box<dyn Provider>) {
-        self.0.insert(name, ProviderEntry { adapter, budget: RetryBudget::default() });
+    /// Adds the adapter of a connection or, where `name` is the `strategy`, of all its connections.
+    pub fn insert(
+        &mut self,
+        name: String,
+        strategy: String,
+        adapter: Box<dyn Provider>,
+        transport: Transport,
+    ) {
+        let places = Semaphore::new(CALLS_PER_PROVIDER);
+        let entry = ProviderEntry { strategy, adapter, transport, budget: RetryBudget::default(), places };
+        self.0.insert(name, entry);
     }
 
+    /// The adapter of an identity. A connection may be called after a strategy that is not its own: its tokens
+    /// must not reach that strategy's hosts.
     fn of(&self, identity: &Identity) -> Option<&ProviderEntry> {
-        self.named(&identity.connection).or_else(|| self.named(&identity.provider))
+        let names = [&identity.connection, &identity.provider];
+        names
+            .into_iter()
+            .filter_map(|name| self.0.get(name))
+            .find(|entry| entry.strategy == identity.provider)
     }
 
-    fn named(&self, name: &str) -> Option<&ProviderEntry> {
-        self.0.get(name)
+    /// The adapter that a strategy's identities have, as a rule.
+    fn of_strategy(&self, strategy: &str) -> Option<&ProviderEntry> {
+        self.0.get(strategy)
     }
 }

@@ -90,8 +90,8 @@ where
         }
     }
 
-    /// The kept value if `judge` takes it, or else that of a load, one under way or a new one. The load goes on when
-    /// the caller leaves, and must have a time limit of its own.
+    /// The kept value if `judge` takes it, or else that of a load, one under way or a new one. `load` is told what is
+    /// kept, and why that will not do. The load goes on when the caller leaves, and must have a time limit of its own.
     ///
     /// # Errors
     /// The load's error, which all its waiters get. It is not kept, but during the [`Rest`] that follows it is the
@@ -101,26 +101,27 @@ where
     /// When the load panicked.
     pub async fn get<L>(
         &self,
-        key: K,
+        key: &K,
         judge: impl FnOnce(&Loaded<V>) -> Use,
-        load: impl FnOnce() -> L,
+        load: impl FnOnce(Option<&V>, Use) -> L,
     ) -> Result<Loaded<V>, E>
     where
         L: Future<Output = Result<V, E>> + Send + 'static,
     {
-        let slot = match self.slots.get(&key) {
+        let slot = match self.slots.get(key) {
             Some(slot) => slot,
-            None => self.slots.get_with(key, Arc::default),
+            None => self.slots.get_with(key.clone(), Arc::default),
         };
         let mut outcome = {
             let mut state = slot.lock();
             let verdict = state.kept.as_ref().map_or(Use::Reload, judge);
+            let load = |kept: Option<&Loaded<V>>| load(kept.map(|kept| &kept.value), verdict);
             match (verdict, &state.kept) {
                 (Use::Take, Some(kept)) => return Ok(kept.clone()),
                 (Use::TakeAndReload, Some(kept)) => {
                     let kept = kept.clone();
                     if state.may_reload() {
-                        state.flight = Some(Flight::start(&slot, self.rest, load()));
+                        state.flight = Some(Flight::start(&slot, self.rest, load(Some(&kept))));
                     }
                     return Ok(kept);
                 }
@@ -132,12 +133,18 @@ where
             let in_time = |began| !matches!(verdict, Use::ReloadSince(moment) if began < moment);
             let flight = match state.flight.take() {
                 Some(flight) if flight.is_alive() && in_time(flight.began) => flight,
-                _ => Flight::start(&slot, self.rest, load()),
+                _ => Flight::start(&slot, self.rest, load(state.kept.as_ref())),
             };
             state.flight.insert(flight).outcome.clone()
         };
         let outcome = outcome.wait_for(Option::is_some).await;
-        outcome.ok().and_then(|outcome| outcome.clone()).expect("the load of a cached value does not panic")
+        let outcome = outcome.ok().and_then(|outcome| outcome.clone());
+        let outcome = outcome.expect("the load of a cached value does not panic");
+        if outcome.is_err() && slot.lock().is_empty() {
+            // Or else keys that bring nothing but errors would push out those that serve.
+            self.slots.invalidate(key);
+        }
+        outcome
     }
 
     /// The kept value, however old.
@@ -181,6 +188,10 @@ impl<V, E: Clone> State<V, E> {
         self.rest.as_ref().filter(|(until, _)| Instant::now() < *until).map(|(_, error)| error.clone())
     }
 
+    fn is_empty(&self) -> bool {
+        self.kept.is_none() && self.resting().is_none() && !self.flight.as_ref().is_some_and(Flight::is_alive)
+    }
+
     fn may_reload(&self) -> bool {
         !self.flight.as_ref().is_some_and(Flight::is_alive) && self.resting().is_none()
     }
@@ -207,7 +218,7 @@ where
         let slot = Arc::clone(slot);
         tokio::spawn(async move {
             let result = load.await.map(|value| Loaded { value, began });
-            slot.settle(&result, rest);
+            slot.settle(began, &result, rest);
             // Nobody may be waiting any more; the value is kept all the same.
             let _ = sender.send(Some(result));
         });
@@ -223,15 +234,17 @@ impl<V, E> Flight<V, E> {
 }
 
 impl<V: Clone, E: Clone> Slot<V, E> {
-    fn settle(&self, result: &Result<Loaded<V>, E>, rest: Rest<E>) {
+    /// Keeps the outcome of a load that began at `began`, unless that of a later one is known.
+    fn settle(&self, began: Instant, result: &Result<Loaded<V>, E>, rest: Rest<E>) {
         let mut state = self.lock();
+        if state.kept.as_ref().is_some_and(|kept| kept.began > began) {
+            return;
+        }
         match result {
             Ok(loaded) => {
                 state.failures = 0;
                 state.rest = None;
-                if state.kept.as_ref().is_none_or(|kept| kept.began <= loaded.began) {
-                    state.kept = Some(loaded.clone());
-                }
+                state.kept = Some(loaded.clone());
             }
             Err(error) => {
                 state.failures = state.failures.saturating_add(1);
@@ -275,14 +288,14 @@ mod tests {
     }
 
     async fn read(cache: &Numbers, source: &Source) -> Result<u32, &'static str> {
-        cache.get("key", |_| Use::Take, || source.clone().load()).await.map(|loaded| loaded.value)
+        cache.get(&"key", |_| Use::Take, |_, _| source.clone().load()).await.map(|loaded| loaded.value)
     }
 
     /// Takes only what began after this call.
     async fn read_anew(cache: &Numbers, source: &Source) -> Result<u32, &'static str> {
         let now = Instant::now();
         let judge = |kept: &Loaded<u32>| if kept.began < now { Use::ReloadSince(now) } else { Use::Take };
-        cache.get("key", judge, || source.clone().load()).await.map(|loaded| loaded.value)
+        cache.get(&"key", judge, |_, _| source.clone().load()).await.map(|loaded| loaded.value)
     }
 
     #[tokio::test(start_paused = true)]
@@ -325,7 +338,7 @@ mod tests {
         let (cache, source) = (numbers(Rest::NONE), Source::default());
         assert_eq!(read(&cache, &source).await, Ok(1));
         for _ in 0..10 {
-            let ahead = cache.get("key", |_| Use::TakeAndReload, || source.clone().load()).await;
+            let ahead = cache.get(&"key", |_| Use::TakeAndReload, |_, _| source.clone().load()).await;
             assert_eq!(ahead.map(|loaded| loaded.value), Ok(1));
         }
         tokio::time::sleep(2 * SECOND).await;
@@ -342,7 +355,7 @@ mod tests {
                 let number = source.load().await?;
                 if number > 2 { Ok(number) } else { Err("down") }
             };
-            cache.get("key", |_| Use::Take, load).await.map(|loaded| loaded.value)
+            cache.get(&"key", |_| Use::Take, |_, _| load()).await.map(|loaded| loaded.value)
         };
         assert_eq!((ask().await, ask().await), (Err("down"), Err("down")));
         assert_eq!(loads.loads(), 1, "the second answer came out of the rest");
@@ -369,10 +382,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn keys_that_bring_only_errors_take_no_place() {
+        let cache: Cache<u32, u32, &str> = Cache::new(10, Duration::from_secs(600), Rest::NONE);
+        let load = |outcome: Result<u32, &'static str>| move |_: Option<&u32>, _: Use| async move { outcome };
+        cache.get(&0, |_| Use::Take, load(Ok(7))).await.expect("a load that succeeds");
+        for key in 1..1000 {
+            assert!(cache.get(&key, |_| Use::Take, load(Err("down"))).await.is_err());
+            cache.sweep();
+        }
+        assert_eq!(cache.peek(&0).map(|kept| kept.value), Some(7));
+    }
+
+    #[tokio::test]
     #[should_panic(expected = "does not panic")]
     async fn a_panic_in_a_load_reaches_the_waiters_instead_of_hanging_them() {
         let cache = numbers(Rest::NONE);
-        let _ = cache.get("key", |_| Use::Take, || async { panic!("on purpose") }).await;
+        let _ = cache.get(&"key", |_| Use::Take, |_, _| async { panic!("on purpose") }).await;
     }
 
     #[tokio::test(start_paused = true)]
@@ -380,7 +405,7 @@ mod tests {
         let (cache, source) = (Arc::new(numbers(Rest::NONE)), Source::default());
         let panicked = tokio::spawn({
             let cache = Arc::clone(&cache);
-            async move { cache.get("key", |_| Use::Take, || async { panic!("on purpose") }).await }
+            async move { cache.get(&"key", |_| Use::Take, |_, _| async { panic!("on purpose") }).await }
         });
         assert!(panicked.await.is_err());
         assert_eq!(read(&cache, &source).await, Ok(1));

@@ -1,8 +1,11 @@
 //! Until when a call must be answered, and what it is waiting for meanwhile.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -21,6 +24,15 @@ pub enum Stage {
 impl Stage {
     const ALL: [Self; 3] = [Self::Queue, Self::Auth0, Self::Provider];
 
+    /// What is waited for, in words.
+    pub fn subject(self) -> &'static str {
+        match self {
+            Self::Queue => "its turn, or for the rest of the request",
+            Self::Auth0 => "Auth0",
+            Self::Provider => "the provider",
+        }
+    }
+
     /// The name in the contract.
     pub fn name(self) -> &'static str {
         match self {
@@ -31,17 +43,25 @@ impl Stage {
     }
 }
 
+/// How long a request message may take to arrive. On the hot path it comes with its headers; what takes longer than
+/// this holds a place that others need.
+const ARRIVAL: Duration = Duration::from_secs(10);
+
 /// A call's deadline. One layer enforces it; the use cases tell it what they are about to wait for.
 #[derive(Clone, Debug)]
 pub struct Deadline {
     at: Instant,
+    /// By when the request must have arrived.
+    arrival: Instant,
+    /// 0 until the request has arrived.
     stage: Arc<AtomicU8>,
 }
 
 impl Deadline {
-    /// A deadline at `at`; the call begins in the queue.
-    pub fn new(at: Instant) -> Self {
-        Self { at, stage: Arc::new(AtomicU8::new(Stage::Queue as u8)) }
+    /// A deadline so far from now, for a call whose message has still to arrive.
+    pub fn from_now(allowed: Duration) -> Self {
+        let now = Instant::now();
+        Self { at: now + allowed, arrival: now + ARRIVAL.min(allowed), stage: Arc::new(AtomicU8::new(0)) }
     }
 
     /// When the call must be answered.
@@ -49,13 +69,18 @@ impl Deadline {
         self.at
     }
 
+    /// When the call must be answered, or its message must have arrived.
+    pub fn next(&self) -> Instant {
+        if self.stage.load(Ordering::Relaxed) == 0 { self.arrival } else { self.at }
+    }
+
     /// Says what comes next.
     pub fn enter(&self, stage: Stage) {
-        self.stage.store(stage as u8, Ordering::Relaxed);
+        self.stage.store(stage as u8 + 1, Ordering::Relaxed);
     }
 
     /// What is being waited for.
     pub fn stage(&self) -> Stage {
-        Stage::ALL[usize::from(self.stage.load(Ordering::Relaxed))]
+        Stage::ALL[usize::from(self.stage.load(Ordering::Relaxed).saturating_sub(1))]
     }
 }

@@ -23,7 +23,7 @@ pub enum Error {
     Auth0(#[from] Auth0Error),
     /// Only the user can get another token.
     #[error(
-        "the {provider} token of connection {connection} {why}; send the user through a login with that connection"
+        "the {provider} token of connection {connection} {why} send the user through a login with that connection"
     )]
     ReauthenticationRequired {
         /// The strategy.
@@ -33,11 +33,11 @@ pub enum Error {
         /// What is wrong with the token at hand.
         why: Lifeless,
     },
-    /// The provider offers nothing for this, or this service does not speak to it.
-    #[error("{operation} is not supported for {provider}")]
+    /// The provider offers nothing for this, or this service does not.
+    #[error("this version does not offer {operation}{}", for_provider(.provider.as_deref()))]
     OperationUnsupported {
-        /// The strategy; empty where no provider offers it.
-        provider: String,
+        /// The strategy; `None` where it is offered for no provider.
+        provider: Option<String>,
         /// The RPC.
         operation: &'static str,
     },
@@ -74,11 +74,15 @@ pub enum Error {
     #[error("this server has more calls than it can work on; try again shortly")]
     Overloaded,
     /// The caller's deadline is near.
-    #[error("the deadline passed while waiting ({})", .0.name())]
+    #[error("the deadline passed while waiting for {}", .0.subject())]
     DeadlineExceeded(Stage),
     /// A fault of this service.
     #[error("internal error")]
     Internal,
+}
+
+fn for_provider(provider: Option<&str>) -> String {
+    provider.map(|provider| format!(" for {provider}")).unwrap_or_default()
 }
 
 /// Whose business an error is: decides how loud the log is.
@@ -113,19 +117,30 @@ impl Error {
     }
 }
 
+impl Error {
+    /// What the caller is not told, for the log.
+    pub fn untold(&self) -> Option<&str> {
+        match self {
+            Self::ProviderProtocol { cause, .. } => Some(cause),
+            Self::Internal => Some("a panic, which was reported when it happened"),
+            _ => None,
+        }
+    }
+}
+
 /// Why a token is of no use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Lifeless {
     /// Its time is over.
-    #[error("has expired")]
+    #[error("has expired:")]
     Expired,
     /// It ends before it is needed.
-    #[error("lives for {} s more, which is less than was asked for", .left.as_secs())]
+    #[error("lives for {} s more, less than was asked for: ask for less, or", .left.as_secs())]
     TooShort {
         /// What is left.
         left: Duration,
     },
     /// The provider refused it.
-    #[error("is no longer accepted by the provider")]
+    #[error("is no longer accepted by the provider:")]
     Refused,
 }

@@ -111,7 +111,7 @@ pub struct Selector {
 }
 
 impl Selector {
-    /// Characters of each field; Auth0's connection names end at 128, account ids are opaque.
+    /// Bytes of each field; Auth0's connection names end at 128, account ids are opaque.
     pub const LONGEST: usize = 256;
 
     /// Refuses what no identity can match. `field` is the path of the selector's message.
@@ -138,6 +138,9 @@ impl Selector {
     }
 }
 
+/// Candidates that an ambiguity names: they stand in the answer's headers, of which clients take 16 KiB.
+const MOST_CANDIDATES: usize = 10;
+
 /// Why no single identity could be chosen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SelectError {
@@ -149,12 +152,11 @@ pub enum SelectError {
     },
     /// Several identities that hold a token match.
     #[error(
-        "{} identities match; set `provider`, `connection` or `account_id` to choose one of: {}",
-        .candidates.len(),
+        "several identities match; set `provider`, `connection` or `account_id` to choose one of: {}",
         .candidates.join(", ")
     )]
     Ambiguous {
-        /// Each as `provider/connection/account_id`.
+        /// Each as `provider/connection/account_id`; the first ten.
         candidates: Vec<String>,
     },
     /// What matches holds no token.
@@ -198,8 +200,8 @@ impl Profile {
         match (usable.next(), usable.next()) {
             (Some(only), None) => Ok(only),
             (Some(_), Some(_)) => {
-                let candidates = with_token().map(|selected| selected.identity.to_string()).collect();
-                Err(SelectError::Ambiguous { candidates })
+                let candidates = with_token().map(|selected| selected.identity.to_string());
+                Err(SelectError::Ambiguous { candidates: candidates.take(MOST_CANDIDATES).collect() })
             }
             (None, _) => Err(match matching().next() {
                 None => SelectError::NotLinked { provider: selector.provider.clone() },

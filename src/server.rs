@@ -1,6 +1,6 @@
 //! The composition root: the only place that knows every part. `Config` -> [`Server::bind`] -> [`Server::run`].
 
-use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -78,9 +78,9 @@ impl Server {
         let listener = bind(config.listen, "listen").await?;
         let admin_listener = bind(config.admin_listen, "admin_listen").await?;
         let metrics = Arc::new(Metrics::new(&METHODS));
-        let transport = Transport::new(detours(config))?;
+        let transport = Transport::new()?;
         let auth0 = Arc::new(Auth0::new(&config.auth0, &transport, &metrics));
-        let broker = Broker::new(Arc::clone(&auth0), providers(config), transport, Arc::clone(&metrics));
+        let broker = Broker::new(Arc::clone(&auth0), providers(config, &transport), Arc::clone(&metrics));
 
         let (health, health_service) = tonic_health::server::health_reporter();
         report(&health, ServingStatus::NotServing).await;
@@ -116,15 +116,16 @@ impl Server {
     }
 
     /// Serves until `shutdown`, then lets the calls under way finish within the drain time.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
         let readiness = Readiness::default();
         let background = TaskTracker::new();
         let stop = CancellationToken::new();
         let admin = admin::router(self.metrics, readiness.clone());
         background.spawn(run_until(stop.clone(), serve_admin(self.admin_listener, admin)));
         background.spawn(run_until(stop.clone(), sweep(Arc::clone(&self.auth0))));
-        background
-            .spawn(run_until(stop.clone(), become_ready(self.auth0, self.health.clone(), readiness.clone())));
+        let starting = CancellationToken::new();
+        let ready = become_ready(self.auth0, self.health.clone(), readiness.clone());
+        background.spawn(run_until(starting.clone(), ready));
 
         let connections = TaskTracker::new();
         let go_away = CancellationToken::new();
@@ -139,11 +140,16 @@ impl Server {
 
         let deadline = Instant::now() + self.drain;
         tracing::info!(drain_s = self.drain.as_secs(), connections = connections.len(), "Stopping");
+        starting.cancel();
         readiness.set(false);
         report(&self.health, ServingStatus::NotServing).await;
         let _ = tokio::time::timeout(self.drain / LAME_DUCK, &mut accept).await;
         drop(accept);
         go_away.cancel();
+        // Or else a client that watches the health would hold its connection to the last.
+        for name in HEALTH_NAMES {
+            self.health.clear_service_status(name).await;
+        }
         connections.close();
         if tokio::time::timeout_at(deadline, connections.wait()).await.is_err() {
             tracing::warn!(
@@ -162,22 +168,20 @@ async fn bind(address: SocketAddr, key: &'static str) -> Result<TcpListener, Sta
     TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, key, source })
 }
 
-fn providers(config: &Config) -> Providers {
+fn providers(config: &Config, transport: &Transport) -> Providers {
     let mut providers = Providers::default();
     for (name, settings) in &config.providers {
         let adapter_settings = Settings {
             client_secret: settings.client_secret.clone(),
             api_version: settings.api_version.clone(),
         };
-        if let Some(adapter) = provider::build(settings.strategy.as_str(), adapter_settings) {
-            providers.insert(name.clone(), adapter);
+        let strategy = settings.strategy.as_str();
+        if let Some(adapter) = provider::build(strategy, adapter_settings) {
+            let transport = transport.detouring(settings.hosts.clone());
+            providers.insert(name.clone(), strategy.to_owned(), adapter, transport);
         }
     }
     providers
-}
-
-fn detours(config: &Config) -> BTreeMap<String, url::Url> {
-    config.providers.values().flat_map(|provider| provider.hosts.clone()).collect()
 }
 
 async fn report(health: &HealthReporter, status: ServingStatus) {

@@ -122,7 +122,7 @@ pub struct Expiry {
     /// How that is known.
     pub basis: ExpiryBasis,
     /// The same moment on tokio's monotonic clock, which a changed wall clock does not move and tests can pause;
-    /// `None` once the token was dead already when it was read.
+    /// `None` if the token was dead already when it was read, or ends in a time that no clock counts.
     deadline: Option<Instant>,
 }
 

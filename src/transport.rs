@@ -1,6 +1,6 @@
 //! The only way out: every request to Auth0 and to a provider is sent here, with the same limits.
 
-use std::{collections::BTreeMap, error::Error as _, time::Duration};
+use std::{collections::BTreeMap, error::Error as _, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -32,7 +32,7 @@ pub enum TransportError {
         /// The causes, outermost first.
         cause: String,
     },
-    /// The time allowed ran out; the request may have been carried out.
+    /// The caller's time ran out; the request may have been carried out.
     #[error("{host} did not answer in time")]
     Timeout {
         /// Who should have answered.
@@ -87,16 +87,15 @@ pub struct TransportSetupError(reqwest::Error);
 #[derive(Clone, Debug)]
 pub struct Transport {
     client: reqwest::Client,
-    detours: BTreeMap<String, Url>,
+    detours: Arc<BTreeMap<String, Url>>,
 }
 
 impl Transport {
-    /// A transport that reaches the hosts in `detours` elsewhere: for tests, where a provider is a fake on loopback.
-    /// A key is a host, or `*.` and its parent.
+    /// A transport that reaches every host where its name leads.
     ///
     /// # Errors
     /// When the machine has no CA certificates.
-    pub fn new(detours: BTreeMap<String, Url>) -> Result<Self, TransportSetupError> {
+    pub fn new() -> Result<Self, TransportSetupError> {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
@@ -111,7 +110,14 @@ impl Transport {
             .http2_keep_alive_timeout(PING_TIMEOUT)
             .build()
             .map_err(TransportSetupError)?;
-        Ok(Self { client, detours })
+        Ok(Self { client, detours: Arc::default() })
+    }
+
+    /// The same connections, but with the hosts in `detours` reached elsewhere: for tests, where a provider is a fake
+    /// on loopback. A key is a host, or `*.` and its parent.
+    #[must_use]
+    pub fn detouring(&self, detours: BTreeMap<String, Url>) -> Self {
+        Self { client: self.client.clone(), detours: Arc::new(detours) }
     }
 
     /// Sends `request` as it is and gathers an answer of at most `limit` bytes, content codings undone, until
@@ -202,9 +208,6 @@ fn classify(host: &str, error: reqwest::Error) -> TransportError {
     if error.is_connect() {
         return TransportError::Connect { host, cause };
     }
-    if error.is_timeout() {
-        return TransportError::Timeout { host };
-    }
     if is_malformed(&error) {
         return TransportError::Malformed { host, cause };
     }
@@ -247,7 +250,7 @@ mod tests {
             let _ = stream.write_all(answer).await;
         });
         let request = Request::get(format!("http://{address}/")).body(Bytes::new()).expect("a valid request");
-        let transport = Transport::new(BTreeMap::new()).expect("the machine has CA certificates");
+        let transport = Transport::new().expect("the machine has CA certificates");
         transport.send(request, 10, Instant::now() + Duration::from_secs(10)).await
     }
 
@@ -282,7 +285,7 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_there_is_a_connection_error_that_names_the_host_and_no_path() {
-        let transport = Transport::new(BTreeMap::new()).expect("the machine has CA certificates");
+        let transport = Transport::new().expect("the machine has CA certificates");
         let request =
             Request::get("http://127.0.0.1:1/?token=canary").body(Bytes::new()).expect("a valid request");
         let outcome = transport.send(request, 10, Instant::now() + Duration::from_secs(10)).await;

@@ -12,10 +12,10 @@ use crate::{retry::retry_after, transport::TransportError};
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Auth0Error {
     /// Auth0 has no such user.
-    #[error("Auth0 has no such user")]
+    #[error("Auth0 has no such user; check the id: verbatim, not escaped")]
     UserNotFound,
     /// Auth0 throttles this service, or would if the request were sent now.
-    #[error("Auth0's rate limit is reached; try again in {} ms", .retry_after.as_millis())]
+    #[error("Auth0's rate limit is reached; try again in {} s", whole_seconds(*.retry_after))]
     RateLimited {
         /// When to try again.
         retry_after: Duration,
@@ -36,6 +36,10 @@ pub enum Auth0Error {
         /// The scopes that the client grant lacks, if that is the reason.
         missing_scopes: Vec<&'static str>,
     },
+}
+
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 /// When nothing better is known.
@@ -64,7 +68,8 @@ impl Auth0Error {
             return Some(Self::RateLimited { retry_after: wait(answer) });
         }
         if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
-            let retry_after = retry_after(answer.headers(), SystemTime::now());
+            let retry_after =
+                retry_after(answer.headers(), SystemTime::now()).map(|wait| wait.min(LONGEST_WINDOW));
             return Some(Self::Unavailable { detail: format!("it answered {status}"), retry_after });
         }
         None

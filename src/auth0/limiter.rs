@@ -6,13 +6,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Response};
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
 };
 
-use super::error::{Auth0Error, LONGEST_WINDOW, wait};
+use super::error::{Auth0Error, LONGEST_WINDOW};
 use crate::telemetry::Metrics;
 
 /// Reads that may wait for their turn. At ten a second the last of them waits for 100 s, longer than any caller
@@ -21,7 +21,7 @@ const QUEUE: usize = 1000;
 
 /// Who goes first when reads queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Urgency {
+pub(super) enum Urgency {
     /// A call under way holds a token that was refused or ran out.
     Urgent,
     /// A user whom nobody asked about lately.
@@ -67,21 +67,24 @@ impl Limiter {
     /// Learns from an answer's headers how many requests are left, for all tools of the tenant together.
     pub(super) fn observe(&self, answer: &Response<Bytes>) {
         let number = |name| number(answer.headers(), name);
-        if let Some(remaining) = number("x-ratelimit-remaining") {
-            self.metrics.auth0_remaining(remaining);
-        }
+        let Some(remaining) = number("x-ratelimit-remaining") else { return };
+        self.metrics.auth0_remaining(remaining);
         let mut bucket = lock(&self.bucket);
-        match (number("x-ratelimit-remaining"), number("x-ratelimit-reset")) {
-            _ if answer.status() == StatusCode::TOO_MANY_REQUESTS => bucket.close(wait(answer)),
-            (Some(remaining), Some(reset)) if remaining <= 0 => bucket.close(until(reset)),
-            (Some(remaining), _) => bucket.lower(remaining),
-            (None, _) => {}
+        bucket.lower(remaining.max(0));
+        if let (..=0, Some(reset)) = (remaining, number("x-ratelimit-reset")) {
+            bucket.close(until(reset));
         }
     }
 
-    /// How long a request would have to wait now, if at all.
+    /// Auth0 said that the limit is reached: nothing is sent for `wait`.
+    pub(super) fn close(&self, wait: Duration) {
+        lock(&self.bucket).close(wait);
+    }
+
+    /// How long a request would have to wait now, behind those that wait already; `None` if not at all.
     pub(super) fn wait(&self) -> Option<Duration> {
-        Some(lock(&self.bucket).wait()).filter(|wait| !wait.is_zero())
+        let queued = 2 * QUEUE - self.urgent.capacity() - self.cold.capacity();
+        Some(self.estimate(queued)).filter(|wait| !wait.is_zero())
     }
 
     fn estimate(&self, queued: usize) -> Duration {
@@ -228,22 +231,37 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_429_waits_for_its_retry_after() {
+    async fn what_is_closed_stays_closed_for_as_long_as_auth0_asks() {
         let limiter = limiter(10);
-        limiter.observe(&answer(429, &[("retry-after", "3")]));
+        limiter.close(Duration::from_secs(3));
+        limiter.close(Duration::from_secs(1));
         assert_eq!(spaced(&limiter, 1).await, Duration::from_secs(3));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_429_waits_for_the_reset_and_never_longer_than_a_window() {
-        let soon = limiter(10);
-        let unix_time =
-            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs();
-        soon.observe(&answer(429, &[("x-ratelimit-reset", &(unix_time + 5).to_string())]));
-        assert!((4..=5).contains(&spaced(&soon, 1).await.as_secs()));
-        let far = limiter(10);
-        far.observe(&answer(429, &[("x-ratelimit-reset", "99999999999")]));
-        assert_eq!(spaced(&far, 1).await, LONGEST_WINDOW);
+    async fn an_empty_window_waits_for_its_reset_and_never_longer_than_a_window_lasts() {
+        let reset_in = |seconds: u64| {
+            let unix =
+                SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs();
+            answer(
+                200,
+                &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", &(unix + seconds).to_string())],
+            )
+        };
+        for (seconds, waits) in [(5, 4..=5), (99_999_999, 60..=60)] {
+            let limiter = limiter(10);
+            limiter.observe(&reset_in(seconds));
+            assert!(waits.contains(&spaced(&limiter, 1).await.as_secs()), "{seconds}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_nonsensical_number_of_requests_left_stops_nothing_for_long() {
+        for remaining in ["-9223372036854775808", "-1", "0"] {
+            let limiter = limiter(10);
+            limiter.observe(&answer(200, &[("x-ratelimit-remaining", remaining)]));
+            assert!(spaced(&limiter, 1).await <= Duration::from_millis(101), "{remaining}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -255,11 +273,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_429_counts_for_whoever_comes_after_an_idle_time() {
+    async fn a_closed_limit_counts_for_whoever_comes_after_an_idle_time() {
         let limiter = limiter(10);
         spaced(&limiter, 1).await;
         tokio::time::sleep(Duration::from_secs(10)).await;
-        limiter.observe(&answer(429, &[("retry-after", "3")]));
+        limiter.close(Duration::from_secs(3));
         assert_eq!(spaced(&limiter, 1).await, Duration::from_secs(3));
     }
 
@@ -294,7 +312,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_full_queue_says_when_to_come_back() {
         let limiter = limiter(10);
-        limiter.observe(&answer(429, &[("retry-after", "30")]));
+        limiter.close(Duration::from_secs(30));
         let mut waiting = tokio::task::JoinSet::new();
         while limiter.cold.capacity() > 0 {
             let waiter = limiter.clone();

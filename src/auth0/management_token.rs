@@ -31,7 +31,7 @@ pub const NEEDED_SCOPES: [&str; 2] = ["read:users", "read:user_idp_tokens"];
 /// A failed fetch is not repeated at once by the next caller.
 const REST: Rest<Auth0Error> = Rest {
     first: Duration::from_secs(1),
-    most: Duration::from_secs(60),
+    most: Duration::from_secs(10),
     least: |error| error.is_transient().flatten().unwrap_or_default().min(LONGEST_WINDOW),
 };
 
@@ -53,6 +53,9 @@ const MARGIN: Duration = Duration::from_secs(10);
 
 /// A token that Auth0 refuses this soon after issuing it will not be cured by fetching another one.
 const YOUNG: Duration = Duration::from_secs(10);
+
+/// Seconds: the longest that Auth0 can be told to issue tokens for, 30 days. A larger number is nonsense.
+const LONGEST_LIFETIME: u64 = 2_592_000;
 
 /// Assumed where Auth0 does not say: the Management API's default is a day, but guessing low is harmless.
 const DEFAULT_LIFETIME: u64 = 3600;
@@ -115,7 +118,7 @@ impl ManagementToken {
             }
         };
         let fetch = Arc::clone(&self.fetch);
-        self.kept.get((), judge, || async move { fetch.run().await.map(Arc::new) }).await
+        self.kept.get(&(), judge, |_, _| async move { fetch.run().await.map(Arc::new) }).await
     }
 }
 
@@ -228,9 +231,14 @@ fn judge(answer: &Response<Bytes>, began: Instant) -> Result<Grant, Auth0Error> 
             .to_owned(),
         (403, _) => {
             "403: the application has no client grant for `auth0.audience`; authorize it for the Auth0 \
-             Management API, with read:users and read:user_idp_tokens"
+             Management API, with read:users and read:user_idp_tokens; with a custom domain, set `auth0.audience` to \
+             that of the tenant's own domain"
                 .to_owned()
         }
+        (400..=499, "") => format!(
+            "{status} at the token endpoint, without the error that Auth0 sends; check `auth0.domain` and \
+             `auth0.base_url`"
+        ),
         (400..=499, code) => {
             format!("{status} {code} at the token endpoint; check `auth0.domain` and `auth0.audience`")
         }
@@ -250,19 +258,20 @@ fn accept(body: &[u8], began: Instant) -> Result<Grant, Auth0Error> {
     if !missing.is_empty() {
         return Err(Auth0Error::Misconfigured {
             detail: format!(
-                "the client grant for the Management API lacks {}; add it under Applications > APIs",
+                "the client grant for the Management API lacks {}; add it under Applications > APIs > Auth0 Management \
+                 API",
                 missing.join(" and ")
             ),
             missing_scopes: missing,
         });
     }
-    let lifetime = Duration::from_secs(answer.expires_in.unwrap_or(DEFAULT_LIFETIME));
+    let lifetime = Duration::from_secs(answer.expires_in.unwrap_or(DEFAULT_LIFETIME).min(LONGEST_LIFETIME));
     let share = RENEW_AT.start + (RENEW_AT.end - RENEW_AT.start) * fastrand::f64();
     Ok(Grant {
         authorization: bearer(&answer.access_token).ok_or_else(nonsense)?,
         scopes: answer.scope,
         renew_at: began + lifetime.mul_f64(share),
-        expires: began.checked_add(lifetime).ok_or_else(nonsense)?,
+        expires: began + lifetime,
     })
 }
 

@@ -1,16 +1,22 @@
-//! Profiles kept for a short time, read once however many callers, and kept longer while Auth0 is down.
+//! Profiles kept for a short time, read once however many callers, and kept longer while Auth0 is slow or down.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use super::{Auth0Error, Fit, Need, RECHECK, users::Users};
+use super::{Auth0Error, Fit, Need, limiter::Urgency, users::Users};
 use crate::{
     cache::{Cache, Loaded, Rest, Use},
     identity::{Profile, UserId},
     telemetry::{Metrics, metrics::ProfileSource},
 };
 
-/// About 4 KiB each: 400 MiB at the most.
-const CAPACITY: u64 = 100_000;
+/// About 4 KiB each as a rule: 200 MiB.
+const CAPACITY: u64 = 50_000;
 
 /// A profile that nobody asks for is dropped, and its tokens zeroed, after this time. Also the longest that one is
 /// used while Auth0 is down.
@@ -23,18 +29,40 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// How long Auth0's word that there is no such user is believed.
 const UNKNOWN_TTL: Duration = Duration::from_secs(10);
 
-/// Keeps profiles. `None` is a user whom Auth0 does not know.
+/// How long a profile that does not serve is believed at first. Short, since the user may just be logging in; not
+/// zero, since callers retry. It doubles while reads bring the same tokens, so that a few users without a living token
+/// cannot use up Auth0's limit.
+const RECHECK: Duration = Duration::from_secs(5);
+
+/// Keeps profiles.
 pub(super) struct Profiles {
-    kept: Cache<UserId, Option<Arc<Profile>>, Auth0Error>,
-    users: Arc<Users>,
+    kept: Cache<UserId, Kept, Auth0Error>,
+    reader: Arc<Reader>,
     ttl: Duration,
     metrics: Arc<Metrics>,
+}
+
+/// What is known of a user.
+#[derive(Clone)]
+struct Kept {
+    /// `None` if Auth0 does not know them.
+    profile: Option<Arc<Profile>>,
+    /// How many reads in a row brought the same tokens as the one before.
+    unchanged: u32,
+}
+
+/// Reads users, and notices whether Auth0 is well.
+struct Reader {
+    users: Users,
+    /// The last read failed in a way that may pass.
+    in_trouble: AtomicBool,
 }
 
 impl Profiles {
     pub(super) fn new(users: Users, ttl: Duration, metrics: Arc<Metrics>) -> Self {
         let kept = Cache::new(CAPACITY, IDLE, Rest::NONE);
-        Self { kept, users: Arc::new(users), ttl, metrics }
+        let reader = Arc::new(Reader { users, in_trouble: AtomicBool::new(false) });
+        Self { kept, reader, ttl, metrics }
     }
 
     /// See [`super::Auth0::profile`].
@@ -44,13 +72,11 @@ impl Profiles {
         need: Need<'_>,
     ) -> Result<Loaded<Arc<Profile>>, Auth0Error> {
         let mut source = ProfileSource::Cache;
-        let judge = |kept: &Loaded<Option<Arc<Profile>>>| self.judge(kept, &need);
-        let load = || {
-            source = ProfileSource::Auth0;
-            let (users, user) = (Arc::clone(&self.users), user.clone());
-            async move { users.read(&user, need.urgency).await.map(|profile| profile.map(Arc::new)) }
-        };
-        let read = self.kept.get(user.clone(), judge, load);
+        let judge = |kept: &Loaded<Kept>| self.judge(kept, &need);
+        let read = self.kept.get(user, judge, |kept, verdict| {
+            source = if verdict == Use::TakeAndReload { ProfileSource::Stale } else { ProfileSource::Auth0 };
+            self.read(user, kept.cloned(), verdict)
+        });
         let outcome = tokio::select! {
             biased;
             outcome = read => outcome,
@@ -72,25 +98,47 @@ impl Profiles {
         outcome?.known()
     }
 
-    fn judge(&self, kept: &Loaded<Option<Arc<Profile>>>, need: &Need<'_>) -> Use {
-        let fit = kept.value.as_deref().map(|profile| (need.fit)(profile, kept.began));
+    fn judge(&self, kept: &Loaded<Kept>, need: &Need<'_>) -> Use {
+        let fit = kept.value.profile.as_deref().map(|profile| (need.fit)(profile, kept.began));
         let ttl = match fit {
             None => UNKNOWN_TTL,
             Some(Fit::Serves) => self.ttl,
-            Some(Fit::Lacks) => self.ttl.min(RECHECK),
+            Some(Fit::Lacks) => RECHECK.saturating_mul(1 << kept.value.unchanged.min(8)).min(self.ttl),
             Some(Fit::Outdated { since }) => return Use::ReloadSince(since),
         };
-        if kept.began.elapsed() < ttl { Use::Take } else { Use::Reload }
+        let age = kept.began.elapsed();
+        if age < ttl {
+            return Use::Take;
+        }
+        let in_trouble = self.reader.in_trouble.load(Ordering::Relaxed);
+        if in_trouble && age < IDLE && fit == Some(Fit::Serves) { Use::TakeAndReload } else { Use::Reload }
+    }
+
+    /// A read for whoever waits for it; it goes first in the queue if a call has met a refused token.
+    fn read(
+        &self,
+        user: &UserId,
+        previous: Option<Kept>,
+        why: Use,
+    ) -> impl Future<Output = Result<Kept, Auth0Error>> + Send + 'static {
+        let urgency = if matches!(why, Use::ReloadSince(_)) { Urgency::Urgent } else { Urgency::Cold };
+        let (reader, user) = (Arc::clone(&self.reader), user.clone());
+        async move {
+            let outcome = reader.users.read(&user, urgency).await;
+            let in_trouble = outcome.as_ref().is_err_and(|error| error.is_transient().is_some());
+            reader.in_trouble.store(in_trouble, Ordering::Relaxed);
+            Ok(Kept::after(previous.as_ref(), outcome?))
+        }
     }
 
     /// While Auth0 gives no answer, a profile that serves goes on serving.
-    fn stale(&self, user: &UserId, need: &Need<'_>) -> Option<Loaded<Option<Arc<Profile>>>> {
+    fn stale(&self, user: &UserId, need: &Need<'_>) -> Option<Loaded<Kept>> {
         let kept = self.kept.peek(user)?;
-        let serves = (need.fit)(kept.value.as_deref()?, kept.began) == Fit::Serves;
+        let serves = (need.fit)(kept.value.profile.as_deref()?, kept.began) == Fit::Serves;
         (serves && kept.began.elapsed() < IDLE).then_some(kept)
     }
 
-    async fn stale_while_slow(&self, user: &UserId, need: &Need<'_>) -> Option<Loaded<Option<Arc<Profile>>>> {
+    async fn stale_while_slow(&self, user: &UserId, need: &Need<'_>) -> Option<Loaded<Kept>> {
         tokio::time::sleep(PATIENCE).await;
         self.stale(user, need)
     }
@@ -101,9 +149,30 @@ impl Profiles {
     }
 }
 
-impl Loaded<Option<Arc<Profile>>> {
+impl Kept {
+    /// What is known after a read brought `profile`.
+    fn after(previous: Option<&Self>, profile: Option<Profile>) -> Self {
+        let unchanged = match (previous, &profile) {
+            (Some(Self { profile: Some(old), unchanged }), Some(new)) if has_same_tokens(old, new) => {
+                unchanged + 1
+            }
+            _ => 0,
+        };
+        Self { profile: profile.map(Arc::new), unchanged }
+    }
+}
+
+fn has_same_tokens(old: &Profile, new: &Profile) -> bool {
+    let tokens = |profile: &Profile| -> Vec<_> {
+        let tokens = profile.identities.iter().map(|identity| identity.token.as_ref());
+        tokens.map(|token| token.map(|token| token.access.fingerprint())).collect()
+    };
+    tokens(old) == tokens(new)
+}
+
+impl Loaded<Kept> {
     fn known(self) -> Result<Loaded<Arc<Profile>>, Auth0Error> {
         let Self { value, began } = self;
-        value.map(|value| Loaded { value, began }).ok_or(Auth0Error::UserNotFound)
+        value.profile.map(|value| Loaded { value, began }).ok_or(Auth0Error::UserNotFound)
     }
 }

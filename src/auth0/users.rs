@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Bytes; a profile of ten identities with tokens has about 20 KiB.
-const ANSWER_LIMIT: usize = 1024 * 1024;
+const ANSWER_LIMIT: usize = 256 * 1024;
 
 /// One read with its queueing and retries. Shared by all callers that want the same user, so it has a limit of its
 /// own, shorter than the default deadline of a call.
@@ -88,12 +88,17 @@ impl Users {
             let outcome = self.with_live_token(user, urgency).await;
             match outcome {
                 Err(error) => match error.is_transient() {
-                    Some(wait) if attempts.again(wait).await => {}
+                    Some(wait) if attempts.again(Self::own_wait(&error, wait)).await => {}
                     _ => return Err(error),
                 },
                 profile => return profile,
             }
         }
+    }
+
+    /// The limiter knows of a reached limit, and has the next attempt wait for its turn.
+    fn own_wait(error: &Auth0Error, wait: Option<Duration>) -> Option<Duration> {
+        if matches!(error, Auth0Error::RateLimited { .. }) { Some(Duration::ZERO) } else { wait }
     }
 
     /// A 401 drops that Management token and tries once more with another one.
@@ -123,7 +128,11 @@ impl Users {
         let outcome = match self.transport.send(request, ANSWER_LIMIT, deadline).await {
             Ok(answer) => {
                 self.limiter.observe(&answer);
-                judge(&answer, user)
+                let outcome = judge(&answer, user);
+                if let Err(Refusal::Other(Auth0Error::RateLimited { retry_after })) = &outcome {
+                    self.limiter.close(*retry_after);
+                }
+                outcome
             }
             Err(error) => Err(Refusal::Other(error.into())),
         };
@@ -155,9 +164,11 @@ impl Users {
 fn judge(answer: &Response<Bytes>, user: &UserId) -> Result<Profile, Refusal> {
     if answer.status() == StatusCode::OK {
         let profile: Result<UserAnswer, _> = serde_json::from_slice(answer.body());
-        let nonsense =
-            |_| Refusal::Other(Auth0Error::unavailable("it answered 200 without a readable profile"));
-        return profile.map(|profile| profile.into_profile(user.clone())).map_err(nonsense);
+        let nonsense = |detail: &str| Refusal::Other(Auth0Error::unavailable(detail));
+        let profile = profile.map_err(|_| nonsense("it answered 200 without a readable profile"))?;
+        // Whatever stands between us and Auth0, nobody gets another user's tokens.
+        let profile = profile.into_profile(user.clone());
+        return profile.ok_or_else(|| nonsense("it answered with the profile of another user"));
     }
     let body = ErrorBody::parse(answer.body());
     if let Some(error) = Auth0Error::of_common(answer, &body) {
@@ -174,7 +185,7 @@ fn judge(answer: &Response<Bytes>, user: &UserId) -> Result<Profile, Refusal> {
                 "400 {code} from the Management API; check `auth0.audience`"
             )))
         }
-        StatusCode::FORBIDDEN => Refusal::Other(Auth0Error::misconfigured(
+        StatusCode::FORBIDDEN if body.is_management_api() => Refusal::Other(Auth0Error::misconfigured(
             "403 from the Management API: the client grant lacks read:users or read:user_idp_tokens",
         )),
         status => Refusal::Other(Auth0Error::unavailable(format!(

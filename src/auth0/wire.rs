@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 
 use crate::{
@@ -62,24 +62,26 @@ impl ErrorBody {
 /// The answer of `GET /api/v2/users/{id}`, as far as it was asked for.
 #[derive(Deserialize)]
 pub(super) struct UserAnswer {
+    #[serde(default)]
+    user_id: String,
     /// RFC 3339; without it nothing is known of the tokens' ends, and no more than that.
     #[serde(default, deserialize_with = "lenient_text")]
     last_login: Option<String>,
     #[serde(default)]
-    identities: Vec<IdentityAnswer>,
+    identities: Option<Vec<IdentityAnswer>>,
 }
 
 #[derive(Deserialize)]
 struct IdentityAnswer {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "string_or_number")]
     provider: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "string_or_number")]
     connection: String,
     /// A number for some providers (GitHub) and a string for others.
     #[serde(default, deserialize_with = "string_or_number")]
     user_id: String,
     #[serde(default, rename = "isSocial")]
-    is_social: bool,
+    is_social: Option<bool>,
     #[serde(default)]
     access_token: Option<SecretString>,
     #[serde(default)]
@@ -89,12 +91,17 @@ struct IdentityAnswer {
 }
 
 impl UserAnswer {
-    pub(super) fn into_profile(self, user_id: UserId) -> Profile {
+    /// The profile of `user`; `None` if it is somebody else's.
+    pub(super) fn into_profile(self, user: UserId) -> Option<Profile> {
+        if self.user_id != user.as_str() {
+            return None;
+        }
+        let identities = self.identities.unwrap_or_default();
         let last_login = self.last_login.and_then(|time| humantime::parse_rfc3339(&time).ok());
         // With linked identities nobody knows which of them `last_login` was about.
-        let basis = if self.identities.len() == 1 { ExpiryBasis::LastLogin } else { ExpiryBasis::UpperBound };
-        let identities = self.identities.into_iter().map(|answer| answer.into_identity(last_login, basis));
-        Profile { user_id, identities: identities.collect() }
+        let basis = if identities.len() == 1 { ExpiryBasis::LastLogin } else { ExpiryBasis::UpperBound };
+        let identities = identities.into_iter().map(|answer| answer.into_identity(last_login, basis));
+        Some(Profile { user_id: user, identities: identities.collect() })
     }
 }
 
@@ -103,17 +110,21 @@ impl IdentityAnswer {
         let lifetime = self.expires_in.map(Duration::from_secs);
         let expiry = || Some(Expiry::at(last_login?.checked_add(lifetime?)?, basis));
         Identity {
-            token: self.access_token.map(|access| StoredToken {
+            token: self.access_token.filter(is_written).map(|access| StoredToken {
                 access: AccessToken::new(access),
-                refresh: self.refresh_token.map(RefreshToken::new),
+                refresh: self.refresh_token.filter(is_written).map(RefreshToken::new),
                 expiry: expiry(),
             }),
             provider: self.provider,
             connection: self.connection,
             account_id: self.user_id,
-            is_social: self.is_social,
+            is_social: self.is_social.unwrap_or_default(),
         }
     }
+}
+
+fn is_written(secret: &SecretString) -> bool {
+    !secret.expose_secret().is_empty()
 }
 
 /// A JSON value that should have been a number, or a string that holds one. Anything else must not make the rest of
@@ -156,9 +167,31 @@ mod tests {
 
     use super::*;
 
-    fn profile(answer: serde_json::Value) -> Profile {
+    fn profile(mut answer: serde_json::Value) -> Profile {
+        answer["user_id"] = json!("user");
         let user = UserId::parse("user".to_owned(), "user_id").expect("a valid id");
-        serde_json::from_value::<UserAnswer>(answer).expect("a readable answer").into_profile(user)
+        let answer = serde_json::from_value::<UserAnswer>(answer).expect("a readable answer");
+        answer.into_profile(user).expect("it is this user's")
+    }
+
+    #[test]
+    fn nobody_gets_the_profile_of_another_user() {
+        let user = UserId::parse("user".to_owned(), "user_id").expect("a valid id");
+        for other in [json!({ "user_id": "resu", "identities": [] }), json!({ "identities": [] })] {
+            let answer = serde_json::from_value::<UserAnswer>(other).expect("a readable answer");
+            assert!(answer.into_profile(user.clone()).is_none());
+        }
+    }
+
+    #[test]
+    fn nulls_and_empty_tokens_spoil_nothing() {
+        let user = profile(json!({ "last_login": null, "identities": [
+            { "provider": null, "connection": null, "user_id": null, "isSocial": null, "access_token": "" },
+            { "provider": "github", "access_token": "t", "refresh_token": "" },
+        ]}));
+        assert!(user.identities[0].token.is_none());
+        assert!(user.identities[1].token.as_ref().is_some_and(|token| token.refresh.is_none()));
+        assert!(profile(json!({ "identities": null })).identities.is_empty());
     }
 
     fn expiry(identity: &Identity) -> Option<(u64, ExpiryBasis)> {

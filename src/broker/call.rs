@@ -21,6 +21,10 @@ use crate::{
 /// A token must live this long to be sent: longer than a request is on its way, as a rule.
 const CALL_VALIDITY: Duration = Duration::from_secs(10);
 
+/// Bytes of a provider's body. With its headers the answer stays below 4 MiB, which is what gRPC clients receive unless
+/// they are told otherwise.
+const RESPONSE_LIMIT: usize = BODY_LIMIT - 64 * 1024;
+
 /// Headers of one connection (RFC 9110, section 7.6.1), and cookies: neither is the caller's business.
 const DROPPED: [&str; 10] = [
     "connection",
@@ -34,6 +38,10 @@ const DROPPED: [&str; 10] = [
     "set-cookie",
     "set-cookie2",
 ];
+
+/// Failures of a server that often pass.
+const PASSING: [StatusCode; 3] =
+    [StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
 
 /// What to send, and as whom.
 #[derive(Clone, Debug)]
@@ -102,7 +110,7 @@ impl Broker {
     /// When there is no answer, or no token that the provider accepts. An answer of any other kind is a result.
     pub async fn call(&self, permit: &Permit, call: Call, deadline: &Deadline) -> Result<Answer, Error> {
         // What is malformed for the provider that the caller names is refused before anybody is asked anything.
-        if let Some(entry) = self.providers.named(&call.selector.provider) {
+        if let Some(entry) = self.providers.of_strategy(&call.selector.provider) {
             ApiRequest::check(call.request.clone(), &*entry.adapter)?;
         }
         let wanted = Wanted {
@@ -114,10 +122,11 @@ impl Broker {
         let live = self.live_token(&wanted, deadline).await?;
         let entry =
             self.providers.of(live.selected().identity).ok_or_else(|| Error::OperationUnsupported {
-                provider: live.selected().identity.provider.clone(),
+                provider: Some(live.selected().identity.provider.clone()),
                 operation: "CallProvider",
             })?;
         let request = ApiRequest::check(call.request, &*entry.adapter)?;
+        let _place = entry.places.try_acquire().map_err(|_| Error::Overloaded)?;
         let exchange =
             Exchange { entry, repeatable: call.idempotent || is_idempotent(&request.method), request };
         self.climb(&exchange, live, &wanted, deadline).await
@@ -207,7 +216,7 @@ impl Broker {
         let adapter = &exchange.entry.adapter;
         let request = adapter.encode(&exchange.request, &selected.token.access);
         let uri = request.uri().clone();
-        let outcome = self.transport.send(request, BODY_LIMIT, deadline.at()).await;
+        let outcome = exchange.entry.transport.send(request, RESPONSE_LIMIT, deadline.at()).await;
         let outcome = outcome.map(|response| {
             let verdict = adapter.judge(&response, SystemTime::now());
             Sent { uri, response, verdict, attempts: 1 }
@@ -287,12 +296,13 @@ fn is_idempotent(method: &Method) -> bool {
 impl Sent {
     /// How long to wait before sending again; `None` if the answer stands.
     fn wait_before_repeating(&self) -> Option<Option<Duration>> {
+        let status = self.response.status();
         match &self.verdict {
+            // A limit told in another way, and without a wait, is a matter of minutes or hours.
+            Verdict::RateLimited { retry_after: None } if status != StatusCode::TOO_MANY_REQUESTS => None,
             Verdict::RateLimited { retry_after } => Some(*retry_after),
-            // A 500 is as likely to be the request's fault, and would be so again.
-            Verdict::Unavailable { .. } if self.response.status() == StatusCode::INTERNAL_SERVER_ERROR => {
-                None
-            }
+            // A 500 would be the same again. What passes without being a server error is Graph's word, in a 400.
+            Verdict::Unavailable { .. } if status.is_server_error() && !PASSING.contains(&status) => None,
             Verdict::Unavailable { retry_after } => Some(*retry_after),
             Verdict::Accepted
             | Verdict::TokenRefused

@@ -2,7 +2,7 @@
 
 use super::{Broker, IdentityView, page::Page};
 use crate::{
-    auth0::{Fit, Need, Urgency},
+    auth0::{Fit, Need},
     deadline::{Deadline, Stage},
     error::Error,
     policy::Permit,
@@ -31,7 +31,7 @@ impl Broker {
         let user = permit.user();
         let page = Page::parse(user, list.page_size, &list.page_token)?;
         deadline.enter(if self.auth0.is_throttled() { Stage::Queue } else { Stage::Auth0 });
-        let need = Need { fit: &|_, _| Fit::Serves, urgency: Urgency::Cold };
+        let need = Need { fit: &|_, _| Fit::Serves };
         let profile = self.auth0.profile(user, need).await?.value;
         let identities = profile.identities.iter().skip(page.start).take(page.size);
         let views = identities.map(|identity| self.view(user, identity)).collect();

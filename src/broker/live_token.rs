@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::Broker;
 use crate::{
-    auth0::{Fit, Need, Urgency},
+    auth0::{Fit, Need},
     deadline::{Deadline, Stage},
     error::{Error, Lifeless},
     identity::{Profile, Selected, Selector, UserId},
@@ -55,11 +55,11 @@ impl Broker {
         let fit = |profile: &Profile, began: Instant| self.fit(profile, began, wanted);
         deadline.enter(if self.auth0.is_throttled() { Stage::Queue } else { Stage::Auth0 });
 
-        let read = |urgency| self.auth0.profile(wanted.user, Need { fit: &fit, urgency });
-        let mut loaded = read(Urgency::Cold).await?;
-        // A cold read may join one that was under way before the token was refused: then one more read tells.
+        let read = || self.auth0.profile(wanted.user, Need { fit: &fit });
+        let mut loaded = read().await?;
+        // A first read may join one that was under way before the token was refused: then one more read tells.
         if matches!(fit(&loaded.value, loaded.began), Fit::Outdated { .. }) {
-            loaded = read(Urgency::Urgent).await?;
+            loaded = read().await?;
         }
         self.pick(loaded.value, wanted)
     }

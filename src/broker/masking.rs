@@ -39,9 +39,10 @@ fn mask(body: Bytes, needle: &[u8]) -> Bytes {
     let Some(mut at) = memmem::find(&body, needle) else { return body };
     let mut body = BytesMut::from(body);
     loop {
-        body[at..at + needle.len()].fill(b'*');
-        match memmem::find(&body[at..], needle) {
-            Some(next) => at += next,
+        let end = at + needle.len();
+        body[at..end].fill(b'*');
+        match memmem::find(&body[end..], needle) {
+            Some(next) => at = end + next,
             None => return body.freeze(),
         }
     }
@@ -66,6 +67,7 @@ mod tests {
             ("aaaaa", "aa", "****a"),
             ("EAA", "EAAB", "EAA"),
             ("anything", "", "anything"),
+            ("**", "*", "**"),
             ("a=1%2F%2F0g&b=1//0g", "1//0g", "a=*********&b=*****"),
             (r#"{"t":"1\/\/0g"}"#, "1//0g", r#"{"t":"*******"}"#),
         ] {

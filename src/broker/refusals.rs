@@ -1,4 +1,6 @@
-//! Tokens that were refused, by fingerprint, and since when. Auth0 still has them; nobody gets them again.
+//! Tokens that were refused, by fingerprint, and since when. Auth0 still has them; nobody gets them for a while.
+
+use std::time::Duration;
 
 use moka::{policy::EvictionPolicy, sync::Cache};
 use tokio::time::Instant;
@@ -9,9 +11,14 @@ use crate::token::Fingerprint;
 /// entries are the least likely to matter.
 const CAPACITY: u64 = 100_000;
 
+/// How long a refusal is believed. Some answers of 401 are not about the token: a provider's incident, or an endpoint
+/// that takes no user's token. A token that is dead is refused again, at the cost of one request; one that is not
+/// must not be lost until the user's next login, which for GitHub may be never.
+const BELIEVED: Duration = Duration::from_secs(15 * 60);
+
 /// What is known to be refused.
 pub(super) struct Refusals {
-    /// By a provider, in an answer to us: nobody gets that token again.
+    /// By a provider, in an answer to us: nobody gets that token.
     seen: Cache<Fingerprint, Instant>,
     /// By a provider, as a caller tells: that caller gets another token. Others do not suffer for its mistake.
     reported: Cache<Fingerprint, Instant>,
@@ -19,8 +26,10 @@ pub(super) struct Refusals {
 
 impl Default for Refusals {
     fn default() -> Self {
-        let memory =
-            || Cache::builder().max_capacity(CAPACITY).eviction_policy(EvictionPolicy::lru()).build();
+        let memory = || {
+            let memory = Cache::builder().max_capacity(CAPACITY).time_to_live(BELIEVED);
+            memory.eviction_policy(EvictionPolicy::lru()).build()
+        };
         Self { seen: memory(), reported: memory() }
     }
 }

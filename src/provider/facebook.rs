@@ -124,9 +124,11 @@ impl Provider for Facebook {
 /// <https://developers.facebook.com/docs/graph-api/overview/rate-limiting>
 fn by_code(code: i64, message: &str, headers: &HeaderMap, now: SystemTime) -> Verdict {
     match code {
-        102 | 190 => Verdict::TokenRefused,
-        // The call needs a page's token where the user's was sent; no permission would mend that.
+        // The call needs a page's token where the user's was sent; neither another token nor a permission would help.
+        // Graph says so with 210, and with 190 too (github.com/facebook/facebook-php-business-sdk/issues/428).
         210 => Verdict::Accepted,
+        190 if message.to_ascii_lowercase().contains("page access token") => Verdict::Accepted,
+        102 | 190 => Verdict::TokenRefused,
         3 | 10 | 200..=299 => Verdict::ScopeNotGranted { missing: permission::named_in(message) },
         4 | 17 | 32 | 341 | 613 | 80_000..=80_014 => Verdict::RateLimited { retry_after: wait(headers, now) },
         1 | 2 => Verdict::Unavailable { retry_after: wait(headers, now) },

@@ -115,9 +115,12 @@ impl Provider for Google {
     }
 }
 
-/// YouTube answers 401 to the live token of a user who has no channel; another token would not help.
+/// With these reasons a 401 is about the user, not the token; another token would not help. YouTube: a user without a
+/// channel. Google Ads: one without an account. Android Publisher: one without the right.
+const NOT_ABOUT_THE_TOKEN: [&str; 3] = ["youtubeSignupRequired", "NOT_ADS_USER", "permissionDenied"];
+
 fn unauthorized(answer: &Response<Bytes>) -> Verdict {
-    if Failure::read(answer).has(&["youtubeSignupRequired"]) {
+    if Failure::read(answer).has(&NOT_ABOUT_THE_TOKEN) {
         return Verdict::Accepted;
     }
     Verdict::TokenRefused

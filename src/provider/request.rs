@@ -17,7 +17,7 @@ pub(super) mod path;
 mod tests;
 
 /// The largest body that is held in memory, in bytes: what gRPC takes in one message unless told otherwise, and little
-/// enough to hold for every call under way. StreamProvider sends bodies of any size.
+/// enough to hold for every call under way.
 pub const BODY_LIMIT: usize = 4 * 1024 * 1024;
 
 /// The longest path with its query, in bytes. RFC 9110 (section 4.1) asks servers to take 8,000.
@@ -147,10 +147,7 @@ fn add(
 
 fn body(body: Bytes) -> Result<Bytes, InvalidField> {
     if body.len() > BODY_LIMIT {
-        return Err(InvalidField::new(
-            "request.body",
-            "must be at most 4 MiB: use StreamProvider, which has no limit",
-        ));
+        return Err(InvalidField::new("request.body", "must be at most 4 MiB"));
     }
     Ok(body)
 }

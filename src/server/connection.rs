@@ -40,6 +40,9 @@ const AGE_GRACE: Duration = Duration::from_secs(600);
 /// An HTTP/1 client must have sent its headers by then.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A client must have said which protocol it speaks by then: gRPC clients do so as they connect.
+const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// When the process has no file descriptors left, accepting again at once would only burn a core.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -104,6 +107,10 @@ async fn serve(
     protocol: &auto::Builder<TokioExecutor>,
     go_away: CancellationToken,
 ) {
+    // hyper would wait for ever for the first bytes, and the connection would keep its place.
+    if tokio::time::timeout(GREETING_TIMEOUT, greeting(&stream)).await.is_err() {
+        return;
+    }
     // Small messages leave at once.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
@@ -123,5 +130,18 @@ async fn serve(
     };
     if let Err(error) = outcome {
         tracing::debug!(%error, "A connection ended");
+    }
+}
+
+/// Waits until the client has sent HTTP/2's preface, or anything else, or has left.
+async fn greeting(stream: &TcpStream) {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let mut first = [0; PREFACE.len()];
+    while let Ok(length @ 1..) = stream.peek(&mut first).await {
+        if length == PREFACE.len() || first[..length] != PREFACE[..length] {
+            return;
+        }
+        // A part of it; peeking does not wait for more.
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -1,6 +1,6 @@
 //! Between the contract's messages and ours.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 
@@ -84,11 +84,19 @@ impl From<IdentityView> for pb::Identity {
             is_social: view.is_social,
             state: state.into(),
             renewable: false,
-            expire_time: view.expiry.map(|expiry| expiry.time.into()),
+            expire_time: view.expiry.and_then(|expiry| timestamp(expiry.time)),
             expiry_basis: basis.into(),
             last_renewal_error: pb::ErrorReason::Unspecified.into(),
         }
     }
+}
+
+/// `None` for a time that proto3 has no timestamp for: before the year 1 or after 9999.
+fn timestamp(time: SystemTime) -> Option<prost_types::Timestamp> {
+    const YEAR_1: i64 = -62_135_596_800;
+    const YEAR_10000: i64 = 253_402_300_800;
+    let timestamp = prost_types::Timestamp::from(time);
+    (YEAR_1..YEAR_10000).contains(&timestamp.seconds).then_some(timestamp)
 }
 
 fn view(broker: &Broker, live: &LiveToken) -> pb::Identity {
@@ -155,6 +163,6 @@ impl From<Diagnosis> for pb::Diagnosis {
 
 impl From<RateLimit> for pb::RateLimit {
     fn from(limit: RateLimit) -> Self {
-        Self { limit: limit.limit, remaining: limit.remaining, reset_time: limit.reset.map(Into::into) }
+        Self { limit: limit.limit, remaining: limit.remaining, reset_time: limit.reset.and_then(timestamp) }
     }
 }

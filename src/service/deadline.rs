@@ -11,7 +11,7 @@ use std::{
 };
 
 use http::HeaderMap;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Sleep, sleep_until};
 
 use crate::{deadline::Deadline, error::Error, field::InvalidField};
 
@@ -65,19 +65,23 @@ pub(super) async fn enforce<T>(
             Ok(Poll::Ready(answer)) => return Poll::Ready(Ok(answer)),
             Ok(Poll::Pending) => {}
         }
-        let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(deadline.at())));
-        timer.as_mut().poll(context).map(|()| Err(Error::DeadlineExceeded(deadline.stage())))
+        let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(deadline.next())));
+        while timer.as_mut().poll(context).is_ready() {
+            if timer.deadline() >= deadline.next() {
+                return Poll::Ready(Err(Error::DeadlineExceeded(deadline.stage())));
+            }
+            // The message arrived in time: from now on the call's own deadline counts.
+            timer.as_mut().reset(deadline.next());
+        }
+        Poll::Pending
     })
     .await
 }
 
-/// A deadline so far from now.
-pub(super) fn from_now(allowed: Duration) -> Deadline {
-    Deadline::new(Instant::now() + allowed)
-}
-
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::*;
     use crate::deadline::Stage;
 
@@ -110,15 +114,46 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_call_that_takes_too_long_says_what_it_waited_for() {
-        let deadline = from_now(Duration::from_secs(1));
+        let deadline = Deadline::from_now(Duration::from_secs(1));
         deadline.enter(Stage::Auth0);
         let outcome = enforce(deadline, Box::pin(std::future::pending::<()>())).await;
         assert!(matches!(outcome, Err(Error::DeadlineExceeded(Stage::Auth0))));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_message_that_does_not_arrive_ends_the_call_before_its_deadline() {
+        let (allowed, start) = (Duration::from_secs(60), Instant::now());
+        let outcome = enforce(Deadline::from_now(allowed), Box::pin(std::future::pending::<()>())).await;
+        assert!(matches!(outcome, Err(Error::DeadlineExceeded(Stage::Queue))));
+        assert_eq!(start.elapsed(), Duration::from_secs(10));
+
+        let (arrived, start) = (Deadline::from_now(allowed), Instant::now());
+        arrived.enter(Stage::Provider);
+        let outcome = enforce(arrived, Box::pin(std::future::pending::<()>())).await;
+        assert!(matches!(outcome, Err(Error::DeadlineExceeded(Stage::Provider))));
+        assert_eq!(start.elapsed(), allowed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_that_arrives_late_leaves_the_call_its_deadline() {
+        let (deadline, start) = (Deadline::from_now(Duration::from_secs(60)), Instant::now());
+        let arriving = deadline.clone();
+        let work = async move {
+            tokio::time::sleep(Duration::from_secs(9)).await;
+            arriving.enter(Stage::Auth0);
+            std::future::pending::<()>().await;
+        };
+        let outcome = enforce(deadline, Box::pin(work)).await;
+        assert!(matches!(outcome, Err(Error::DeadlineExceeded(Stage::Auth0))));
+        assert_eq!(start.elapsed(), Duration::from_secs(60));
+    }
+
     #[tokio::test]
     async fn a_panic_is_an_internal_error() {
         let work = Box::pin(async { panic!("on purpose") });
-        assert!(matches!(enforce::<()>(from_now(Duration::from_secs(1)), work).await, Err(Error::Internal)));
+        assert!(matches!(
+            enforce::<()>(Deadline::from_now(Duration::from_secs(1)), work).await,
+            Err(Error::Internal)
+        ));
     }
 }

@@ -19,7 +19,8 @@ use super::{
     pb::idp_token_service_server::IdpTokenServiceServer,
 };
 use crate::{
-    error::Error, field::InvalidField, policy::Caller, provider::request::BODY_LIMIT, telemetry::Metrics,
+    deadline::Deadline, error::Error, field::InvalidField, policy::Caller, provider::request::BODY_LIMIT,
+    telemetry::Metrics,
 };
 
 /// Calls worked on at once. Each may hold two bodies of 4 MiB: what comes on top would rather be told to go
@@ -78,7 +79,7 @@ impl Gate {
     {
         let _place = self.calls.try_acquire().map_err(|_| Error::Overloaded)?;
         let allowed = deadline::allowed(request.headers(), self.default_deadline)?;
-        let deadline = deadline::from_now(allowed);
+        let deadline = Deadline::from_now(allowed);
         let context = Context { caller: Caller::Anonymous, deadline: deadline.clone() };
         request.extensions_mut().insert(context);
         let Ok(response) = deadline::enforce(deadline, self.api.clone().call(request)).await?;
@@ -102,18 +103,24 @@ fn method(path: &str) -> usize {
     METHODS[..other].iter().position(|method| *method == name).unwrap_or(other)
 }
 
-/// tonic refuses a message over [`MESSAGE_LIMIT`] before the RPC sees it, with a status that tells a program nothing.
+/// tonic refuses a message that is too large or that cannot be decoded before the RPC sees it, with a status that tells
+/// a program nothing. Our own statuses all have details.
 fn explain_refusal(response: Response<Body>, method: &str) -> Result<Response<Body>, Error> {
     let status = response.extensions().get::<Status>();
-    if status.is_none_or(|status| status.code() != Code::OutOfRange || !status.details().is_empty()) {
-        return Ok(response);
-    }
-    // Nothing else in the contract is ever that large.
-    let field = if method == "CallProvider" { "request.body" } else { "(message)" };
-    let problem = "makes the message larger than 4 MiB and 64 KiB, the most that is taken: use StreamProvider, whose \
-        bodies have no limit";
+    let Some(status) = status.filter(|status| status.details().is_empty()) else { return Ok(response) };
+    // Nothing but a body is ever that large.
+    let (field, problem) = match status.code() {
+        Code::OutOfRange if method == "CallProvider" => ("request.body", TOO_LARGE),
+        Code::OutOfRange => ("(message)", TOO_LARGE),
+        Code::Internal => {
+            ("(message)", "is missing or cannot be decoded; is the client generated from this contract?")
+        }
+        _ => return Ok(response),
+    };
     Err(InvalidField::new(field, problem).into())
 }
+
+const TOO_LARGE: &str = "makes the message larger than 4 MiB and 64 KiB, the most that is taken";
 
 fn speaks_grpc<B>(request: &Request<B>) -> bool {
     request

@@ -84,7 +84,7 @@ fn open<T>(request: Request<T>) -> Result<(T, Context), Status> {
 }
 
 fn unsupported<T>(operation: &'static str) -> Result<T, Status> {
-    Err(Error::OperationUnsupported { provider: String::new(), operation }.into())
+    Err(Error::OperationUnsupported { provider: None, operation }.into())
 }
 
 #[tonic::async_trait]

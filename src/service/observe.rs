@@ -25,7 +25,7 @@ pub const METHODS: [&str; 8] = [
 /// Names a call in the log and, on request, in the answer.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Longer ids are cut from the log.
+/// A caller's id that is longer, in bytes, is replaced.
 const LONGEST_ID: usize = 128;
 
 /// One call under observation. A call that is dropped before its end counts as cancelled.
@@ -68,10 +68,12 @@ impl Observation {
         let id = request_id.to_str().unwrap_or_default();
         let took_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let error = status.source().and_then(|source| source.downcast_ref::<Error>());
+        let cause = error.and_then(Error::untold).unwrap_or_default();
+        let message = status.message();
         match error.map_or(Blame::Caller, Error::blame) {
-            Blame::Caller => tracing::debug!(rpc, code, request_id = id, took_ms, "{}", status.message()),
-            Blame::Outside => tracing::warn!(rpc, code, request_id = id, took_ms, "{}", status.message()),
-            Blame::Operator => tracing::error!(rpc, code, request_id = id, took_ms, "{}", status.message()),
+            Blame::Caller => tracing::debug!(rpc, code, request_id = id, took_ms, "{message}"),
+            Blame::Outside => tracing::warn!(rpc, code, request_id = id, took_ms, cause, "{message}"),
+            Blame::Operator => tracing::error!(rpc, code, request_id = id, took_ms, cause, "{message}"),
         }
     }
 }

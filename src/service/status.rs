@@ -36,6 +36,11 @@ impl Parts {
         self
     }
 
+    /// Adds what may be empty only if it is not.
+    fn with_some(self, key: &str, value: &str) -> Self {
+        if value.is_empty() { self } else { self.with(key, value) }
+    }
+
     fn retry(mut self, after: Duration) -> Self {
         self.details.set_retry_info(Some(after));
         self
@@ -100,8 +105,8 @@ fn parts(error: &Error, message: &str) -> Parts {
         }
         Error::OperationUnsupported { provider, operation } => {
             Parts::new(Code::Unimplemented, ErrorReason::OperationUnsupported)
-                .with("provider", provider)
                 .with("operation", *operation)
+                .with_some("provider", provider.as_deref().unwrap_or_default())
         }
         Error::ProviderUnavailable { provider, .. } => {
             Parts::new(Code::Unavailable, ErrorReason::ProviderUnavailable)
@@ -127,7 +132,7 @@ fn parts(error: &Error, message: &str) -> Parts {
 fn select(error: &SelectError, message: &str) -> Parts {
     match error {
         SelectError::NotLinked { provider } => {
-            Parts::new(Code::NotFound, ErrorReason::IdentityNotLinked).with("provider", provider)
+            Parts::new(Code::NotFound, ErrorReason::IdentityNotLinked).with_some("provider", provider)
         }
         SelectError::Ambiguous { candidates, .. } => {
             Parts::new(Code::FailedPrecondition, ErrorReason::IdentityAmbiguous)

@@ -243,14 +243,15 @@ async fn a_panic_costs_one_call_and_says_nothing() {
     let world = World::start().await;
     let config =
         idp_token_service::cli::sandbox_config(&world.sandbox, world.service.address, world.service.admin);
-    let detours = config.providers.values().flat_map(|provider| provider.hosts.clone()).collect();
-    let transport = Transport::new(detours).unwrap();
+    let transport = Transport::new().unwrap();
     let metrics = Arc::new(Metrics::new(&METHODS));
     let auth0 = Arc::new(Auth0::new(&config.auth0, &transport, &metrics));
     let mut providers = Providers::default();
     let google_adapter = provider::build("google-oauth2", Settings::default()).unwrap();
-    providers.insert("google-oauth2".to_owned(), Box::new(Buggy(google_adapter)));
-    let broker = Broker::new(auth0, providers, transport, Arc::clone(&metrics));
+    let name = "google-oauth2".to_owned();
+    let detouring = transport.detouring(config.providers[&name].hosts.clone());
+    providers.insert(name.clone(), name, Box::new(Buggy(google_adapter)), detouring);
+    let broker = Broker::new(auth0, providers, Arc::clone(&metrics));
     let gate =
         Gate::new(IdpToken::new(Arc::new(broker)), Routes::default(), 30 * SECOND, Arc::clone(&metrics));
     let mut client = IdpTokenServiceClient::new(Direct(gate));

@@ -3,6 +3,9 @@
 /// Words of this shape that are no permissions.
 const OTHERS: [&str; 4] = ["_id", "_token", "_type", "_proof"];
 
+/// No message names more; a hostile one is not worth the time.
+const MOST: usize = 32;
+
 /// The permissions in a message that speaks of permissions: words such as `pages_read_engagement`, each once.
 /// Seen are `requires the 'a_b' permission`, `Requires a_b permission to manage the object`,
 /// `Requires extended permission: a_b` and `either a_b permission ..., or both c_d and e_f permission`.
@@ -13,7 +16,7 @@ pub(super) fn named_in(message: &str) -> Vec<String> {
     }
     let words = message.split_ascii_whitespace().filter(|word| !word.contains("://"));
     let bare = words.map(|word| word.trim_matches(|letter: char| !letter.is_ascii_alphanumeric()));
-    for word in bare.filter(|word| is_permission(word)) {
+    for word in bare.filter(|word| is_permission(word)).take(MOST) {
         if !named.iter().any(|known| known == word) {
             named.push(word.to_owned());
         }

@@ -1,5 +1,7 @@
 //! Which host a request goes to.
 
+use url::Host;
+
 use crate::provider::HostPattern;
 
 /// The host that `asked` names, in lower case, if one of `patterns` means it; the first exact pattern if it is empty.
@@ -16,11 +18,15 @@ pub(super) fn choose(asked: &str, patterns: &[HostPattern]) -> Result<String, St
     Err(refusal(patterns))
 }
 
-/// Letters, digits, hyphens and single dots: no port, user, address, escape, trailing dot or other alphabet.
+/// Letters, digits, hyphens and single dots: no port, user, address, escape, trailing dot or other alphabet. Short
+/// enough for DNS (RFC 1035, section 2.3.4), and left as it is by the URL parser of the HTTP client.
 fn is_name(host: &str) -> bool {
-    host.split('.').all(|label| {
-        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    })
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    let is_canonical = matches!(Host::parse(host), Ok(Host::Domain(name)) if name == host);
+    host.len() <= 253 && host.split('.').all(is_label) && is_canonical
 }
 
 fn refusal(patterns: &[HostPattern]) -> String {
@@ -58,6 +64,8 @@ mod tests {
             "googleapis.com",
             ".googleapis.com",
             "a.b.googleapis.com",
+            "xn--a.googleapis.com",
+            &format!("{}.googleapis.com", "a".repeat(64)),
             "oauth2.googleapis.com",
             "OAUTH2.googleapis.com",
             "gmail.googleapis.com.evil.example",

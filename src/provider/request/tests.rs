@@ -130,7 +130,7 @@ fn a_body_over_the_limit_is_for_stream_provider() {
     let with_body = |length| google(RawRequest { body: Bytes::from(vec![0; length]), ..path("/a") });
     assert!(with_body(BODY_LIMIT).is_ok());
     let error = with_body(BODY_LIMIT + 1).expect_err("a byte too many");
-    assert!(error.field == "request.body" && error.problem.contains("StreamProvider"), "{error}");
+    assert!(error.field == "request.body" && error.problem.contains("4 MiB"), "{error}");
 }
 
 #[test]
