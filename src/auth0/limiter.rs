@@ -52,8 +52,14 @@ impl Limiter {
     /// Waits for this request's turn. A caller that leaves gives its place up.
     ///
     /// # Errors
-    /// [`Auth0Error::RateLimited`] when the queue is full.
-    pub(super) async fn turn(&self, urgency: Urgency) -> Result<(), Auth0Error> {
+    /// [`Auth0Error::RateLimited`] at once when the queue is full, or when the turn would come after `deadline`.
+    pub(super) async fn turn(&self, urgency: Urgency, deadline: Instant) -> Result<(), Auth0Error> {
+        match self.wait() {
+            Some(retry_after) if Instant::now() + retry_after >= deadline => {
+                return Err(Auth0Error::RateLimited { retry_after });
+            }
+            _ => {}
+        }
         let queue = match urgency {
             Urgency::Urgent => &self.urgent,
             Urgency::Cold => &self.cold,
@@ -213,11 +219,27 @@ mod tests {
         builder.body(Bytes::new()).expect("a valid answer")
     }
 
+    fn in_an_hour() -> Instant {
+        Instant::now() + Duration::from_secs(3600)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_that_would_come_too_late_is_refused_at_once() {
+        let limiter = limiter(10);
+        limiter.close(Duration::from_secs(30));
+        let start = Instant::now();
+        let outcome = limiter.turn(Urgency::Urgent, start + Duration::from_secs(20)).await;
+        assert!(
+            matches!(outcome, Err(Auth0Error::RateLimited { retry_after }) if retry_after.as_secs() == 30)
+        );
+        assert!(start.elapsed().is_zero());
+    }
+
     /// How long `requests` turns take.
     async fn spaced(limiter: &Limiter, requests: usize) -> Duration {
         let start = Instant::now();
         for _ in 0..requests {
-            limiter.turn(Urgency::Cold).await.expect("the queue has room");
+            limiter.turn(Urgency::Cold, in_an_hour()).await.expect("the queue has room");
         }
         start.elapsed()
     }
@@ -290,7 +312,7 @@ mod tests {
         for (number, urgency) in [(1, Urgency::Cold), (2, Urgency::Cold), (3, Urgency::Urgent)] {
             let (limiter, order) = (limiter.clone(), Arc::clone(&order));
             waiters.spawn(async move {
-                limiter.turn(urgency).await.expect("the queue has room");
+                limiter.turn(urgency, in_an_hour()).await.expect("the queue has room");
                 order.lock().expect("no test thread panicked").push(number);
             });
         }
@@ -303,7 +325,9 @@ mod tests {
         let limiter = limiter(1);
         spaced(&limiter, 1).await;
         for _ in 0..5 {
-            let hurried = tokio::time::timeout(Duration::from_millis(10), limiter.turn(Urgency::Cold)).await;
+            let hurried =
+                tokio::time::timeout(Duration::from_millis(10), limiter.turn(Urgency::Cold, in_an_hour()))
+                    .await;
             assert!(hurried.is_err());
         }
         assert!(spaced(&limiter, 1).await <= Duration::from_millis(1001));
@@ -316,10 +340,10 @@ mod tests {
         let mut waiting = tokio::task::JoinSet::new();
         while limiter.cold.capacity() > 0 {
             let waiter = limiter.clone();
-            waiting.spawn(async move { waiter.turn(Urgency::Cold).await });
+            waiting.spawn(async move { waiter.turn(Urgency::Cold, in_an_hour()).await });
             tokio::task::yield_now().await;
         }
-        match limiter.turn(Urgency::Cold).await {
+        match limiter.turn(Urgency::Cold, in_an_hour()).await {
             Err(Auth0Error::RateLimited { retry_after }) => assert!(retry_after > Duration::from_secs(120)),
             other => panic!("{other:?}"),
         }

@@ -31,7 +31,7 @@ pub const NEEDED_SCOPES: [&str; 2] = ["read:users", "read:user_idp_tokens"];
 /// A failed fetch is not repeated at once by the next caller.
 const REST: Rest<Auth0Error> = Rest {
     first: Duration::from_secs(1),
-    most: Duration::from_secs(10),
+    most: Duration::from_secs(30),
     least: |error| error.is_transient().flatten().unwrap_or_default().min(LONGEST_WINDOW),
 };
 

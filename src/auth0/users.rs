@@ -85,7 +85,7 @@ impl Users {
     ) -> Result<Profile, Auth0Error> {
         let mut attempts = self.budget.begin(deadline);
         loop {
-            let outcome = self.with_live_token(user, urgency).await;
+            let outcome = self.with_live_token(user, urgency, deadline).await;
             match outcome {
                 Err(error) => match error.is_transient() {
                     Some(wait) if attempts.again(Self::own_wait(&error, wait)).await => {}
@@ -102,15 +102,20 @@ impl Users {
     }
 
     /// A 401 drops that Management token and tries once more with another one.
-    async fn with_live_token(&self, user: &UserId, urgency: Urgency) -> Result<Profile, Auth0Error> {
+    async fn with_live_token(
+        &self,
+        user: &UserId,
+        urgency: Urgency,
+        deadline: Instant,
+    ) -> Result<Profile, Auth0Error> {
         let grant = self.management_token.get(None).await?;
-        match self.once(user, urgency, &grant).await {
+        match self.once(user, urgency, &grant, deadline).await {
             Err(Refusal::Token) => {}
             Err(Refusal::Other(error)) => return Err(error),
             Ok(profile) => return Ok(profile),
         }
         let grant = self.management_token.get(Some(&grant)).await?;
-        self.once(user, urgency, &grant).await.map_err(|refusal| match refusal {
+        self.once(user, urgency, &grant, deadline).await.map_err(|refusal| match refusal {
             Refusal::Token => Auth0Error::misconfigured("it does not accept a new Management token either"),
             Refusal::Other(error) => error,
         })
@@ -121,9 +126,10 @@ impl Users {
         user: &UserId,
         urgency: Urgency,
         grant: &Loaded<Arc<Grant>>,
+        deadline: Instant,
     ) -> Result<Profile, Refusal> {
-        self.limiter.turn(urgency).await.map_err(Refusal::Other)?;
-        let deadline = Instant::now() + ATTEMPT_TIMEOUT;
+        self.limiter.turn(urgency, deadline).await.map_err(Refusal::Other)?;
+        let deadline = deadline.min(Instant::now() + ATTEMPT_TIMEOUT);
         let request = self.request(user, &grant.value).map_err(Refusal::Other)?;
         let outcome = match self.transport.send(request, ANSWER_LIMIT, deadline).await {
             Ok(answer) => {

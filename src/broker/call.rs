@@ -21,10 +21,6 @@ use crate::{
 /// A token must live this long to be sent: longer than a request is on its way, as a rule.
 const CALL_VALIDITY: Duration = Duration::from_secs(10);
 
-/// Bytes of a provider's body. With its headers the answer stays below 4 MiB, which is what gRPC clients receive unless
-/// they are told otherwise.
-const RESPONSE_LIMIT: usize = BODY_LIMIT - 64 * 1024;
-
 /// Headers of one connection (RFC 9110, section 7.6.1), and cookies: neither is the caller's business.
 const DROPPED: [&str; 10] = [
     "connection",
@@ -216,7 +212,7 @@ impl Broker {
         let adapter = &exchange.entry.adapter;
         let request = adapter.encode(&exchange.request, &selected.token.access);
         let uri = request.uri().clone();
-        let outcome = exchange.entry.transport.send(request, RESPONSE_LIMIT, deadline.at()).await;
+        let outcome = exchange.entry.transport.send(request, BODY_LIMIT, deadline.at()).await;
         let outcome = outcome.map(|response| {
             let verdict = adapter.judge(&response, SystemTime::now());
             Sent { uri, response, verdict, attempts: 1 }

@@ -95,7 +95,8 @@ impl Client {
         let request = read(method.input(), json)?;
         let path = PathAndQuery::try_from(format!("/{SERVICE}/{}", method.name()))
             .map_err(|error| Failure::Other(error.to_string()))?;
-        let mut grpc = Grpc::new(self.channel.clone());
+        // A body of 4 MiB comes with headers.
+        let mut grpc = Grpc::new(self.channel.clone()).max_decoding_message_size(8 * 1024 * 1024);
         grpc.ready().await.map_err(|error| Failure::Unreachable(error.to_string()))?;
         let answer = grpc.unary(Request::new(request), path, Dynamic(method.output())).await;
         answer.map(|answer| write(answer.get_ref())).map(Ok).or_else(|status| Ok(Err(status)))

@@ -49,11 +49,27 @@ async fn after_a_429_all_wait_for_the_time_that_it_names() {
 async fn who_waits_for_a_turn_for_too_long_learns_what_it_waited_for() {
     let world = World::start().await.ready().await;
     let refusal = Fault::on(world.sandbox.domain()).path("/api/v2/users/").answer(429);
-    world.sandbox.faults().script(refusal.header("retry-after", "60"));
-    listing(&world, ADA, 20 * SECOND).await.unwrap().unwrap_err();
-    let outcome = listing(&world, ALAN, SECOND / 5).await.unwrap();
+    world.sandbox.faults().script(refusal.header("retry-after", "15"));
+    let journal = world.sandbox.journal();
+    let first = listing(&world, ADA, SECOND / 2);
+    eventually("the refusal", async || journal.count(|entry| entry.status.is_some()) > 0).await;
+    first.await.unwrap().unwrap_err();
+    let outcome = listing(&world, ALAN, SECOND / 2).await.unwrap();
     assert_eq!(metadata(&assert_error(outcome, DeadlineExceeded, "DEADLINE_EXCEEDED"), "stage"), "queue");
-    assert_eq!(world.sandbox.journal().profile_reads(), 1, "it never left the queue");
+    assert_eq!(journal.profile_reads(), 1, "it never left the queue");
+}
+
+#[tokio::test]
+async fn who_would_wait_for_too_long_is_told_at_once() {
+    let world = World::start().await.ready().await;
+    let refusal = Fault::on(world.sandbox.domain()).path("/api/v2/users/").answer(429);
+    world.sandbox.faults().script(refusal.header("retry-after", "60"));
+    for user in [ADA, ALAN] {
+        let outcome = listing(&world, user, 20 * SECOND).await.unwrap();
+        let wait = retry_after(&assert_error(outcome, Unavailable, "AUTH0_RATE_LIMITED")).unwrap();
+        assert!(wait > 50 * SECOND && wait <= 61 * SECOND, "{wait:?}");
+    }
+    assert_eq!(world.sandbox.journal().profile_reads(), 1);
 }
 
 #[tokio::test]
