@@ -71,7 +71,7 @@ impl Auth0 {
 
     /// Whether reads wait for their turn now, rather than for Auth0.
     pub fn is_throttled(&self) -> bool {
-        self.limiter.is_throttled()
+        self.limiter.wait().is_some()
     }
 
     /// Lets go of profiles that nobody asked for lately.

@@ -36,29 +36,39 @@ pub enum Use {
 }
 
 /// How long a key rests after its loads failed: doubling from `first` to `most`, each with jitter.
-#[derive(Clone, Copy, Debug)]
-pub struct Rest {
+#[derive(Debug)]
+pub struct Rest<E> {
     /// After the first failure; zero for none at all.
     pub first: Duration,
     /// The longest.
     pub most: Duration,
+    /// The least, by the error: for as long as the other side asks to be left alone.
+    pub least: fn(&E) -> Duration,
 }
 
-impl Rest {
+impl<E> Rest<E> {
     /// The next load may begin at once.
-    pub const NONE: Self = Self { first: Duration::ZERO, most: Duration::ZERO };
+    pub const NONE: Self = Self { first: Duration::ZERO, most: Duration::ZERO, least: |_| Duration::ZERO };
 
     /// Half to all of the nominal rest, so that many replicas do not come back at the same moment.
-    fn after(self, failures: u32) -> Duration {
+    fn after(self, failures: u32, error: &E) -> Duration {
         let nominal = self.first.saturating_mul(1 << (failures.saturating_sub(1)).min(16)).min(self.most);
-        nominal.mul_f64(0.5 + fastrand::f64() / 2.0)
+        nominal.mul_f64(0.5 + fastrand::f64() / 2.0).max((self.least)(error))
     }
 }
+
+impl<E> Clone for Rest<E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for Rest<E> {}
 
 /// See the module's documentation.
 pub struct Cache<K, V, E> {
     slots: moka::sync::Cache<K, Arc<Slot<V, E>>>,
-    rest: Rest,
+    rest: Rest<E>,
 }
 
 impl<K, V, E> Cache<K, V, E>
@@ -68,7 +78,7 @@ where
     E: Clone + Send + Sync + 'static,
 {
     /// A cache of at most about `capacity` keys, each forgotten after `idle` without a read.
-    pub fn new(capacity: u64, idle: Duration, rest: Rest) -> Self {
+    pub fn new(capacity: u64, idle: Duration, rest: Rest<E>) -> Self {
         Self {
             slots: moka::sync::Cache::builder()
                 .max_capacity(capacity)
@@ -189,7 +199,7 @@ where
 {
     fn start(
         slot: &Arc<Slot<V, E>>,
-        rest: Rest,
+        rest: Rest<E>,
         load: impl Future<Output = Result<V, E>> + Send + 'static,
     ) -> Self {
         let (sender, outcome) = watch::channel(None);
@@ -213,7 +223,7 @@ impl<V, E> Flight<V, E> {
 }
 
 impl<V: Clone, E: Clone> Slot<V, E> {
-    fn settle(&self, result: &Result<Loaded<V>, E>, rest: Rest) {
+    fn settle(&self, result: &Result<Loaded<V>, E>, rest: Rest<E>) {
         let mut state = self.lock();
         match result {
             Ok(loaded) => {
@@ -225,7 +235,7 @@ impl<V: Clone, E: Clone> Slot<V, E> {
             }
             Err(error) => {
                 state.failures = state.failures.saturating_add(1);
-                state.rest = Some((Instant::now() + rest.after(state.failures), error.clone()));
+                state.rest = Some((Instant::now() + rest.after(state.failures, error), error.clone()));
             }
         }
     }
@@ -241,7 +251,10 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn numbers(rest: Rest) -> Numbers {
+    const GROWING: Rest<&str> =
+        Rest { first: SECOND, most: Duration::from_secs(60), least: |_| Duration::ZERO };
+
+    fn numbers(rest: Rest<&'static str>) -> Numbers {
         Cache::new(100, Duration::from_secs(600), rest)
     }
 
@@ -322,7 +335,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn after_a_failure_the_key_rests_and_then_recovers() {
-        let (cache, loads) = (numbers(Rest { first: SECOND, most: 60 * SECOND }), Source::default());
+        let (cache, loads) = (numbers(GROWING), Source::default());
         let ask = async || {
             let source = loads.clone();
             let load = || async move {
@@ -341,12 +354,18 @@ mod tests {
 
     #[test]
     fn a_rest_grows_to_its_most_and_is_jittered() {
-        let rest = Rest { first: SECOND, most: 60 * SECOND };
         for (failures, nominal) in [(1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (4_000_000, 60)] {
-            let rest = rest.after(failures);
+            let rest = GROWING.after(failures, &"down");
             assert!(rest >= nominal * SECOND / 2 && rest <= nominal * SECOND, "{failures}: {rest:?}");
         }
-        assert_eq!(Rest::NONE.after(3), Duration::ZERO);
+        assert_eq!(Rest::NONE.after(3, &"down"), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_rest_is_as_long_as_the_other_side_asks() {
+        let patient = Rest { first: SECOND, most: 60 * SECOND, least: |seconds: &u32| *seconds * SECOND };
+        assert_eq!(patient.after(1, &30), 30 * SECOND);
+        assert!(patient.after(7, &1) >= 30 * SECOND, "its own rest is the longer one");
     }
 
     #[tokio::test]

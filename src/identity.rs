@@ -9,8 +9,8 @@ use crate::{
     token::{AccessToken, Expiry, RefreshToken},
 };
 
-/// Everything but RFC 3986's unreserved characters.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// Everything but RFC 3986's unreserved characters: what must be encoded wherever text becomes part of a URL.
+pub(crate) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// An Auth0 user id, verbatim: `google-oauth2|1119`, `oauth2|siwe|eip155%3A5%3A0x1f`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -43,7 +43,7 @@ impl UserId {
 
     /// The id as one segment of a URL's path: encoded once, whole. The only place that does this.
     pub fn path_segment(&self) -> String {
-        utf8_percent_encode(&self.0, SEGMENT).to_string()
+        utf8_percent_encode(&self.0, RESERVED).to_string()
     }
 }
 

@@ -22,6 +22,8 @@ use crate::{
 
 mod connection;
 
+use connection::Connections;
+
 /// The health service's name of the whole server, and of the contract.
 const HEALTH_NAMES: [&str; 2] = ["", "idptoken.v1.IdpTokenService"];
 
@@ -126,8 +128,10 @@ impl Server {
 
         let connections = TaskTracker::new();
         let go_away = CancellationToken::new();
-        let accept = connection::accept(self.listener, self.gate, connections.clone(), go_away.clone());
-        tokio::pin!(accept);
+        let end = CancellationToken::new();
+        let connect =
+            Connections { tracker: connections.clone(), go_away: go_away.clone(), end: end.clone() };
+        let mut accept = Box::pin(connection::accept(self.listener, self.gate, connect));
         tokio::select! {
             () = shutdown => {}
             () = &mut accept => {}
@@ -137,7 +141,8 @@ impl Server {
         tracing::info!(drain_s = self.drain.as_secs(), connections = connections.len(), "Stopping");
         readiness.set(false);
         report(&self.health, ServingStatus::NotServing).await;
-        let _ = tokio::time::timeout(self.drain / LAME_DUCK, accept).await;
+        let _ = tokio::time::timeout(self.drain / LAME_DUCK, &mut accept).await;
+        drop(accept);
         go_away.cancel();
         connections.close();
         if tokio::time::timeout_at(deadline, connections.wait()).await.is_err() {
@@ -146,6 +151,7 @@ impl Server {
                 "Calls were still under way at the end of the drain time"
             );
         }
+        end.cancel();
         stop.cancel();
         background.close();
         background.wait().await;

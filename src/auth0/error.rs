@@ -25,8 +25,8 @@ pub enum Auth0Error {
     Unavailable {
         /// What happened.
         detail: String,
-        /// When to try again.
-        retry_after: Duration,
+        /// When to try again, if Auth0 says.
+        retry_after: Option<Duration>,
     },
     /// Auth0 refuses this service. Only an operator can mend it.
     #[error("Auth0 refuses this service: {detail}")]
@@ -46,7 +46,7 @@ pub(super) const LONGEST_WINDOW: Duration = Duration::from_secs(60);
 
 impl Auth0Error {
     pub(super) fn unavailable(detail: impl Into<String>) -> Self {
-        Self::Unavailable { detail: detail.into(), retry_after: LATER }
+        Self::Unavailable { detail: detail.into(), retry_after: None }
     }
 
     pub(super) fn misconfigured(detail: impl Into<String>) -> Self {
@@ -64,7 +64,7 @@ impl Auth0Error {
             return Some(Self::RateLimited { retry_after: wait(answer) });
         }
         if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
-            let retry_after = retry_after(answer.headers(), SystemTime::now()).unwrap_or(LATER);
+            let retry_after = retry_after(answer.headers(), SystemTime::now());
             return Some(Self::Unavailable { detail: format!("it answered {status}"), retry_after });
         }
         None
@@ -74,7 +74,7 @@ impl Auth0Error {
     pub(super) fn is_transient(&self) -> Option<Option<Duration>> {
         match self {
             Self::RateLimited { retry_after } => Some(Some(*retry_after)),
-            Self::Unavailable { .. } => Some(None),
+            Self::Unavailable { retry_after, .. } => Some(*retry_after),
             Self::UserNotFound | Self::Misconfigured { .. } => None,
         }
     }

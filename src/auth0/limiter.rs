@@ -79,9 +79,9 @@ impl Limiter {
         }
     }
 
-    /// Whether a request would have to wait now.
-    pub(super) fn is_throttled(&self) -> bool {
-        !lock(&self.bucket).wait().is_zero()
+    /// How long a request would have to wait now, if at all.
+    pub(super) fn wait(&self) -> Option<Duration> {
+        Some(lock(&self.bucket).wait()).filter(|wait| !wait.is_zero())
     }
 
     fn estimate(&self, queued: usize) -> Duration {

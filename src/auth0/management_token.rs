@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{
     client_assertion,
-    error::Auth0Error,
+    error::{Auth0Error, LONGEST_WINDOW},
     wire::{ErrorBody, TokenAnswer},
 };
 use crate::{
@@ -29,10 +29,17 @@ use crate::{
 pub const NEEDED_SCOPES: [&str; 2] = ["read:users", "read:user_idp_tokens"];
 
 /// A failed fetch is not repeated at once by the next caller.
-const REST: Rest = Rest { first: Duration::from_secs(1), most: Duration::from_secs(60) };
+const REST: Rest<Auth0Error> = Rest {
+    first: Duration::from_secs(1),
+    most: Duration::from_secs(60),
+    least: |error| error.is_transient().flatten().unwrap_or_default().min(LONGEST_WINDOW),
+};
 
 /// One fetch with its retries. Shared by all callers, so it has a limit of its own.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// One attempt; a fetch normally takes well below a second.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// Bytes; a Management token with every scope there is has about 8 KiB.
 const ANSWER_LIMIT: usize = 64 * 1024;
@@ -148,7 +155,7 @@ impl Fetch {
         let deadline = Instant::now() + FETCH_TIMEOUT;
         let mut attempts = self.budget.begin(deadline);
         loop {
-            let outcome = self.once(deadline).await;
+            let outcome = self.once(deadline.min(Instant::now() + ATTEMPT_TIMEOUT)).await;
             let word = outcome.as_ref().map_or_else(Auth0Error::outcome, |_| "ok");
             self.metrics.auth0_request(Endpoint::Token, word);
             match outcome {

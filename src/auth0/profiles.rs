@@ -16,6 +16,10 @@ const CAPACITY: u64 = 100_000;
 /// used while Auth0 is down.
 const IDLE: Duration = Duration::from_secs(10 * 60);
 
+/// A kept profile that serves is not withheld for longer than this while Auth0 is slow to bring a newer one: callers'
+/// deadlines are often a second or two.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 /// How long Auth0's word that there is no such user is believed.
 const UNKNOWN_TTL: Duration = Duration::from_secs(10);
 
@@ -46,7 +50,17 @@ impl Profiles {
             let (users, user) = (Arc::clone(&self.users), user.clone());
             async move { users.read(&user, need.urgency).await.map(|profile| profile.map(Arc::new)) }
         };
-        let outcome = match self.kept.get(user.clone(), judge, load).await {
+        let read = self.kept.get(user.clone(), judge, load);
+        let outcome = tokio::select! {
+            biased;
+            outcome = read => outcome,
+            // The read goes on, and whoever comes after it gets what it brings.
+            Some(kept) = self.stale_while_slow(user, &need) => {
+                self.metrics.profile(ProfileSource::Stale);
+                return kept.known();
+            }
+        };
+        let outcome = match outcome {
             Err(error) if error.is_transient().is_some() => {
                 self.stale(user, &need).ok_or(error).inspect(|_| {
                     source = ProfileSource::Stale;
@@ -55,8 +69,7 @@ impl Profiles {
             outcome => outcome,
         };
         self.metrics.profile(source);
-        let Loaded { value, began } = outcome?;
-        value.map(|value| Loaded { value, began }).ok_or(Auth0Error::UserNotFound)
+        outcome?.known()
     }
 
     fn judge(&self, kept: &Loaded<Option<Arc<Profile>>>, need: &Need<'_>) -> Use {
@@ -77,8 +90,20 @@ impl Profiles {
         (serves && kept.began.elapsed() < IDLE).then_some(kept)
     }
 
+    async fn stale_while_slow(&self, user: &UserId, need: &Need<'_>) -> Option<Loaded<Option<Arc<Profile>>>> {
+        tokio::time::sleep(PATIENCE).await;
+        self.stale(user, need)
+    }
+
     /// Lets go of what nobody asked for lately.
     pub(super) fn sweep(&self) {
         self.kept.sweep();
+    }
+}
+
+impl Loaded<Option<Arc<Profile>>> {
+    fn known(self) -> Result<Loaded<Arc<Profile>>, Auth0Error> {
+        let Self { value, began } = self;
+        value.map(|value| Loaded { value, began }).ok_or(Auth0Error::UserNotFound)
     }
 }

@@ -68,7 +68,10 @@ impl Users {
         let read = self.with_retries(user, urgency, deadline);
         // Waiting for the turn is bounded here too.
         match tokio::time::timeout_at(deadline, read).await {
-            Err(_) => Err(Auth0Error::unavailable("no profile within 20 s")),
+            Err(_) => Err(self.limiter.wait().map_or_else(
+                || Auth0Error::unavailable("no profile within 20 s"),
+                |retry_after| Auth0Error::RateLimited { retry_after },
+            )),
             Ok(Err(Auth0Error::UserNotFound)) => Ok(None),
             Ok(outcome) => outcome.map(Some),
         }
@@ -162,9 +165,14 @@ fn judge(answer: &Response<Bytes>, user: &UserId) -> Result<Profile, Refusal> {
     }
     Err(match answer.status() {
         StatusCode::UNAUTHORIZED => Refusal::Token,
-        // An id that Auth0 finds malformed (400 `invalid_uri`) is nobody's.
-        StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST if body.is_management_api() => {
-            Refusal::Other(Auth0Error::UserNotFound)
+        StatusCode::NOT_FOUND if body.is_management_api() => Refusal::Other(Auth0Error::UserNotFound),
+        // An id that Auth0 finds malformed is nobody's. Any other 400 is about the token or the query, not the user.
+        StatusCode::BAD_REQUEST if body.code() == "invalid_uri" => Refusal::Other(Auth0Error::UserNotFound),
+        StatusCode::BAD_REQUEST if body.is_management_api() => {
+            let code = body.code();
+            Refusal::Other(Auth0Error::misconfigured(format!(
+                "400 {code} from the Management API; check `auth0.audience`"
+            )))
         }
         StatusCode::FORBIDDEN => Refusal::Other(Auth0Error::misconfigured(
             "403 from the Management API: the client grant lacks read:users or read:user_idp_tokens",

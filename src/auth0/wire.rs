@@ -62,8 +62,8 @@ impl ErrorBody {
 /// The answer of `GET /api/v2/users/{id}`, as far as it was asked for.
 #[derive(Deserialize)]
 pub(super) struct UserAnswer {
-    /// RFC 3339.
-    #[serde(default)]
+    /// RFC 3339; without it nothing is known of the tokens' ends, and no more than that.
+    #[serde(default, deserialize_with = "lenient_text")]
     last_login: Option<String>,
     #[serde(default)]
     identities: Vec<IdentityAnswer>,
@@ -132,6 +132,13 @@ fn lenient_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
         Lenient::Integer(seconds) => Some(seconds),
         Lenient::Text(text) => text.trim().parse().ok(),
         Lenient::Other(_) => None,
+    })
+}
+
+fn lenient_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match Lenient::deserialize(deserializer)? {
+        Lenient::Text(text) => Some(text),
+        Lenient::Integer(_) | Lenient::Other(_) => None,
     })
 }
 

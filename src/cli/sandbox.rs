@@ -107,6 +107,8 @@ pub fn config(sandbox: &Sandbox, listen: SocketAddr, admin_listen: SocketAddr) -
     let mut config =
         Config::load(None, &environment).expect("the sandbox's addresses make a valid configuration");
     let base = url::Url::parse(&sandbox.url()).expect("the sandbox's address makes a valid URL");
+    // No health check routes calls to a sandbox: it need not wait for one before it stops.
+    config.drain = std::time::Duration::from_secs(1);
     for provider in config.providers.values_mut() {
         let hosts = hosts(provider.strategy).iter();
         provider.hosts = hosts.map(|host| ((*host).to_owned(), base.clone())).collect();

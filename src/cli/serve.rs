@@ -18,6 +18,8 @@ pub(super) async fn run(config: &Config) -> Result<(), Failure> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
+    // Taken before anybody learns that there is a service to stop.
+    let stop = stop_signal();
     let server = Server::bind(config).await.map_err(|error| Failure::Other(error.to_string()))?;
     let told = |address: std::io::Result<std::net::SocketAddr>| {
         address.map_or_else(|error| error.to_string(), |address| address.to_string())
@@ -28,18 +30,21 @@ pub(super) async fn run(config: &Config) -> Result<(), Failure> {
         auth0 = %config.auth0.base_url,
         "Listening"
     );
-    server.run(stop_signal()).await;
+    server.run(stop).await;
     tracing::info!("Stopped");
     Ok(())
 }
 
-/// Resolves at SIGTERM or SIGINT.
-pub(super) async fn stop_signal() {
+/// Resolves at the first SIGTERM or SIGINT from now on. Needs a tokio runtime.
+pub(super) fn stop_signal() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    // Without handlers the default applies: the process just ends.
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async {
+        // Without handlers the default applies: the process just ends.
+        let (Ok(mut terminate), Ok(mut interrupt)) = signals else { return std::future::pending().await };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }

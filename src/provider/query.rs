@@ -2,15 +2,13 @@
 
 use std::fmt::Write;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
 use super::{
     escape,
     request::{TOKEN_PARAMETERS, path},
 };
-
-/// All but RFC 3986's unreserved characters.
-const VALUE: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+use crate::identity::RESERVED;
 
 /// Adds `name=value`, percent-encoded, to the query of `target`, a path that may have one already.
 pub(super) fn append(target: &mut String, name: &str, value: &str) {
@@ -86,7 +84,7 @@ fn separate(target: &mut String) {
 }
 
 fn push(target: &mut String, name: &str, value: &str) {
-    let (name, value) = (utf8_percent_encode(name, &VALUE), utf8_percent_encode(value, &VALUE));
+    let (name, value) = (utf8_percent_encode(name, RESERVED), utf8_percent_encode(value, RESERVED));
     write!(target, "{name}={value}").expect("a string takes all that is written to it");
 }
 

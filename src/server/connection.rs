@@ -43,13 +43,18 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// When the process has no file descriptors left, accepting again at once would only burn a core.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Accepts connections until it is dropped; each is served by a task of its own until `go_away`.
-pub(super) async fn accept(
-    listener: TcpListener,
-    gate: Gate,
-    connections: TaskTracker,
-    go_away: CancellationToken,
-) {
+/// The tasks of all connections, and how they are told to end.
+#[derive(Clone)]
+pub(super) struct Connections {
+    pub(super) tracker: TaskTracker,
+    /// Take no further calls, finish those under way.
+    pub(super) go_away: CancellationToken,
+    /// Stop at once.
+    pub(super) end: CancellationToken,
+}
+
+/// Accepts connections until it is dropped; each is served by a task of its own.
+pub(super) async fn accept(listener: TcpListener, gate: Gate, connections: Connections) {
     let gate = Arc::new(gate);
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let protocol = Arc::new(protocol());
@@ -62,9 +67,10 @@ pub(super) async fn accept(
                 continue;
             }
         };
-        let (gate, protocol, go_away) = (Arc::clone(&gate), Arc::clone(&protocol), go_away.clone());
-        connections.spawn(async move {
-            serve(stream, gate, &protocol, go_away).await;
+        let (gate, protocol) = (Arc::clone(&gate), Arc::clone(&protocol));
+        let Connections { go_away, end, .. } = connections.clone();
+        connections.tracker.spawn(async move {
+            let _ = end.run_until_cancelled(serve(stream, gate, &protocol, go_away)).await;
             drop(place);
         });
     }

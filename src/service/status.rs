@@ -150,7 +150,7 @@ fn auth0(error: &Auth0Error, message: &str) -> Parts {
             Parts::new(Code::Unavailable, ErrorReason::Auth0RateLimited).retry(*retry_after)
         }
         Auth0Error::Unavailable { retry_after, .. } => {
-            Parts::new(Code::Unavailable, ErrorReason::Auth0Unavailable).retry(*retry_after)
+            Parts::new(Code::Unavailable, ErrorReason::Auth0Unavailable).retry(retry_after.unwrap_or(SHORTLY))
         }
         Auth0Error::Misconfigured { missing_scopes, .. } => {
             let parts = Parts::new(Code::FailedPrecondition, ErrorReason::Auth0Misconfigured)

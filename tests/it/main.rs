@@ -3,8 +3,14 @@
 
 mod support;
 
+mod admin;
+mod auth0;
 mod calls;
+mod canary;
+mod commands;
+mod gate;
 mod ladder;
 mod lending;
+mod lifecycle;
 mod proxy;
 mod retries;

@@ -1,7 +1,7 @@
 //! Actors and builders, so that a test is about ten lines.
 #![allow(dead_code, unreachable_pub, reason = "actors are shared, and not every test needs each of them")]
 
-use std::{net::SocketAddr, sync::LazyLock, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use idp_token_service::{
     cli,
@@ -22,14 +22,13 @@ use tonic::{Code, Request, Status, transport::Channel};
 use tonic_types::{ErrorDetails, StatusExt};
 
 pub mod http;
+pub mod keys;
 pub mod people;
+pub mod process;
 pub mod wire;
 
 /// Any free port of loopback.
 pub const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
-
-/// One key for all tenants: a new one takes a while.
-static SIGNING_KEY: LazyLock<String> = LazyLock::new(|| Seed::new_signing_key().unwrap());
 
 /// Nothing takes this long, however busy the machine is.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -57,8 +56,7 @@ impl World {
     }
 
     pub async fn with(sow: impl FnOnce(&mut Seed), configure: impl FnOnce(&mut Config)) -> Self {
-        let mut seed = Seed::sample();
-        seed.signing_key = Some(SIGNING_KEY.clone());
+        let mut seed = Seed { signing_key: Some(keys::SIGNING_KEY.clone()), ..Seed::sample() };
         sow(&mut seed);
         let sandbox = Sandbox::start(seed, ANYWHERE).await.unwrap();
         let mut config = cli::sandbox_config(&sandbox, ANYWHERE, ANYWHERE);
@@ -66,6 +64,22 @@ impl World {
         configure(&mut config);
         let service = Service::start(&config).await;
         Self { sandbox, service }
+    }
+
+    /// Waits until the service has its Management token, so that its start disturbs no count.
+    pub async fn ready(self) -> Self {
+        self.list(people::DONALD).await.unwrap();
+        self.sandbox.journal().clear();
+        self
+    }
+
+    /// Lets time pass for the service, at once. The sandbox's clock stays.
+    pub async fn pass(&mut self, time: Duration) {
+        tokio::time::pause();
+        tokio::time::advance(time).await;
+        tokio::time::resume();
+        // The old connection may just have become too old.
+        self.service.reconnect();
     }
 
     /// Asks for a token with the defaults.
@@ -136,7 +150,7 @@ impl Service {
         let running = tokio::spawn(server.run(async move {
             let _ = stopped.await;
         }));
-        let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect_lazy();
+        let channel = channel(address);
         Self { address, admin, channel, stop: Some(stop), running }
     }
 
@@ -145,6 +159,11 @@ impl Service {
         IdpTokenServiceClient::new(self.channel.clone())
             .max_decoding_message_size(16 * 1024 * 1024)
             .max_encoding_message_size(16 * 1024 * 1024)
+    }
+
+    /// Gives later clients a connection of their own.
+    pub fn reconnect(&mut self) {
+        self.channel = channel(self.address);
     }
 
     /// What SIGTERM does.
@@ -156,6 +175,11 @@ impl Service {
     pub async fn stopped(&mut self) {
         (&mut self.running).await.unwrap();
     }
+}
+
+/// A connection to a service, made at its first call.
+pub fn channel(address: SocketAddr) -> Channel {
+    Channel::from_shared(format!("http://{address}")).unwrap().connect_lazy()
 }
 
 impl Drop for Service {
@@ -183,6 +207,27 @@ pub fn assert_error<T: std::fmt::Debug>(
 /// The metadata of an error's ErrorInfo.
 pub fn metadata<'a>(details: &'a ErrorDetails, key: &str) -> &'a str {
     details.error_info().and_then(|info| info.metadata.get(key)).map_or("", String::as_str)
+}
+
+/// GETs a page of an admin endpoint: status and body.
+pub async fn page(admin: SocketAddr, path: &str) -> (u16, String) {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let answer = client.get(format!("http://{admin}{path}")).send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+/// How long an error asks to wait, if it does.
+pub fn retry_after(details: &ErrorDetails) -> Option<Duration> {
+    details.retry_info().and_then(|info| info.retry_delay)
+}
+
+/// Waits until `holds`: for what happens elsewhere and cannot be awaited. Fails after half a minute.
+pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let patience = std::time::Instant::now() + Duration::from_secs(30);
+    while !holds().await {
+        assert!(std::time::Instant::now() < patience, "{what}: this never came");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// A GET of the provider's main host.

@@ -1,0 +1,15 @@
+//! The real service and the sandbox, as clients in other languages and tools that people use see them.
+//!
+//! Each client is a child process; `scripts/test-tools` installs them.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod auth0_sdk;
+mod buf;
+mod child;
+mod grpcurl;
+mod node;
+mod program;
+mod python;
+#[path = "../it/support/mod.rs"]
+mod support;
+mod tools;
