@@ -117,16 +117,6 @@ impl World {
         self.service.client().list_identities(request).await.map(|answer| answer.into_inner().identities)
     }
 
-    /// Waits until something is so, for what happens on another task.
-    pub async fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
-        let poll = async {
-            while !is_so(self) {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, poll).await.unwrap_or_else(|_| panic!("never: {what}"));
-    }
-
     /// How many requests reached a provider.
     pub fn provider_calls(&self, host: &str) -> usize {
         self.sandbox.journal().to(host).len()
