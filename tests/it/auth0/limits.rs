@@ -4,12 +4,15 @@ use std::time::{Duration, SystemTime};
 
 use idp_token_service::{sandbox::Fault, service::pb::ListIdentitiesRequest};
 use tokio::task::{JoinHandle, JoinSet};
-use tonic::{Code::DeadlineExceeded, Status};
+use tonic::{
+    Code::{DeadlineExceeded, Unavailable},
+    Status,
+};
 
 use crate::support::{
     World, assert_error, eventually, metadata,
     people::{ADA, ALAN, EDSGER, GRACE, LESLIE, SATOSHI},
-    within,
+    retry_after, within,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
