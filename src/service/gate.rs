@@ -102,16 +102,22 @@ fn method(path: &str) -> usize {
     METHODS[..other].iter().position(|method| *method == name).unwrap_or(other)
 }
 
-/// tonic refuses a message over [`MESSAGE_LIMIT`] before the RPC sees it, with a status that tells a program nothing.
+/// tonic refuses a message over [`MESSAGE_LIMIT`], or one that it cannot read, before the RPC sees it, with a status
+/// that tells a program nothing.
 fn explain_refusal(response: Response<Body>, method: &str) -> Result<Response<Body>, Error> {
-    let status = response.extensions().get::<Status>();
-    if status.is_none_or(|status| status.code() != Code::OutOfRange || !status.details().is_empty()) {
-        return Ok(response);
-    }
-    // Nothing else in the contract is ever that large.
-    let field = if method == "CallProvider" { "request.body" } else { "(message)" };
-    let problem = "makes the message larger than 4 MiB and 64 KiB, the most that is taken: use StreamProvider, whose \
-        bodies have no limit";
+    let refused = response.extensions().get::<Status>().filter(|status| status.details().is_empty());
+    let (field, problem) = match refused.map(Status::code) {
+        Some(Code::OutOfRange) => (
+            // Nothing else in the contract is ever that large.
+            if method == "CallProvider" { "request.body" } else { "(message)" },
+            "makes the message larger than 4 MiB and 64 KiB, the most that is taken: use StreamProvider, whose \
+             bodies have no limit",
+        ),
+        Some(Code::Internal) => {
+            ("(message)", "cannot be read as a request of this RPC; are the stubs up to date?")
+        }
+        _ => return Ok(response),
+    };
     Err(InvalidField::new(field, problem).into())
 }
 
