@@ -117,7 +117,7 @@ impl Selector {
     /// Refuses what no identity can match. `field` is the path of the selector's message.
     ///
     /// # Errors
-    /// When a field is longer than [`Self::LONGEST`] or holds control characters.
+    /// When a field is longer than [`Self::LONGEST`] or holds control characters, or `provider` is no strategy's name.
     pub fn check(self, field: &str) -> Result<Self, InvalidField> {
         for (name, value) in
             [("provider", &self.provider), ("connection", &self.connection), ("account_id", &self.account_id)]
@@ -126,6 +126,12 @@ impl Selector {
                 let problem = "is longer than 256 bytes or holds control characters: no identity matches it";
                 return Err(InvalidField::new(format_args!("{field}.{name}"), problem));
             }
+        }
+        // Errors and the log repeat it, which must not happen to a token that a confused caller put there.
+        if !self.provider.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')) {
+            let problem =
+                "is no Auth0 strategy: lower-case letters, digits and hyphens, such as `google-oauth2`";
+            return Err(InvalidField::new(format_args!("{field}.provider"), problem));
         }
         Ok(self)
     }

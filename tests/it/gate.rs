@@ -94,9 +94,23 @@ async fn too_much_metadata_is_refused_and_harms_no_other_call() {
 async fn a_message_over_the_limit_is_refused_and_harms_no_other_call() {
     let world = World::start().await;
     let over = post("/upload/drive/v3/files", vec![0; 5 * 1024 * 1024]);
-    assert_error(world.call(google(ADA), over).await, InvalidArgument, "INVALID_FIELD");
+    let details = assert_error(world.call(google(ADA), over).await, InvalidArgument, "INVALID_FIELD");
+    assert_eq!(metadata(&details, "field"), "request.body");
     world.list(ADA).await.unwrap();
     assert_eq!(world.provider_calls("www.googleapis.com"), 0);
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_read_is_the_callers_mistake() {
+    let world = World::start().await;
+    let mut grpc = tonic::client::Grpc::new(channel(world.service.address));
+    grpc.ready().await.unwrap();
+    // Its first field is a number, where a user id should be.
+    let other = tonic::Request::new(prost_types::Duration { seconds: 5, nanos: 0 });
+    let codec = tonic_prost::ProstCodec::<prost_types::Duration, prost_types::Duration>::default();
+    let path = "/idptoken.v1.IdpTokenService/ListIdentities".try_into().unwrap();
+    let details = assert_error(grpc.unary(other, path, codec).await, InvalidArgument, "INVALID_FIELD");
+    assert_eq!(metadata(&details, "field"), "(message)");
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use tonic::{
     Code::{self, DeadlineExceeded, FailedPrecondition, NotFound, Unavailable},
     Status,
 };
+use tonic_types::StatusExt;
 
 use crate::support::{
     World, assert_error, metadata,
@@ -58,15 +59,17 @@ impl Row {
     }
 
     fn check(&self, outcome: Result<GetIdentityTokenResponse, Status>, requests: usize) {
-        let message = outcome.as_ref().err().map_or(String::new(), |status| status.message().to_owned());
-        let details = assert_error(outcome, self.code, self.reason);
-        assert!(message.contains(self.says), "{}: {message}", self.answer);
-        match (&self.retry, retry_after(&details)) {
+        let Self { answer, code, reason, says, retry, .. } = self;
+        let status = outcome.expect_err(answer);
+        let details = status.get_error_details();
+        let found = (status.code(), details.error_info().map(|info| info.reason.as_str()), requests);
+        assert_eq!(found, (*code, Some(*reason), self.requests), "{answer}: {}", status.message());
+        assert!(status.message().contains(says), "{answer}: {}", status.message());
+        match (retry, retry_after(&details)) {
             (None, None) => {}
             (Some(range), Some(wait)) if range.contains(&wait.as_secs()) => {}
-            (expected, wait) => panic!("{expected:?} expected, and {wait:?} found"),
+            (expected, wait) => panic!("{answer}: {expected:?} expected, and {wait:?} found"),
         }
-        assert_eq!(requests, self.requests, "requests to Auth0");
     }
 }
 
