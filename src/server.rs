@@ -166,6 +166,7 @@ fn providers(config: &Config) -> Providers {
     let mut providers = Providers::default();
     for (name, settings) in &config.providers {
         let adapter_settings = Settings {
+            hosts: settings.hosts.clone(),
             client_secret: settings.client_secret.clone(),
             api_version: settings.api_version.clone(),
         };
@@ -177,7 +178,7 @@ fn providers(config: &Config) -> Providers {
 }
 
 fn detours(config: &Config) -> BTreeMap<String, url::Url> {
-    config.providers.values().flat_map(|provider| provider.hosts.clone()).collect()
+    config.providers.values().flat_map(|provider| provider.detours.clone()).collect()
 }
 
 async fn report(health: &HealthReporter, status: ServingStatus) {
