@@ -22,6 +22,7 @@ use self::{document::Document, network::is_loopback, reader::Reader, section::Se
 mod auth0;
 mod document;
 mod environment;
+mod hosts;
 mod keys;
 mod known;
 mod network;
@@ -54,7 +55,7 @@ pub struct Config {
     pub log: Log,
     /// The tenant.
     pub auth0: Auth0,
-    /// The providers by strategy or connection. Every known strategy is there, with its defaults where nothing was set.
+    /// The providers by strategy or connection. Every strategy that needs no setting is there, with its defaults where nothing was set.
     pub providers: BTreeMap<String, Provider>,
     /// What is not wrong, but should not stay so.
     pub warnings: Vec<Problem>,

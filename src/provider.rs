@@ -3,7 +3,6 @@
 //! An adapter does no I/O: it *describes* a request and *reads* an answer. One transport sends.
 
 use std::{
-    fmt,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -11,21 +10,42 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Uri};
 
-use self::{facebook::Facebook, github::GitHub, google::Google, request::ApiRequest};
+pub use self::{
+    host_pattern::HostPattern,
+    kind::{HostRule, Kind, Settings},
+};
+use self::{kind::listed, request::ApiRequest};
 use crate::{secret::Secret, token::AccessToken};
 
 mod answer;
 mod bearer;
+mod bitbucket;
 mod escape;
-pub mod facebook;
-pub mod github;
-pub mod google;
+mod facebook;
+mod generic;
+mod github;
+mod google;
+mod host_pattern;
+mod kind;
+mod microsoft;
 mod query;
 pub mod request;
 #[cfg(test)]
 mod tests;
 
-/// One provider's dialect. Adding a provider takes a file with an implementation, and one line in `build`.
+/// Every kind of provider. Adding one takes a file with a `KIND`, its `mod`, and a line here.
+static KINDS: [&Kind; 8] = [
+    &google::KIND,
+    &github::KIND,
+    &facebook::KIND,
+    &bitbucket::KIND,
+    &microsoft::WORK,
+    &microsoft::PERSONAL,
+    &microsoft::SHAREPOINT,
+    &generic::KIND,
+];
+
+/// One provider's dialect.
 pub trait Provider: Send + Sync {
     /// The API hosts that a token of this provider may be sent to; the first is the default.
     fn hosts(&self) -> &[HostPattern];
@@ -106,79 +126,27 @@ pub struct RateLimit {
     pub reset: Option<SystemTime>,
 }
 
-/// A host, or all hosts directly below one: `api.github.com`, `*.googleapis.com`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostPattern {
-    pattern: String,
-    except: &'static [&'static str],
-}
-
-impl HostPattern {
-    /// A pattern of lower-case letters; a `*` may stand for the whole first label only.
-    pub fn new(pattern: impl Into<String>) -> Self {
-        Self { pattern: pattern.into(), except: &[] }
-    }
-
-    /// The same pattern, which does not mean the hosts of `except`.
-    #[must_use]
-    pub fn except(self, except: &'static [&'static str]) -> Self {
-        Self { except, ..self }
-    }
-
-    /// Whether `host`, in lower case and without a port, is meant.
-    pub fn matches(&self, host: &str) -> bool {
-        if self.except.contains(&host) {
-            return false;
-        }
-        match self.pattern.strip_prefix('*') {
-            None => self.pattern == host,
-            Some(suffix) => {
-                host.strip_suffix(suffix).is_some_and(|label| !label.is_empty() && !label.contains('.'))
-            }
-        }
-    }
-
-    /// Whether one host alone is meant.
-    pub fn is_exact(&self) -> bool {
-        !self.pattern.starts_with('*')
-    }
-
-    /// The pattern as it was written.
-    pub fn as_str(&self) -> &str {
-        &self.pattern
-    }
-}
-
-impl fmt::Display for HostPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.pattern)?;
-        if self.except.is_empty() {
-            return Ok(());
-        }
-        write!(f, " (except {})", self.except.join(", "))
-    }
-}
-
-/// What an operator may set for a provider, as far as calls to its API go.
-#[derive(Clone, Debug, Default)]
-pub struct Settings {
-    /// The secret of the application that the tokens were issued to; Facebook wants proof of it.
-    pub client_secret: Option<Arc<Secret>>,
-    /// The version of the provider's API, where it has one: see [`check_api_version`].
-    pub api_version: Option<String>,
-}
-
 /// The adapter for an Auth0 strategy, or `None` where there is none.
 /// An `api_version` that [`check_api_version`] refuses counts as none: the adapter's default holds.
 pub fn build(strategy: &str, mut settings: Settings) -> Option<Box<dyn Provider>> {
-    settings.api_version =
-        settings.api_version.filter(|version| check_api_version(strategy, version).is_ok());
-    match strategy {
-        "google-oauth2" | "google-apps" => Some(Box::new(Google::new())),
-        "github" => Some(Box::new(GitHub::new(settings))),
-        "facebook" => Some(Box::new(Facebook::new(settings))),
-        _ => None,
-    }
+    let kind = kind(strategy)?;
+    settings.api_version = settings.api_version.filter(|version| (kind.check_version)(version).is_ok());
+    Some((kind.build)(settings))
+}
+
+/// The kind of provider that an Auth0 strategy names.
+pub fn kind(strategy: &str) -> Option<&'static Kind> {
+    KINDS.into_iter().find(|kind| kind.strategies.contains(&strategy))
+}
+
+/// Every Auth0 strategy that there is an adapter for.
+pub fn strategies() -> impl Iterator<Item = &'static str> {
+    KINDS.into_iter().flat_map(|kind| kind.strategies).copied()
+}
+
+/// The strategies in words: "`a`, `b` or `c`".
+pub fn strategies_in_words() -> String {
+    listed(&strategies().collect::<Vec<_>>())
 }
 
 /// Whether `version` has the shape of an API version of the strategy's provider.
@@ -186,11 +154,5 @@ pub fn build(strategy: &str, mut settings: Settings) -> Option<Box<dyn Provider>
 /// # Errors
 /// What to write instead, as a sentence without a full stop.
 pub fn check_api_version(strategy: &str, version: &str) -> Result<(), String> {
-    match strategy {
-        "github" if github::is_version(version) => Ok(()),
-        "github" => Err(format!("must be a date such as `{}`", github::DEFAULT_VERSION)),
-        "facebook" if facebook::is_version(version) => Ok(()),
-        "facebook" => Err(format!("must be a version such as `{}`", facebook::DEFAULT_VERSION)),
-        _ => Err("must be left out: this provider's API has no version to choose".to_owned()),
-    }
+    kind(strategy).map_or_else(|| kind::no_version(version), |kind| (kind.check_version)(version))
 }

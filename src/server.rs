@@ -172,12 +172,13 @@ fn providers(config: &Config, transport: &Transport) -> Providers {
     let mut providers = Providers::default();
     for (name, settings) in &config.providers {
         let adapter_settings = Settings {
+            hosts: settings.hosts.clone(),
             client_secret: settings.client_secret.clone(),
             api_version: settings.api_version.clone(),
         };
         let strategy = settings.strategy.as_str();
         if let Some(adapter) = provider::build(strategy, adapter_settings) {
-            let transport = transport.detouring(settings.hosts.clone());
+            let transport = transport.detouring(settings.detours.clone());
             providers.insert(name.clone(), strategy.to_owned(), adapter, transport);
         }
     }

@@ -111,15 +111,17 @@ pub fn config(sandbox: &Sandbox, listen: SocketAddr, admin_listen: SocketAddr) -
     config.drain = std::time::Duration::from_secs(1);
     for provider in config.providers.values_mut() {
         let hosts = hosts(provider.strategy).iter();
-        provider.hosts = hosts.map(|host| ((*host).to_owned(), base.clone())).collect();
+        provider.detours = hosts.map(|host| ((*host).to_owned(), base.clone())).collect();
     }
     config
 }
 
 fn hosts(strategy: Strategy) -> &'static [&'static str] {
-    match strategy {
-        Strategy::GoogleOauth2 | Strategy::GoogleApps => &["*.googleapis.com"],
-        Strategy::Github => &["api.github.com", "uploads.github.com"],
-        Strategy::Facebook => &["graph.facebook.com"],
+    match strategy.as_str() {
+        "google-oauth2" | "google-apps" => &["*.googleapis.com"],
+        "github" => &["api.github.com", "uploads.github.com"],
+        "facebook" => &["graph.facebook.com"],
+        "bitbucket" => &["api.bitbucket.org"],
+        _ => &["graph.microsoft.com"],
     }
 }

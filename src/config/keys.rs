@@ -4,9 +4,11 @@
 
 use std::collections::BTreeMap;
 
+use toml::{Spanned, de::DeValue};
+
 use super::{
     known::Known,
-    raw::Read,
+    raw::{Origin, Read, Reported},
     section::Section,
     value::{self, Setting},
 };
@@ -89,6 +91,35 @@ impl Section<'_, '_> {
             names.into_iter().filter_map(entry).collect()
         })
         .unwrap_or_default()
+    }
+
+    /// Whether `name` is written as an array.
+    pub(super) fn is_array(&self, name: &str) -> bool {
+        self.table.get(name).is_some_and(|value| value.get_ref().is_array())
+    }
+
+    /// An array of values, in its order; every wrong one is reported.
+    pub(super) fn list<T: Setting, V>(
+        &mut self,
+        name: &str,
+        make: impl Fn(T) -> V,
+    ) -> Result<Vec<V>, Reported> {
+        let Some(DeValue::Array(items)) = self.table.remove(name).map(Spanned::into_inner) else {
+            return Ok(Vec::new());
+        };
+        let items: Vec<_> = items.into_iter().map(|item| self.item::<T>(name, item)).collect();
+        items.into_iter().map(|item| item.map(&make)).collect()
+    }
+
+    fn item<T: Setting>(&mut self, name: &str, value: Spanned<DeValue<'_>>) -> Result<T, Reported> {
+        let location = self.reader.document.location(value.span());
+        let origin = Origin::file(self.path.child(name).written, location);
+        let value = value.into_inner();
+        let kind = value::kind(&value);
+        let problem = || format!("must hold {}, each written as a {}, not as {kind}", T::EXPECTED, T::SHAPE);
+        let text = value::text_of(value, T::SHAPE).ok_or_else(problem);
+        let item = text.and_then(|text| T::parse(&text));
+        item.map_err(|what| self.wrong(&origin, &what))
     }
 
     fn entry<T: Setting, V>(&mut self, name: &str, read: impl Fn(&str, T) -> Result<V, String>) -> Read<V> {

@@ -5,14 +5,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use url::Url;
 
 use super::{
+    hosts::Hosts,
     known,
-    network::{self, Base},
     secrets::{FILE, SECRET},
     section::Section,
     strategy::Strategy,
     value::Setting,
 };
-use crate::secret::Secret;
+use crate::{provider, secret::Secret};
 
 /// One provider, `[providers.NAME]`.
 #[derive(Clone, Debug)]
@@ -23,15 +23,19 @@ pub struct Provider {
     pub client_secret: Option<Arc<Secret>>,
     /// The version of the provider's API: GitHub's date, Facebook's `v25.0`. The adapter's own where none is given.
     pub api_version: Option<String>,
+    /// The API hosts, the default first, in lower case; `*.` and a domain means all directly below it. Empty where
+    /// the adapter knows them.
+    pub hosts: Vec<String>,
     /// Where hosts are really reached, for tests: a host or `*.` wildcard in lower case, and a URL without path.
-    pub hosts: BTreeMap<String, Url>,
+    pub detours: BTreeMap<String, Url>,
 }
 
 impl Provider {
-    /// All tables below `[providers]`, and those of the strategies that have none.
+    /// All tables below `[providers]`, and those of the strategies that have none and need none.
     pub(super) fn read_all(section: &mut Section<'_, '_>) -> BTreeMap<String, Self> {
         let mut names: Vec<_> = section.table.keys().map(|name| name.get_ref().to_string()).collect();
-        names.extend(Strategy::ALL.iter().map(|strategy| strategy.as_str().to_owned()));
+        let alone = Strategy::all().filter(|strategy| strategy.kind().needs_nothing());
+        names.extend(alone.map(|strategy| strategy.as_str().to_owned()));
         names.sort();
         names.dedup();
         // What is no connection's name stays in the table: an unknown key.
@@ -49,9 +53,10 @@ impl Provider {
         let check =
             |ApiVersion(version): &_| strategy.map_or(Ok(()), |strategy| strategy.check_version(version));
         let api_version = section.optional_checked("api_version", "the adapter's", check);
-        let hosts = hosts(section);
+        let hosts = Hosts::read(section, strategy);
         let api_version = api_version.ok()?.map(|ApiVersion(version)| version);
-        Some(Self { strategy: strategy?, client_secret, api_version, hosts })
+        let Hosts { hosts, detours } = hosts?;
+        Some(Self { strategy: strategy?, client_secret, api_version, hosts, detours })
     }
 }
 
@@ -77,13 +82,25 @@ fn strategy(section: &mut Section<'_, '_>, name: &str) -> Option<Strategy> {
     if strategy.is_none() {
         section.wrong_table(&unknown(name));
     }
+    if own.is_some_and(|own| own.kind().is_shared()) {
+        section.wrong_table(&shared(name));
+        return None;
+    }
     strategy
 }
 
+/// The tokens of one provider must not reach the hosts of another.
+fn shared(name: &str) -> String {
+    format!(
+        "is a strategy that unrelated providers share: call the table after the connection, as \
+         `[providers.CONNECTION]`, and write `strategy = \"{name}\"` there"
+    )
+}
+
 fn unknown(name: &str) -> String {
-    let near = known::nearest(name, Strategy::ALL.map(Strategy::as_str));
+    let near = known::nearest(name, provider::strategies());
     let meant = near.map(|near| format!(" (did you mean `{near}`?)")).unwrap_or_default();
-    let expected = Strategy::EXPECTED;
+    let expected = provider::strategies_in_words();
     format!("is none of {expected}{meant}; for a connection of another name, add its `strategy`")
 }
 
@@ -94,26 +111,12 @@ fn client_secret(section: &mut Section<'_, '_>) -> Option<Arc<Secret>> {
     if name == "client_secret" { section.secret_in(&raw) } else { section.secret_file(&raw) }
 }
 
-fn hosts(section: &mut Section<'_, '_>) -> BTreeMap<String, Url> {
-    section.know_table("hosts", "hosts, or `*.` and a domain, with the URL where each is reached");
-    section.entries("hosts", |host, url: Base| match is_host_pattern(host) {
-        true => Ok(url.0),
-        false => {
-            Err("must be a host name in lower case, or `*.` and one, such as `www.googleapis.com`".to_owned())
-        }
-    })
-}
-
-fn is_host_pattern(text: &str) -> bool {
-    network::is_host_name(text.strip_prefix("*.").unwrap_or(text))
-}
-
 /// A version, in the shape that the strategy wants.
 struct ApiVersion(String);
 
 impl Setting for ApiVersion {
     const EXPECTED: &'static str =
-        "GitHub: a date such as `2022-11-28`; Facebook: such as `v25.0`; Google: none";
+        "GitHub: a date such as `2022-11-28`; Facebook: such as `v25.0`; others: none";
 
     fn parse(text: &str) -> Result<Self, String> {
         Ok(Self(text.to_owned()))

@@ -9,11 +9,15 @@ use serde::de::DeserializeOwned;
 pub(super) use self::{
     field::{challenge, next_link},
     loose::Loose,
+    window::{exhausted, rate_limit},
+    words::Words,
 };
 use crate::retry::LONGEST_WAIT;
 
 mod field;
 mod loose;
+mod window;
+mod words;
 
 /// The body as `T`, if it is JSON of that shape. serde_json bounds the depth.
 pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Option<T> {

@@ -9,10 +9,9 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, Uri, uri::PathAndQuery};
 use serde::Deserialize;
-use url::Url;
 
 use super::{
-    HostPattern, Provider, RateLimit, Settings, Verdict,
+    HostPattern, HostRule, Kind, Provider, RateLimit, Settings, Verdict,
     answer::{self, Loose},
     bearer, query,
     request::ApiRequest,
@@ -25,7 +24,7 @@ mod usage;
 
 /// The version that a path without one gets. Without any, Graph takes the oldest that the application may use.
 /// <https://developers.facebook.com/docs/graph-api/guides/versioning>
-pub const DEFAULT_VERSION: &str = "v25.0";
+pub(super) const DEFAULT_VERSION: &str = "v25.0";
 
 /// Graph takes `method` for the request's method, finds further requests in `batch`, and tokens or proofs in the rest.
 /// <https://developers.facebook.com/docs/graph-api/batch-requests>,
@@ -33,9 +32,18 @@ pub const DEFAULT_VERSION: &str = "v25.0";
 const REFUSED_PARAMETERS: [&str; 6] =
     ["method", "batch", "appsecret_proof", "appsecret_time", "input_token", "fb_exchange_token"];
 
+/// Facebook accounts.
+pub(super) const KIND: Kind = Kind {
+    strategies: &["facebook"],
+    hosts: HostRule::Fixed,
+    is_shared: false,
+    check_version,
+    build: |settings| Box::new(Facebook::new(settings)),
+};
+
 /// The adapter of `facebook`.
 #[derive(Debug)]
-pub struct Facebook {
+pub(super) struct Facebook {
     hosts: [HostPattern; 1],
     version: String,
     client_secret: Option<Arc<Secret>>,
@@ -43,7 +51,7 @@ pub struct Facebook {
 
 impl Facebook {
     /// The public Graph API; with a client secret, every call carries its proof.
-    pub fn new(settings: Settings) -> Self {
+    pub(super) fn new(settings: Settings) -> Self {
         Self {
             hosts: [HostPattern::new("graph.facebook.com")],
             version: settings.api_version.unwrap_or_else(|| DEFAULT_VERSION.to_owned()),
@@ -64,8 +72,12 @@ impl Facebook {
     }
 }
 
+fn check_version(version: &str) -> Result<(), String> {
+    is_version(version).then_some(()).ok_or_else(|| format!("must be a version such as `{DEFAULT_VERSION}`"))
+}
+
 /// Whether `version` is one of Graph's: `v25.0`.
-pub(super) fn is_version(version: &str) -> bool {
+fn is_version(version: &str) -> bool {
     let is_number =
         |text: &str| (1..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     let numbers = version.strip_prefix('v').and_then(|numbers| numbers.split_once('.'));
@@ -103,11 +115,7 @@ impl Provider for Facebook {
     /// `paging.next` is a whole URL with the token in it (<https://developers.facebook.com/docs/graph-api/results>).
     fn next_page(&self, sent: &Uri, answer: &Response<Bytes>) -> Option<String> {
         let page: Page = answer::page(answer)?;
-        let next = Url::parse(page.paging?.next.text()).ok()?;
-        if next.host_str() != sent.host() {
-            return None;
-        }
-        query::sendable(next.path(), next.query().unwrap_or_default(), self.refused_parameters())
+        query::followed(sent, page.paging?.next.text(), self.refused_parameters())
     }
 
     /// Graph tells percentages, not requests.

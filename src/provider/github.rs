@@ -12,10 +12,9 @@ use http::{
     header::{ACCEPT, USER_AGENT},
 };
 use serde::Deserialize;
-use url::Url;
 
 use super::{
-    HostPattern, Provider, RateLimit, Settings, Verdict,
+    HostPattern, HostRule, Kind, Provider, RateLimit, Settings, Verdict,
     answer::{self, Loose},
     bearer, query,
     request::ApiRequest,
@@ -26,7 +25,7 @@ mod scope;
 
 /// The version that requests without the header get; supported until at least March 2028 (GitHub's changelog of
 /// 2026-03-12). <https://docs.github.com/rest/about-the-rest-api/api-versions>
-pub const DEFAULT_VERSION: &str = "2022-11-28";
+pub(super) const DEFAULT_VERSION: &str = "2022-11-28";
 
 /// GitHub rejects requests without one.
 const AGENT: &str = concat!("idp-token-service/", env!("CARGO_PKG_VERSION"));
@@ -35,16 +34,25 @@ const AGENT: &str = concat!("idp-token-service/", env!("CARGO_PKG_VERSION"));
 /// <https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api>
 const SECONDARY_WAIT: Duration = Duration::from_secs(60);
 
+/// github.com, for OAuth apps and GitHub Apps.
+pub(super) const KIND: Kind = Kind {
+    strategies: &["github"],
+    hosts: HostRule::Fixed,
+    is_shared: false,
+    check_version,
+    build: |settings| Box::new(GitHub::new(settings)),
+};
+
 /// The adapter of `github`.
 #[derive(Debug)]
-pub struct GitHub {
+pub(super) struct GitHub {
     hosts: [HostPattern; 2],
     version: HeaderValue,
 }
 
 impl GitHub {
     /// GitHub's public API, in the version that `settings` name.
-    pub fn new(settings: Settings) -> Self {
+    pub(super) fn new(settings: Settings) -> Self {
         let version = settings.api_version.and_then(|version| HeaderValue::try_from(version).ok());
         Self {
             hosts: [HostPattern::new("api.github.com"), HostPattern::new("uploads.github.com")],
@@ -53,12 +61,20 @@ impl GitHub {
     }
 }
 
+fn check_version(version: &str) -> Result<(), String> {
+    is_version(version).then_some(()).ok_or_else(|| format!("must be a date such as `{DEFAULT_VERSION}`"))
+}
+
 /// Whether `version` is a date, `YYYY-MM-DD`.
-pub(super) fn is_version(version: &str) -> bool {
+fn is_version(version: &str) -> bool {
     let in_place = |(index, byte): (usize, u8)| {
         if matches!(index, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() }
     };
-    version.len() == 10 && version.bytes().enumerate().all(in_place)
+    let number = |from, to| version.get(from..to).and_then(|digits: &str| digits.parse::<u32>().ok());
+    version.len() == 10
+        && version.bytes().enumerate().all(in_place)
+        && number(5, 7).is_some_and(|month| (1..=12).contains(&month))
+        && number(8, 10).is_some_and(|day| (1..=31).contains(&day))
 }
 
 impl Provider for GitHub {
@@ -92,11 +108,7 @@ impl Provider for GitHub {
     }
 
     fn next_page(&self, sent: &Uri, answer: &Response<Bytes>) -> Option<String> {
-        let next = Url::parse(answer::next_link(answer.headers())?).ok()?;
-        if next.host_str() != sent.host() {
-            return None;
-        }
-        query::sendable(next.path(), next.query().unwrap_or_default(), self.refused_parameters())
+        query::followed(sent, answer::next_link(answer.headers())?, self.refused_parameters())
     }
 
     fn rate_limit(&self, headers: &HeaderMap, _: SystemTime) -> Option<RateLimit> {

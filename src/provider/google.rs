@@ -9,9 +9,9 @@ use serde::Deserialize;
 
 use self::failure::Failure;
 use super::{
-    HostPattern, Provider, RateLimit, Verdict,
+    HostPattern, HostRule, Kind, Provider, RateLimit, Verdict,
     answer::{self, Loose},
-    bearer, query,
+    bearer, kind, query,
     request::ApiRequest,
 };
 use crate::{retry::retry_after, secret::Secret, token::AccessToken};
@@ -48,23 +48,26 @@ const RATE_LIMITED: [&str; 6] = [
     "RATE_LIMIT_EXCEEDED",
 ];
 
+/// Google accounts and Google Workspace.
+pub(super) const KIND: Kind = Kind {
+    strategies: &["google-oauth2", "google-apps"],
+    hosts: HostRule::Fixed,
+    is_shared: false,
+    check_version: kind::no_version,
+    build: |_| Box::new(Google::new()),
+};
+
 /// The adapter of `google-oauth2` and `google-apps`.
 #[derive(Debug)]
-pub struct Google {
+pub(super) struct Google {
     hosts: [HostPattern; 2],
 }
 
 impl Google {
     /// Google's public APIs.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let all = HostPattern::new("*.googleapis.com").except(&TOKEN_HOSTS);
         Self { hosts: [HostPattern::new("www.googleapis.com"), all] }
-    }
-}
-
-impl Default for Google {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

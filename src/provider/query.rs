@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
+use http::Uri;
 use percent_encoding::utf8_percent_encode;
+use url::Url;
 
 use super::{
     escape,
@@ -67,6 +69,16 @@ pub(super) fn sendable(path: &str, query: &str, own: &[&str]) -> Option<String> 
     let target = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
     let target = utf8_percent_encode(&target, &path::MUST_BE_ENCODED).to_string();
     (path::check(&target).is_ok() && !has_refused(&query, own)).then_some(target)
+}
+
+/// The path and query of `link`, a whole URL that an answer gave, as a caller may send them to the host of `sent`.
+/// `None` if it leads to another host.
+pub(super) fn followed(sent: &Uri, link: &str, own: &[&str]) -> Option<String> {
+    let next = Url::parse(link).ok()?;
+    if next.host_str() != sent.host() {
+        return None;
+    }
+    sendable(next.path(), next.query().unwrap_or_default(), own)
 }
 
 fn letters(name: &str) -> String {

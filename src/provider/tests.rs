@@ -9,8 +9,6 @@ use super::{request::RawRequest, *};
 /// The tests' present, in seconds since 1970.
 pub(super) const NOW: u64 = 1_800_000_000;
 
-const STRATEGIES: [&str; 4] = ["google-oauth2", "google-apps", "github", "facebook"];
-
 const TOKEN: &str = "canary-token.of+the/user=";
 
 pub(super) fn token() -> AccessToken {
@@ -40,13 +38,16 @@ fn checked(raw: RawRequest, provider: &dyn Provider) -> ApiRequest {
 
 fn adapter(strategy: &str, with_secret: bool) -> Box<dyn Provider> {
     let client_secret = with_secret.then(|| Arc::new(Secret::fixed("canary-secret".to_owned())));
-    build(strategy, Settings { client_secret, api_version: None }).expect("there is such an adapter")
+    let hosts = match kind(strategy).map(Kind::hosts) {
+        Some(HostRule::Required) => vec!["api.acme.example".to_owned(), "*.acme.example".to_owned()],
+        _ => Vec::new(),
+    };
+    let settings = Settings { client_secret, hosts, ..Settings::default() };
+    build(strategy, settings).expect("there is such an adapter")
 }
 
 fn adapters() -> impl Iterator<Item = (&'static str, Box<dyn Provider>)> {
-    STRATEGIES
-        .into_iter()
-        .flat_map(|strategy| [true, false].map(|secret| (strategy, adapter(strategy, secret))))
+    strategies().flat_map(|strategy| [true, false].map(|secret| (strategy, adapter(strategy, secret))))
 }
 
 #[test]
@@ -155,6 +156,18 @@ fn hostile_answers_panic_nowhere_and_lead_nowhere() {
             }
         }
     }
+}
+
+#[test]
+fn every_strategy_has_one_kind_and_an_adapter_with_a_default_host() {
+    let mut names: Vec<_> = strategies().collect();
+    for (strategy, provider) in adapters() {
+        assert!(provider.hosts().first().is_some_and(HostPattern::is_exact), "{strategy}");
+    }
+    assert!(names.len() >= 10, "{names:?}");
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), strategies().count(), "each is there once");
 }
 
 #[test]

@@ -263,7 +263,7 @@ async fn a_panic_costs_one_call_and_says_nothing() {
     let mut providers = Providers::default();
     let google_adapter = provider::build("google-oauth2", Settings::default()).unwrap();
     let name = "google-oauth2".to_owned();
-    let detouring = transport.detouring(config.providers[&name].hosts.clone());
+    let detouring = transport.detouring(config.providers[&name].detours.clone());
     providers.insert(name.clone(), name, Box::new(Buggy(google_adapter)), detouring);
     let broker = Broker::new(auth0, providers, Arc::clone(&metrics));
     let gate =

@@ -165,7 +165,7 @@ async fn a_broken_connection_is_tried_again_where_that_is_safe() {
 async fn a_provider_that_nobody_reaches_is_unavailable() {
     let world = World::configured(|config| {
         let nowhere = "http://127.0.0.1:1".parse().unwrap();
-        config.providers.get_mut("github").unwrap().hosts.insert(GITHUB.to_owned(), nowhere);
+        config.providers.get_mut("github").unwrap().detours.insert(GITHUB.to_owned(), nowhere);
     })
     .await;
     let token = world.sandbox.access_token(ADA, "github").unwrap();

@@ -95,21 +95,22 @@ fn a_wrong_provider_gets_its_remedy() {
     let cases = [
         (
             "[providers.gihub]",
-            "idp.toml:5: `providers.gihub` is none of `google-oauth2`, `google-apps`, `github` or \
-            `facebook` (did you mean `github`?); for a connection of another name, add its `strategy`",
+            "idp.toml:5: `providers.gihub` is none of `google-oauth2`, `google-apps`, `github`, `facebook`, \
+            `bitbucket`, `waad`, `windowslive`, `sharepoint`, `oauth2` or `oidc` (did you mean `github`?); for a \
+            connection of another name, add its `strategy`",
         ),
-        ("[providers.acme]\nstrategy = 'bitbucket'", "`providers.acme.strategy` must be `google-oauth2`"),
+        ("[providers.acme]\nstrategy = 'gitlab'", "`providers.acme.strategy` must be `google-oauth2`"),
         (
             "[providers.github]\nstrategy = 'facebook'",
             "`providers.github.strategy` contradicts the name of its table",
         ),
         (
             "[providers.google-oauth2]\napi_version = 'v3'",
-            "`providers.google-oauth2.api_version` is not for Google",
+            "`providers.google-oauth2.api_version` must be left out",
         ),
         ("[providers.github]\napi_version = 'v3'", "must be a date such as `2022-11-28`"),
         ("[providers.github]\napi_version = '2022-13-28'", "must be a date"),
-        ("[providers.facebook]\napi_version = '25.0'", "must be like `v25.0`"),
+        ("[providers.facebook]\napi_version = '25.0'", "must be a version such as `v25.0`"),
         ("[providers.facebook]\napi_version = 25.0", "written as a string in quotes, not as a float"),
         ("[providers.'a b']\nstrategy = 'github'", "unknown key `providers.\"a b\"`"),
         ("[providers]\nclient_secret = 'canary-2f9d'", "`providers.client_secret` must be a table"),
@@ -126,6 +127,29 @@ fn a_wrong_provider_gets_its_remedy() {
             "idp.toml:6: `providers.github.hosts.\"api.github.com\"` must begin with `https://`",
         ),
         ("[providers.github]\nhosts = ['api.github.com']", "`providers.github.hosts` must be a table"),
+        (
+            "[providers.oauth2]\nhosts = ['api.acme.example']",
+            "idp.toml:5: `providers.oauth2` is a strategy that unrelated providers share: call the table after the \
+            connection, as `[providers.CONNECTION]`, and write `strategy = \"oauth2\"` there",
+        ),
+        (
+            "[providers.acme]\nstrategy = 'oauth2'",
+            "idp.toml:5: `providers.acme` has no `hosts`: list the hosts of the provider's API, the default first, \
+            such as `hosts = [\"api.acme.example\"]`",
+        ),
+        ("[providers.acme]\nstrategy = 'oidc'\nhosts = []", "`providers.acme` has no `hosts`"),
+        ("[providers.sharepoint]", "`providers.sharepoint` has no `hosts`"),
+        ("[providers.acme]\nstrategy = 'oidc'\nhosts = ['*.acme.example']", "has a `*.` for every host"),
+        (
+            "[providers.acme]\nstrategy = 'oidc'\nhosts = ['https://api.acme.example']",
+            "idp.toml:7: `providers.acme.hosts` must be a host name in lower case",
+        ),
+        (
+            "[providers.acme]\nstrategy = 'oidc'\nhosts = ['a.example', 5]",
+            "must hold a host name in lower case, or `*.` and one, such as `www.googleapis.com`, each written as a \
+            string in quotes, not as an integer",
+        ),
+        ("[providers.waad]\nhosts = 'a.example'", "`providers.waad.hosts` must be a table"),
         ("[providers.facebook]\nclient_secret = ''", "`providers.facebook.client_secret` is empty"),
         ("[providers.facebook]\nclient_secret_file = '/nowhere'", "names a file that cannot be read"),
     ];

@@ -43,6 +43,16 @@ fn every_key_has_a_meaning_in_the_documentation() {
 }
 
 #[test]
+fn every_strategy_is_in_the_documentation_with_what_it_needs() {
+    for strategy in Strategy::all() {
+        let line = DOCUMENTATION.lines().find(|line| line.starts_with(&format!("- `{}`", strategy.as_str())));
+        let line = line.unwrap_or_else(|| panic!("{} is missing", strategy.as_str()));
+        assert_eq!(line.contains("`hosts` required"), !strategy.kind().needs_nothing(), "{line}");
+        assert_eq!(line.contains("one table per connection"), strategy.kind().is_shared(), "{line}");
+    }
+}
+
+#[test]
 fn every_key_that_is_refused_for_now_is_in_the_documentation() {
     for later in known::LATER {
         let (table, key) = later.rsplit_once('.').unwrap_or(("", later));
@@ -71,7 +81,7 @@ const SECRETS: [(&str, &str); 2] =
 fn the_example_is_a_right_configuration_as_it_stands_and_with_all_its_keys() {
     let short = config(EXAMPLE, &SECRETS);
     let long = config(&uncommented(), &SECRETS);
-    assert_eq!(short.providers["acme-workspace"].strategy, Strategy::GoogleApps);
+    assert_eq!(Some(short.providers["acme-workspace"].strategy), Strategy::named("google-apps"));
     assert_eq!(long.providers["facebook"].api_version.as_deref(), Some("v25.0"));
     let settings = |config: &Config| {
         let Config { listen, admin_listen, insecure, default_deadline, drain, log, auth0, .. } = config;

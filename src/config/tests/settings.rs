@@ -37,7 +37,9 @@ fn three_variables_are_a_whole_configuration() {
     assert_eq!(config.auth0.audience, "https://acme.eu.auth0.com/api/v2/");
     assert_eq!((config.auth0.profile_ttl, config.auth0.requests_per_second), (Duration::from_secs(60), 10));
     assert_eq!(client_secret(&config), CANARY);
-    assert_eq!(config.providers.len(), Strategy::ALL.len());
+    let names: Vec<_> = config.providers.keys().map(String::as_str).collect();
+    let alone = ["bitbucket", "facebook", "github", "google-apps", "google-oauth2", "waad", "windowslive"];
+    assert_eq!(names, alone, "those that need no setting");
     assert!(config.warnings.is_empty(), "{:?}", config.warnings);
 }
 
@@ -108,15 +110,32 @@ fn a_table_under_another_name_is_a_connection_of_its_strategy() {
         hosts = { 'www.googleapis.com' = 'http://127.0.0.1:9001', '*.googleapis.com' = 'https://mirror.acme.example' }\n";
     let config =
         config(&format!("{LEAST}{more}"), &[("IDP_TOKEN_PROVIDERS_ACME_HUB_API_VERSION", "2026-03-10")]);
+    let github = Strategy::named("github").expect("there is an adapter");
     let hub = &config.providers["acme-hub"];
-    assert_eq!((hub.strategy, hub.api_version.as_deref()), (Strategy::Github, Some("2026-03-10")));
+    assert_eq!((hub.strategy, hub.api_version.as_deref()), (github, Some("2026-03-10")));
     let hosts: Vec<_> =
-        config.providers["google-apps"].hosts.iter().map(|(h, u)| (h.as_str(), u.as_str())).collect();
+        config.providers["google-apps"].detours.iter().map(|(h, u)| (h.as_str(), u.as_str())).collect();
     let expected = [
         ("*.googleapis.com", "https://mirror.acme.example/"),
         ("www.googleapis.com", "http://127.0.0.1:9001/"),
     ];
     assert_eq!(hosts, expected);
+    assert!(config.providers["google-apps"].hosts.is_empty(), "the adapter knows them");
+}
+
+#[test]
+fn hosts_are_a_list_in_its_order_or_a_table_with_detours() {
+    let more = "[providers.acme-crm]\nstrategy = 'oauth2'\nhosts = ['crm.acme.example', 'api.acme.example']\n\
+        [providers.acme-files]\nstrategy = 'oidc'\n\
+        hosts = { '*.files.example' = 'http://127.0.0.1:1', 'a.files.example' = 'http://127.0.0.1:2' }\n\
+        [providers.acme-work]\nstrategy = 'waad'\nhosts = ['acme.sharepoint.com']\n";
+    let config = config(&format!("{LEAST}{more}"), &[]);
+    let hosts = |name: &str| config.providers[name].hosts.clone();
+    assert_eq!(hosts("acme-crm"), ["crm.acme.example", "api.acme.example"]);
+    assert_eq!(hosts("acme-files"), ["a.files.example", "*.files.example"]);
+    assert_eq!(config.providers["acme-files"].detours.len(), 2);
+    assert_eq!(hosts("acme-work"), ["acme.sharepoint.com"]);
+    assert!(hosts("waad").is_empty(), "Graph's own");
 }
 
 fn pem(tag: &str, der: &[u8]) -> String {

@@ -42,7 +42,7 @@ impl RawGitHub {
     /// Makes the service take this one for GitHub.
     pub fn replace_github(&self, config: &mut Config) {
         let hosts = BTreeMap::from([("api.github.com".to_owned(), self.url.clone())]);
-        config.providers.get_mut("github").unwrap().hosts = hosts;
+        config.providers.get_mut("github").unwrap().detours = hosts;
     }
 
     /// The requests that came, as they came.

@@ -1,0 +1,130 @@
+//! Bitbucket Cloud's REST API. Not Bitbucket Data Center, and not Atlassian's other products.
+//! <https://developer.atlassian.com/cloud/bitbucket/rest/intro>
+
+use std::{sync::Arc, time::SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode, Uri};
+use serde::Deserialize;
+
+use super::{
+    HostPattern, HostRule, Kind, Provider, RateLimit, Verdict,
+    answer::{self, Loose, Words},
+    bearer, kind, query,
+    request::ApiRequest,
+};
+use crate::{retry::retry_after, secret::Secret, token::AccessToken};
+
+/// Bitbucket Cloud accounts.
+pub(super) const KIND: Kind = Kind {
+    strategies: &["bitbucket"],
+    hosts: HostRule::Fixed,
+    is_shared: false,
+    check_version: kind::no_version,
+    build: |_| Box::new(Bitbucket::new()),
+};
+
+/// The adapter of `bitbucket`.
+#[derive(Debug)]
+pub(super) struct Bitbucket {
+    hosts: [HostPattern; 1],
+}
+
+impl Bitbucket {
+    /// The public API.
+    pub(super) fn new() -> Self {
+        Self { hosts: [HostPattern::new("api.bitbucket.org")] }
+    }
+}
+
+impl Provider for Bitbucket {
+    fn hosts(&self) -> &[HostPattern] {
+        &self.hosts
+    }
+
+    /// Since May 2026 the header is the only place for a token:
+    /// <https://community.developer.atlassian.com/t/oauth-2-0-and-api-authentication-changes-for-bitbucket-cloud/99003>
+    fn encode(&self, call: &ApiRequest, token: &AccessToken) -> Request<Bytes> {
+        bearer::request(call, call.path_and_query.clone(), token)
+    }
+
+    fn judge(&self, answer: &Response<Bytes>, now: SystemTime) -> Verdict {
+        match answer.status() {
+            StatusCode::UNAUTHORIZED => Verdict::TokenRefused,
+            StatusCode::FORBIDDEN => forbidden(answer),
+            StatusCode::TOO_MANY_REQUESTS => {
+                Verdict::RateLimited { retry_after: retry_after(answer.headers(), now) }
+            }
+            status if answer::may_pass(status) => {
+                Verdict::Unavailable { retry_after: retry_after(answer.headers(), now) }
+            }
+            _ => Verdict::Accepted,
+        }
+    }
+
+    /// `next` is a whole URL (<https://developer.atlassian.com/cloud/bitbucket/rest/intro/#pagination>).
+    fn next_page(&self, sent: &Uri, answer: &Response<Bytes>) -> Option<String> {
+        let page: Page = answer::page(answer)?;
+        query::followed(sent, page.next.text(), self.refused_parameters())
+    }
+
+    /// Bitbucket tells a limit and whether it is near, but not what is left:
+    /// <https://support.atlassian.com/bitbucket-cloud/docs/api-request-limits/>
+    fn rate_limit(&self, _: &HeaderMap, _: SystemTime) -> Option<RateLimit> {
+        None
+    }
+
+    fn client_secret(&self) -> Option<&Arc<Secret>> {
+        None
+    }
+}
+
+/// `{"type":"error","error":{"message":"Your credentials lack one or more required privilege scopes.",
+/// "detail":{"granted":["account"],"required":["repository"]}}}`, as the tests of several clients have it.
+/// Other refusals have a text in `detail`, or nothing.
+fn forbidden(answer: &Response<Bytes>) -> Verdict {
+    if let Some(Body { error: Scopes { detail } }) = answer::json::<Body<Scopes>>(answer.body()) {
+        return Verdict::ScopeNotGranted { missing: detail.required.without(&detail.granted) };
+    }
+    let message = answer::json::<Body<Message>>(answer.body()).unwrap_or_default().error.message;
+    if message.text().contains("required privilege scopes") {
+        return Verdict::ScopeNotGranted { missing: accepted(answer.headers()) };
+    }
+    Verdict::Accepted
+}
+
+fn accepted(headers: &HeaderMap) -> Vec<String> {
+    answer::list(headers, "x-accepted-oauth-scopes").into_iter().map(str::to_owned).collect()
+}
+
+#[derive(Default, Deserialize)]
+struct Body<T> {
+    error: T,
+}
+
+#[derive(Default, Deserialize)]
+struct Message {
+    #[serde(default)]
+    message: Loose,
+}
+
+#[derive(Deserialize)]
+struct Scopes {
+    detail: Detail,
+}
+
+#[derive(Deserialize)]
+struct Detail {
+    required: Words,
+    #[serde(default)]
+    granted: Words,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    #[serde(default)]
+    next: Loose,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! Microsoft Graph and SharePoint Online, for work and personal accounts.
+//! <https://learn.microsoft.com/graph/errors>
+
+use std::{sync::Arc, time::SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header::ACCEPT};
+
+use self::failure::Failure;
+use super::{
+    HostPattern, HostRule, Kind, Provider, RateLimit, Settings, Verdict, answer, bearer, kind, query,
+    request::ApiRequest,
+};
+use crate::{retry::retry_after, secret::Secret, token::AccessToken};
+
+mod failure;
+mod page;
+
+/// Entra ID (formerly Azure Active Directory). A token is for one resource: Graph, or the hosts that are configured.
+pub(super) const WORK: Kind = Kind {
+    strategies: &["waad"],
+    hosts: HostRule::Default,
+    is_shared: false,
+    check_version: kind::no_version,
+    build: |settings| Box::new(Microsoft::new(settings)),
+};
+
+/// Personal Microsoft accounts.
+pub(super) const PERSONAL: Kind = Kind { strategies: &["windowslive"], ..WORK };
+
+/// Auth0's old strategy for SharePoint add-ins. SharePoint Online has issued it no tokens since April 2026, when the
+/// Access Control Service went; a connection of `waad` with the tenant's host in `hosts` takes its place.
+pub(super) const SHAREPOINT: Kind = Kind { strategies: &["sharepoint"], hosts: HostRule::Required, ..WORK };
+
+const GRAPH: &str = "graph.microsoft.com";
+
+/// Their answers are tokens, so they are never API hosts, whatever is configured.
+const TOKEN_HOSTS: [&str; 3] = ["login.microsoftonline.com", "login.windows.net", "login.live.com"];
+
+/// SharePoint answers XML where nothing is asked for:
+/// <https://learn.microsoft.com/sharepoint/dev/sp-add-ins/get-to-know-the-sharepoint-rest-service>
+const SHAREPOINT_MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/json;odata=nometadata");
+
+/// The adapter of `waad`, `windowslive` and `sharepoint`.
+#[derive(Debug)]
+pub(super) struct Microsoft {
+    hosts: Vec<HostPattern>,
+}
+
+impl Microsoft {
+    /// Graph's public cloud, unless `settings` name other hosts.
+    pub(super) fn new(settings: Settings) -> Self {
+        let mut names = settings.hosts;
+        if names.is_empty() {
+            names.push(GRAPH.to_owned());
+        }
+        Self { hosts: names.into_iter().map(|name| HostPattern::new(name).except(&TOKEN_HOSTS)).collect() }
+    }
+}
+
+impl Provider for Microsoft {
+    fn hosts(&self) -> &[HostPattern] {
+        &self.hosts
+    }
+
+    fn encode(&self, call: &ApiRequest, token: &AccessToken) -> Request<Bytes> {
+        let mut request = bearer::request(call, call.path_and_query.clone(), token);
+        if call.host.ends_with(".sharepoint.com") {
+            request.headers_mut().entry(ACCEPT).or_insert(SHAREPOINT_MEDIA_TYPE);
+        }
+        request
+    }
+
+    fn judge(&self, answer: &Response<Bytes>, now: SystemTime) -> Verdict {
+        match answer.status() {
+            // Also where the token is alive but the tenant wants a new login of some kind, which only another
+            // token can prove: https://learn.microsoft.com/entra/identity-platform/claims-challenge
+            StatusCode::UNAUTHORIZED => Verdict::TokenRefused,
+            StatusCode::FORBIDDEN => forbidden(answer),
+            StatusCode::TOO_MANY_REQUESTS => {
+                Verdict::RateLimited { retry_after: retry_after(answer.headers(), now) }
+            }
+            status if status.as_u16() == BANDWIDTH_LIMIT_EXCEEDED => {
+                Verdict::RateLimited { retry_after: retry_after(answer.headers(), now) }
+            }
+            status if answer::may_pass(status) => {
+                Verdict::Unavailable { retry_after: retry_after(answer.headers(), now) }
+            }
+            _ => Verdict::Accepted,
+        }
+    }
+
+    fn next_page(&self, sent: &Uri, answer: &Response<Bytes>) -> Option<String> {
+        query::followed(sent, &page::next(answer)?, self.refused_parameters())
+    }
+
+    /// SharePoint tells once four fifths of a limit are used: <https://aka.ms/spo-throttling>
+    fn rate_limit(&self, headers: &HeaderMap, now: SystemTime) -> Option<RateLimit> {
+        answer::rate_limit(headers, now)
+    }
+
+    fn client_secret(&self) -> Option<&Arc<Secret>> {
+        None
+    }
+}
+
+/// A throttle in the list of Graph's status codes, though it has the number of a failure.
+const BANDWIDTH_LIMIT_EXCEEDED: u16 = 509;
+
+fn forbidden(answer: &Response<Bytes>) -> Verdict {
+    let failure = Failure::read(answer);
+    if let Some(missing) = failure.missing_scopes() {
+        return Verdict::ScopeNotGranted { missing };
+    }
+    if failure.says_not_enough() || wants_claims(answer.headers()) {
+        return Verdict::ScopeNotGranted { missing: Vec::new() };
+    }
+    if failure.passes_on_repetition() {
+        return Verdict::Unavailable { retry_after: None };
+    }
+    Verdict::Accepted
+}
+
+/// A conditional access policy of this resource wants more than the login gave; for others the token is good.
+/// Graph documents this beside the 401 of other services.
+fn wants_claims(headers: &HeaderMap) -> bool {
+    ["insufficient_claims", "insufficient_scope"]
+        .iter()
+        .any(|error| answer::challenge(headers, error, "claims").is_some())
+}
+
+#[cfg(test)]
+mod tests;
