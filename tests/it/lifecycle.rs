@@ -120,7 +120,8 @@ async fn at_sigterm_calls_under_way_finish_and_no_new_ones_are_invited() {
         .unwrap()
         .into_inner();
     assert_eq!(watched.message().await.unwrap().unwrap().status(), Serving);
-    stage.hold_up_google(|fault| fault.delay(SECOND));
+    // Connections are asked to go after a fifth of the drain time: the call outlasts that.
+    stage.hold_up_google(|fault| fault.delay(3 * SECOND));
     let call = calling(&service);
     stage.google_is_asked().await;
 
