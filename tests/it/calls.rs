@@ -186,6 +186,23 @@ fn providers_called(world: &World) -> usize {
 }
 
 #[tokio::test]
+async fn a_connection_called_after_another_strategy_does_not_send_its_token_there() {
+    use idp_token_service::sandbox::TokenSeed;
+    let world = World::seeded(|seed| {
+        let ada = seed.users.iter_mut().find(|user| user.id == ADA).unwrap();
+        let impostor = ada.identities.iter_mut().find(|identity| identity.connection == "github").unwrap();
+        impostor.provider = Some("oauth2".to_owned());
+        impostor.access_token = Some(TokenSeed::Written("for-another-server".to_owned()));
+    })
+    .await;
+    let selector = IdentitySelector { connection: "github".to_owned(), ..at(ADA, "oauth2") };
+    let outcome = world.call(selector, get("/user")).await;
+    let details = assert_error(outcome, Code::Unimplemented, "OPERATION_UNSUPPORTED");
+    assert_eq!(metadata(&details, "provider"), "oauth2");
+    assert_eq!(world.provider_calls("api.github.com"), 0);
+}
+
+#[tokio::test]
 async fn a_provider_that_the_service_does_not_speak_to_is_unsupported() {
     use idp_token_service::sandbox::TokenSeed;
     let world = World::seeded(|seed| {

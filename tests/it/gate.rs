@@ -34,7 +34,7 @@ use tonic::{
 };
 
 use crate::support::{
-    World, assert_error, channel, eventually, get, metadata, page,
+    PATIENCE, World, assert_error, channel, eventually, get, metadata, page,
     people::{ADA, DONALD, google},
     post, retry_after,
 };
@@ -111,6 +111,22 @@ async fn a_message_that_cannot_be_read_is_the_callers_mistake() {
     let path = "/idptoken.v1.IdpTokenService/ListIdentities".try_into().unwrap();
     let details = assert_error(grpc.unary(other, path, codec).await, InvalidArgument, "INVALID_FIELD");
     assert_eq!(metadata(&details, "field"), "(message)");
+}
+
+#[tokio::test]
+async fn a_peer_that_never_says_what_it_speaks_is_sent_away() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let world = World::start().await;
+    let address = world.service.address;
+    let mut peers = JoinSet::new();
+    for greeting in [&b""[..], b"PRI * HTTP/2.0"] {
+        peers.spawn(async move {
+            let mut silent = tokio::net::TcpStream::connect(address).await.unwrap();
+            silent.write_all(greeting).await.unwrap();
+            tokio::time::timeout(PATIENCE, silent.read_to_end(&mut Vec::new())).await.is_ok()
+        });
+    }
+    assert_eq!(peers.join_all().await, [true; 2], "a connection still keeps its place");
 }
 
 #[tokio::test]

@@ -221,6 +221,19 @@ async fn a_silent_auth0_costs_a_caller_no_more_than_its_deadline() {
 }
 
 #[tokio::test]
+async fn the_profile_of_another_user_is_nobodys_answer() {
+    let world = World::start().await.ready().await;
+    let profile = json!({ "user_id": "github|2000001", "identities": [
+        { "provider": "google-oauth2", "connection": "google-oauth2", "user_id": "1", "access_token": "of-another" },
+    ]});
+    world
+        .sandbox
+        .faults()
+        .script(Fault::on(world.sandbox.domain()).path(USERS).always().answer(200).json(&profile));
+    assert_error(world.lend(google(ADA)).await, Unavailable, "AUTH0_UNAVAILABLE");
+}
+
+#[tokio::test]
 async fn unknown_fields_and_odd_values_in_a_profile_spoil_nothing() {
     let world = World::start().await.ready().await;
     let profile: Value = json!({
