@@ -45,3 +45,14 @@ where
     };
     tracing_subscriber::registry().with(lines.with_filter(ours)).with(wanted)
 }
+
+/// From now on a panic is a line of the log, in its format, instead of text on stderr.
+///
+/// The message is quoted only where it is part of the program; one that was put together at run time may hold a secret.
+pub fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
+        let message = panic.payload().downcast_ref::<&str>().copied().unwrap_or("a message made at run time");
+        tracing::error!(location, "Panicked: {message}");
+    }));
+}
