@@ -1,6 +1,9 @@
 //! The identity providers, by strategy or by connection.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use url::Url;
 
@@ -34,7 +37,7 @@ impl Provider {
         names.extend(Strategy::ALL.iter().map(|strategy| strategy.as_str().to_owned()));
         names.sort();
         names.dedup();
-        // What is no connection's name stays in the table: an unknown key.
+        // What is not a connection's name stays in the table: an unknown key.
         names.retain(|name| is_connection(name));
         let provider = |name: String| {
             let provider = section.named_section(&name, |section| Self::read(section, &name)).flatten()?;
@@ -96,12 +99,18 @@ fn client_secret(section: &mut Section<'_, '_>) -> Option<Arc<Secret>> {
 
 fn hosts(section: &mut Section<'_, '_>) -> BTreeMap<String, Url> {
     section.know_table("hosts", "hosts, or `*.` and a domain, with the URL where each is reached");
-    section.entries("hosts", |host, url: Base| match is_host_pattern(host) {
+    let hosts = section.entries("hosts", |host, url: Base| match is_host_pattern(host) {
         true => Ok(url.0),
         false => {
             Err("must be a host name in lower case, or `*.` and one, such as `www.googleapis.com`".to_owned())
         }
-    })
+    });
+    let urls: BTreeSet<_> = hosts.values().map(Url::as_str).collect();
+    if !urls.is_empty() {
+        let (key, urls) = (section.path.child("hosts").written, Vec::from_iter(urls).join(", "));
+        section.warn(format!("`{key}` is for tests: tokens are sent to {urls}"));
+    }
+    hosts
 }
 
 fn is_host_pattern(text: &str) -> bool {
