@@ -1,21 +1,23 @@
 //! The command line.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "what a command has to say goes to its user")]
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
 use crate::{
-    config::{self, Config, Environment, Problem},
+    config::{self, Config, ConfigError, Environment, Problem},
     telemetry::logging,
 };
 
 mod call;
 mod check;
+mod output;
 mod sandbox;
 mod serve;
 
 pub use sandbox::config as sandbox_config;
+
+use output::{complain, program};
 
 /// Lends internal services the access tokens that identity providers issued to a user and that Auth0 keeps, and calls
 /// the providers' APIs with them, so that a token need never leave.
@@ -28,7 +30,7 @@ struct Arguments {
     command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 well, 64 bad usage or configuration, 69 a needed service is unreachable, \
+const EXIT_CODES: &str = "Exit codes: 0 success, 64 bad usage or configuration, 69 a needed service is unreachable, \
                           1 anything else.";
 
 #[derive(Subcommand)]
@@ -56,19 +58,25 @@ struct ConfigFile {
 
 impl ConfigFile {
     fn load(&self) -> Result<Config, Failure> {
-        Config::load(self.config.as_deref(), &Environment::of_process())
-            .map_err(|problems| bad_config(&problems))
+        let environment = Environment::of_process();
+        let nothing_at_all = self.config.is_none() && environment.is_empty();
+        Config::load(self.config.as_deref(), &environment).map_err(|error| bad_config(&error, nothing_at_all))
     }
 }
 
-fn bad_config(problems: &[Problem]) -> Failure {
-    let list: Vec<_> = problems.iter().map(|problem| format!("  {problem}")).collect();
-    let nothing_at_all = "\n\nTo see the service without an account: idp-token-service sandbox";
-    Failure::Usage(format!(
-        "the configuration has {} to mend:\n{}{nothing_at_all}",
-        count(list.len()),
-        list.join("\n")
-    ))
+fn bad_config(error: &ConfigError, nothing_at_all: bool) -> Failure {
+    let list = |problems: &[Problem]| -> String {
+        problems.iter().map(|problem| format!("\n  {problem}")).collect()
+    };
+    let mut text =
+        format!("the configuration has {} to fix:{}", count(error.problems.len()), list(&error.problems));
+    if !error.warnings.is_empty() {
+        text.push_str(&format!("\nwarnings:{}", list(&error.warnings)));
+    }
+    if nothing_at_all {
+        text.push_str(&format!("\n\nTo see the service without an account: {} sandbox", program()));
+    }
+    Failure::Usage(text)
 }
 
 fn count(problems: usize) -> String {
@@ -82,23 +90,28 @@ enum Failure {
     Usage(String),
     /// A needed service is unreachable.
     Unreachable(String),
+    /// Nobody reads the output any more. Not worth a word.
+    ReaderLeft,
     /// Anything else.
     Other(String),
 }
 
 impl Failure {
-    /// The codes of BSD's `sysexits.h`: EX_USAGE and EX_UNAVAILABLE.
+    /// The codes of BSD's `sysexits.h`: EX_USAGE and EX_UNAVAILABLE; and what a shell reports of a program that
+    /// SIGPIPE ended.
     fn code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Usage(_) => 64,
             Self::Unreachable(_) => 69,
+            Self::ReaderLeft => 128 + 13,
             Self::Other(_) => 1,
         })
     }
 
-    fn message(&self) -> &str {
+    fn message(&self) -> Option<&str> {
         match self {
-            Self::Usage(message) | Self::Unreachable(message) | Self::Other(message) => message,
+            Self::Usage(message) | Self::Unreachable(message) | Self::Other(message) => Some(message),
+            Self::ReaderLeft => None,
         }
     }
 }
@@ -117,14 +130,16 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: cannot start the runtime: {error}");
+            complain(format_args!("error: cannot start the runtime: {error}"));
             return ExitCode::FAILURE;
         }
     };
     match runtime.block_on(run(arguments.command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {}", failure.message());
+            if let Some(message) = failure.message() {
+                complain(format_args!("error: {message}"));
+            }
             failure.code()
         }
     }
@@ -139,11 +154,12 @@ async fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
-/// Sends log lines to stderr. `RUST_LOG` raises the level that `default` gives.
+/// Sends log lines to stderr. `RUST_LOG`, where set, takes the place of `default`.
 fn start_logging(default: &str, format: logging::Format) {
     let directives = config::log_directives();
     let directives = directives.as_deref().unwrap_or(default);
     let subscriber = logging::subscriber(directives, format, std::io::stderr);
     // Only a second call fails, and then there is a subscriber already.
     let _ = tracing::subscriber::set_global_default(subscriber);
+    logging::report_panics();
 }

@@ -12,12 +12,12 @@ use tracing::Level;
 pub use self::{
     auth0::{Auth0, ClientCredential},
     environment::{Environment, log_directives},
-    problem::{Location, Problem},
+    problem::{ConfigError, Location, Problem},
     provider::Provider,
     strategy::Strategy,
     value::LogFormat,
 };
-use self::{document::Document, network::is_loopback, reader::Reader, section::Section};
+use self::{document::Document, network::is_loopback, reader::Reader, section::Section, value::AdminAddress};
 
 mod auth0;
 mod document;
@@ -27,6 +27,7 @@ mod keys;
 mod known;
 mod network;
 mod path;
+mod private_key;
 mod problem;
 mod provider;
 mod raw;
@@ -74,9 +75,10 @@ impl Config {
     /// Reads the configuration from `file`, where there is one, and from `environment`, which wins.
     ///
     /// # Errors
-    /// Every problem at once, in the order of the file; those of the environment come first.
-    /// A file that cannot be read, or is no TOML, is reported alone.
-    pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Self, Vec<Problem>> {
+    /// Every problem at once, in the order of the file; those of the environment come first. With them the warnings,
+    /// which may tell why: a variable that is missing may just be misspelt.
+    /// A file that cannot be read, or is not TOML, is reported alone.
+    pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Self, ConfigError> {
         let text = file.map(document::read).transpose()?;
         let (document, table) = match (file, &text) {
             (Some(file), Some(text)) => Document::parse(file, text)?,
@@ -91,7 +93,7 @@ impl Config {
 
     fn read(root: &mut Section<'_, '_>) -> Option<Self> {
         let (listen, insecure) = listen(root);
-        let admin_listen = root.or("admin_listen", "127.0.0.1:9464");
+        let AdminAddress(admin_listen) = root.or("admin_listen", "127.0.0.1:9464");
         if listen == admin_listen && listen.port() != 0 {
             root.problem("`listen` and `admin_listen` must differ");
         }
@@ -126,7 +128,7 @@ fn listen(root: &mut Section<'_, '_>) -> (SocketAddr, bool) {
         (true, false) => root.warn(
             "`insecure` is set: calls arrive in plain text, and whoever reaches `listen` gets the tokens of every user",
         ),
-        (true, true) => root.warn("`insecure` is set and changes nothing, since `listen` is on loopback; remove it"),
+        (true, true) => root.warn("`insecure` is set and changes nothing, since `listen` is on loopback"),
         (false, _) => {}
     }
     (listen, insecure)

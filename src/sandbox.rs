@@ -9,12 +9,12 @@
 //! | request | does |
 //! |---|---|
 //! | `GET /sandbox/journal`, `DELETE` | what arrived, secrets as fingerprints; forgets it |
-//! | `POST /sandbox/faults`, `DELETE` | scripts one fault; removes all |
+//! | `POST /sandbox/faults`, `GET`, `DELETE` | scripts one fault; shows those that wait; removes all |
 //! | `GET /sandbox/users` | users, identities and the states of their tokens |
 //! | `POST /sandbox/users/{id}/{connection}/{action}` | `log-in`, `consent`, `expire`, `revoke`, `change-password`, `forget` |
 //! | `POST /sandbox/clock/{duration}` | moves time forward, `1h` |
 //!
-//! A fault is `{"host", "path", "method", "after": 0, "times": 1, "always", "delay": "3s", "processed"}` and one of
+//! `docs/sandbox.md` has examples. A fault is `{"host", "path", "method", "after": 0, "times": 1, "always", "delay": "3s", "processed"}` and one of
 //! `"answer": {"status", "headers", "body"}`, `"kind": "cut" | "hang" | "garbage" | "empty"`, `"cut_body": BYTES`.
 
 mod clock;

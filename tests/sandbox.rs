@@ -450,6 +450,28 @@ mod tenant {
         let error = Seed::from_toml("[management]\ntoken_lifetime = \"soon\"").err().unwrap().to_string();
         assert!(error.contains("soon"), "{error}");
     }
+
+    #[tokio::test]
+    async fn a_seed_that_cannot_work_names_what_to_change() {
+        let user = |more: &str| format!("[[users]]\nid = 'a|b'\nname = 'A'\nemail = 'a@b.example'\n{more}");
+        let identity = "[[users.identities]]\nconnection = 'acme'\nuser_id = '1'\n";
+        let (plain, odd) = (user("identities = []\n"), user(identity));
+        for (text, part) in [
+            (format!("{plain}{plain}"), "two `[[users]]` have the `id` \"a|b\""),
+            ("[[clients]]\nid = 'a'\n[[clients]]\nid = 'a'\n".to_owned(), "two `[[clients]]`"),
+            (odd, "the connection \"acme\" of \"a|b\" needs its `provider`"),
+            (
+                "[management]\nrequests_per_second = 0.0".to_owned(),
+                "`management.requests_per_second` must be more",
+            ),
+            ("[management]\nburst = 0".to_owned(), "`management.burst` must be more"),
+            ("domain = 'https://a.example'".to_owned(), "`domain` must be a host name"),
+            ("domain = 'A.example'".to_owned(), "`domain` must be a host name"),
+        ] {
+            let error = Seed::from_toml(&text).err().unwrap().to_string();
+            assert!(error.contains(part), "{part}: {error}");
+        }
+    }
 }
 
 mod login_page {
@@ -1081,6 +1103,65 @@ mod faults_and_journal {
             actor.get_as(ADA, "google-oauth2", "www.googleapis.com/oauth2/v3/userinfo").await.status,
             401
         );
+    }
+
+    #[tokio::test]
+    async fn a_fault_that_cannot_happen_is_refused_with_the_reason() {
+        let actor = Actor::new().await;
+        for (fault, part) in [
+            (json!({}), "nothing would happen"),
+            (json!({"processed": true}), "nothing would happen"),
+            (json!({"host": "api.gihub.com", "kind": "cut"}), "nobody plays the host"),
+            (json!({"answer": {"status": 99}}), "from 100 to 599"),
+            (json!({"answer": {"status": 600}}), "from 100 to 599"),
+            (json!({"answer": {"status": 200, "headers": {"a b": "c"}}}), "HTTP forbids"),
+            (json!({"answer": {"status": 200}, "kind": "cut"}), "answer and kind contradict"),
+            (json!({"kind": "hang", "cut_body": 3}), "kind and cut_body contradict"),
+            (json!({"kind": "cut", "times": 2, "always": true}), "times and always contradict"),
+            (json!({"kind": "cut", "times": 0}), "`times` must be 1 or more"),
+            (json!({"kind": "explode"}), "`garbage`"),
+            (json!({"delay": "soon"}), "like \\\"3s\\\""),
+        ] {
+            let answer = actor.send(Method::POST, "/sandbox/faults", &[], fault.to_string()).await;
+            let text = String::from_utf8(answer.body.to_vec()).unwrap();
+            assert!(answer.status == 400 && text.contains(part), "{fault}: {text}");
+        }
+        assert_eq!(actor.sandbox.faults().pending(), 0);
+    }
+
+    #[tokio::test]
+    async fn the_faults_that_wait_are_shown() {
+        let actor = Actor::new().await;
+        let fault = json!({"host": "api.github.com", "path": "/user", "times": 2, "answer": {"status": 503}});
+        actor.send(Method::POST, "/sandbox/faults", &[], fault.to_string()).await;
+        actor.get_as(ADA, "github", USER).await;
+        let shown = actor.send(Method::GET, "/sandbox/faults", &[], "").await.json();
+        let first = &shown[0];
+        assert_eq!((&first["host"], &first["effect"]), (&json!("api.github.com"), &json!("answer 503")));
+        assert_eq!((&first["times"], &first["happened"]), (&json!(2), &json!(1)));
+        actor.get_as(ADA, "github", USER).await;
+        let shown = actor.send(Method::GET, "/sandbox/faults", &[], "").await;
+        assert_eq!(shown.json(), json!([]), "what is over waits no more");
+    }
+
+    #[tokio::test]
+    async fn people_read_the_journal_and_the_users_line_by_line() {
+        let actor = Actor::new().await;
+        actor.profile(ADA).await;
+        for page in ["/sandbox/journal", "/sandbox/users", "/sandbox/faults"] {
+            let answer = actor.send(Method::GET, page, &[], "").await;
+            assert!(answer.body.ends_with(b"]\n"), "{page}");
+        }
+        let users = actor.send(Method::GET, "/sandbox/users", &[], "").await;
+        assert!(String::from_utf8(users.body.to_vec()).unwrap().lines().count() > 50);
+    }
+
+    #[tokio::test]
+    async fn an_unknown_action_is_answered_with_those_that_there_are() {
+        let actor = Actor::new().await;
+        let answer = actor.send(Method::POST, "/sandbox/users/a/github/explode", &[], "").await;
+        let text = String::from_utf8(answer.body.to_vec()).unwrap();
+        assert!(answer.status == 404 && text.contains("log-in, consent, expire, revoke"), "{text}");
     }
 
     #[tokio::test]

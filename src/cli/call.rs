@@ -1,28 +1,35 @@
 //! `call`: one RPC with a JSON request and a JSON answer, through reflection's own descriptor.
 
-use std::time::Duration;
+use std::{error::Error as _, time::Duration};
 
-use bytes::{Buf, BufMut};
 use http::uri::PathAndQuery;
-use prost::Message;
 use prost_reflect::{
     DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions,
 };
 use tonic::{
-    Request, Status,
+    Code, Request, Status,
     client::Grpc,
-    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
     transport::{Channel, Endpoint},
 };
 use tonic_types::StatusExt;
 
-use super::Failure;
-use crate::{service::pb, telemetry::metrics::code_name};
+mod codec;
+
+use codec::Dynamic;
+
+use super::{Failure, output::say};
+use crate::{
+    service::{DOMAIN, pb},
+    telemetry::metrics::code_name,
+};
 
 const SERVICE: &str = "idptoken.v1.IdpTokenService";
 
 /// As long as the server's own default.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Bytes; the service answers bodies of up to 4 MiB, and headers beside them.
+const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLE)]
@@ -38,7 +45,7 @@ pub(super) struct Arguments {
 }
 
 const EXAMPLE: &str = r#"Example:
-  idp-token-service call ListIdentities '{"userId": "google-oauth2|111199914890750704174"}'
+  idp-token-service call ListIdentities '{"userId": "google-oauth2|108204268033311374519"}'
 
 The answer of GetIdentityToken contains the token: mind who sees your terminal."#;
 
@@ -51,8 +58,55 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     let client = Client::connect(&arguments.address).await?;
     let answer = client.call(&arguments.method, &json).await?;
-    println!("{}", answer.map_err(|status| Failure::Other(describe(&status)))?);
-    Ok(())
+    match answer {
+        Ok(json) => say(json),
+        Err(status) if is_foreign(&status) => Err(Failure::Unreachable(format!(
+            "{} answers, but is not this service; --address takes what `listen` is ({}: {})",
+            arguments.address,
+            code_name(status.code()),
+            status.message()
+        ))),
+        Err(status) => Err(Failure::Other(describe(&status))),
+    }
+}
+
+/// Whether the other side speaks something else than the contract. Every error of ours names its reason; without one
+/// it is a client's own complaint, about an answer that is not gRPC or about no answer.
+fn is_foreign(status: &Status) -> bool {
+    let ours = status.get_details_error_info().is_some_and(|info| info.domain == DOMAIN);
+    let odd = matches!(status.code(), Code::Unimplemented | Code::Internal | Code::Unknown);
+    !ours && (odd || breaks_the_protocol(status))
+}
+
+/// Whether what came is not HTTP/2: hyper says so in words only.
+fn breaks_the_protocol(status: &Status) -> bool {
+    let is_protocol = |text: &str| text.contains("FRAME_SIZE_ERROR") || text.contains("PROTOCOL_ERROR");
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        if is_protocol(&error.to_string()) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// The endpoint of an address in plain text.
+fn endpoint(address: &str) -> Result<Endpoint, Failure> {
+    let bad = |what: &str| Err(Failure::Usage(format!("`{address}` {what}")));
+    let Some((scheme, _)) = address.split_once("://") else {
+        return match Endpoint::from_shared(format!("http://{address}")) {
+            Ok(_) => bad(&format!("has no scheme; write http://{address}")),
+            Err(_) => bad("is not a URL; write it like http://127.0.0.1:50051"),
+        };
+    };
+    if !scheme.eq_ignore_ascii_case("http") {
+        return bad(
+            "is not supported: this client speaks plain text only; write http://HOST:PORT, or use grpcurl for TLS",
+        );
+    }
+    Endpoint::from_shared(address.to_owned())
+        .or_else(|_| bad("is not a URL; write it like http://127.0.0.1:50051"))
 }
 
 /// Calls any RPC of the contract.
@@ -63,13 +117,9 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) async fn connect(address: &str) -> Result<Self, Failure> {
-        let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|_| {
-            Failure::Usage(format!("`{address}` is no URL; write it like http://127.0.0.1:50051"))
-        })?;
-        let connected = endpoint.connect_timeout(TIMEOUT).timeout(TIMEOUT).connect().await;
+        let connected = endpoint(address)?.connect_timeout(TIMEOUT).timeout(TIMEOUT).connect().await;
         let channel = connected.map_err(|error| {
-            let cause =
-                std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
             Failure::Unreachable(format!(
                 "no service at {address}{cause}; is it running? See `serve` and `sandbox`"
             ))
@@ -95,8 +145,7 @@ impl Client {
         let request = read(method.input(), json)?;
         let path = PathAndQuery::try_from(format!("/{SERVICE}/{}", method.name()))
             .map_err(|error| Failure::Other(error.to_string()))?;
-        // A body of 4 MiB comes with headers.
-        let mut grpc = Grpc::new(self.channel.clone()).max_decoding_message_size(8 * 1024 * 1024);
+        let mut grpc = Grpc::new(self.channel.clone()).max_decoding_message_size(ANSWER_LIMIT);
         grpc.ready().await.map_err(|error| Failure::Unreachable(error.to_string()))?;
         let answer = grpc.unary(Request::new(request), path, Dynamic(method.output())).await;
         answer.map(|answer| write(answer.get_ref())).map(Ok).or_else(|status| Ok(Err(status)))
@@ -109,7 +158,12 @@ fn read(kind: MessageDescriptor, json: &str) -> Result<DynamicMessage, Failure> 
     let options = DeserializeOptions::new().deny_unknown_fields(true);
     let message = DynamicMessage::deserialize_with_options(kind, &mut json, &options);
     let message = message.and_then(|message| json.end().map(|()| message));
-    message.map_err(|error| Failure::Usage(format!("this is not the JSON of a {name}: {error}")))
+    message.map_err(|error| {
+        let error = error.to_string();
+        let hint =
+            if error.contains("duration") { "; write a duration in seconds, like \"60s\"" } else { "" };
+        Failure::Usage(format!("this is not the JSON of a {name}: {error}{hint}"))
+    })
 }
 
 /// Indented, without the fields that have their default.
@@ -133,53 +187,30 @@ pub(super) fn describe(status: &Status) -> String {
         lines.extend(metadata.into_iter().map(|(key, value)| format!("  {key}: {value}")));
     }
     if let Some(delay) = details.retry_info().and_then(|info| info.retry_delay) {
-        lines.push(format!("  try again in: {delay:?}"));
+        lines.push(format!("  try again in: {} s", whole_seconds(delay)));
     }
     for link in details.help().map(|help| help.links.as_slice()).unwrap_or_default() {
         lines.push(format!("  help: {}\n        {}", link.description, link.url));
     }
+    if let Some(id) = status.metadata().get("x-request-id").and_then(|id| id.to_str().ok()) {
+        lines.push(format!("  x-request-id: {id}"));
+    }
     lines.join("\n")
 }
 
-/// Encodes and decodes messages whose type is known at run time only; it holds the type of the answer.
-struct Dynamic(MessageDescriptor);
-
-impl Codec for Dynamic {
-    type Encode = DynamicMessage;
-    type Decode = DynamicMessage;
-    type Encoder = DynamicEncoder;
-    type Decoder = DynamicDecoder;
-
-    fn encoder(&mut self) -> Self::Encoder {
-        DynamicEncoder
-    }
-
-    fn decoder(&mut self) -> Self::Decoder {
-        DynamicDecoder(self.0.clone())
-    }
+/// Rounded up: who waits for so long has waited long enough.
+fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
-struct DynamicEncoder;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Encoder for DynamicEncoder {
-    type Item = DynamicMessage;
-    type Error = Status;
-
-    fn encode(&mut self, message: Self::Item, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put_slice(&message.encode_to_vec());
-        Ok(())
-    }
-}
-
-struct DynamicDecoder(MessageDescriptor);
-
-impl Decoder for DynamicDecoder {
-    type Item = DynamicMessage;
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Self::Item>, Status> {
-        let bytes = buffer.copy_to_bytes(buffer.remaining());
-        let message = DynamicMessage::decode(self.0.clone(), bytes);
-        message.map(Some).map_err(|error| Status::internal(error.to_string()))
+    #[test]
+    fn a_wait_is_told_in_whole_seconds_rounded_up() {
+        for (millis, seconds) in [(0, 0), (1, 1), (1_000, 1), (31_782, 32)] {
+            assert_eq!(whole_seconds(Duration::from_millis(millis)), seconds);
+        }
     }
 }

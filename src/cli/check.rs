@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::Request;
+use http::{Request, Response, StatusCode};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::Failure;
+use super::{Failure, output::say};
 use crate::{
     auth0::{self, Auth0, Auth0Error, NEEDED_SCOPES},
     config::Config,
@@ -44,17 +44,21 @@ pub(super) async fn run(config: &Config) -> Result<(), Failure> {
     let mut findings = vec![finding(Grade::Well, "the configuration is well-formed")];
     findings.extend(config.warnings.iter().map(|warning| finding(Grade::Warning, warning.to_string())));
     let (metadata, grant) = tokio::join!(check_metadata(config, &transport), check_grant(config, &transport));
-    findings.extend(metadata);
-    findings.extend(grant);
+    let (metadata, cause) = metadata;
+    findings.push(metadata);
+    // Where the tenant is not there at all, once is enough.
+    let is_told = |finding: &Finding| cause.as_ref().is_some_and(|cause| finding.text.contains(cause));
+    findings.extend(grant.into_iter().filter(|finding| !is_told(finding)));
     for Finding { grade, text } in &findings {
         let mark = match grade {
             Grade::Well => "ok      ",
             Grade::Warning => "warning ",
             Grade::Wrong | Grade::Unreachable => "ERROR   ",
         };
-        println!("{mark}{text}");
+        say(format_args!("{mark}{text}"))?;
     }
-    verdict(&findings)
+    verdict(&findings)?;
+    say("ready to serve")
 }
 
 fn verdict(findings: &[Finding]) -> Result<(), Failure> {
@@ -72,37 +76,54 @@ struct Metadata {
     issuer: String,
 }
 
-async fn check_metadata(config: &Config, transport: &Transport) -> Vec<Finding> {
+/// What the tenant says of itself; and the bare cause, where it cannot be reached.
+async fn check_metadata(config: &Config, transport: &Transport) -> (Finding, Option<String>) {
     let uri = format!("{}.well-known/openid-configuration", config.auth0.base_url);
     let Ok(request) = Request::get(&uri).body(Bytes::new()) else {
-        return vec![finding(Grade::Wrong, "`auth0.base_url` makes no valid URL")];
+        return (finding(Grade::Wrong, "`auth0.base_url` makes no valid URL"), None);
     };
-    let answer = match transport.send(request, METADATA_LIMIT, Instant::now() + TIMEOUT).await {
-        Ok(answer) => answer,
+    match transport.send(request, METADATA_LIMIT, Instant::now() + TIMEOUT).await {
+        Ok(answer) => (judge_metadata(config, &uri, &answer), None),
         Err(error) => {
-            return vec![finding(
-                Grade::Unreachable,
-                format!("{error}; check `auth0.domain` and the network"),
-            )];
+            let cause = error.to_string();
+            let text = format!("{cause}; check {} and the network", address_key(config));
+            (finding(Grade::Unreachable, text), Some(cause))
         }
-    };
+    }
+}
+
+/// The key that says where the tenant is reached.
+fn address_key(config: &Config) -> &'static str {
+    let is_default = config.auth0.base_url.as_str() == own_url(config);
+    if is_default { "`auth0.domain`" } else { "`auth0.base_url`" }
+}
+
+fn own_url(config: &Config) -> String {
+    format!("https://{}/", config.auth0.domain)
+}
+
+fn judge_metadata(config: &Config, uri: &str, answer: &Response<Bytes>) -> Finding {
+    let status = answer.status();
+    if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+        return finding(Grade::Unreachable, format!("the tenant answered {status} at {uri}; try again"));
+    }
     let Ok(metadata) = serde_json::from_slice::<Metadata>(answer.body()) else {
-        let text = format!("{uri} answered {} without an issuer: this is no Auth0 tenant", answer.status());
-        return vec![finding(Grade::Wrong, text)];
+        let text = format!("{uri} answered {status} without an issuer: this is not an Auth0 tenant");
+        return finding(Grade::Wrong, text);
     };
-    let expected = format!("https://{}/", config.auth0.domain);
+    let expected = own_url(config);
     if metadata.issuer == expected {
-        return vec![finding(Grade::Well, format!("the tenant answers as {expected}"))];
+        return finding(Grade::Well, format!("the tenant answers as {expected}"));
     }
     let text = format!("the tenant calls itself {}, not {expected}; check `auth0.domain`", metadata.issuer);
-    vec![finding(Grade::Warning, text)]
+    finding(Grade::Warning, text)
 }
 
 async fn check_grant(config: &Config, transport: &Transport) -> Vec<Finding> {
     let auth0 = Auth0::new(&config.auth0, transport, &Arc::new(Metrics::new(&[])));
     let granted = match auth0::granted_scopes(&auth0).await {
         Ok(granted) => granted,
-        Err(error @ Auth0Error::Unavailable { .. }) => {
+        Err(error @ (Auth0Error::Unavailable { .. } | Auth0Error::RateLimited { .. })) => {
             return vec![finding(Grade::Unreachable, error.to_string())];
         }
         Err(error) => return vec![finding(Grade::Wrong, error.to_string())],
@@ -112,10 +133,11 @@ async fn check_grant(config: &Config, transport: &Transport) -> Vec<Finding> {
     let spare: Vec<_> =
         granted.iter().filter(|scope| !NEEDED_SCOPES.contains(&scope.as_str())).cloned().collect();
     if !spare.is_empty() {
+        let them = if spare.len() == 1 { "it" } else { "them" };
         let text = format!(
-            "the client grant also has {}, which this service never needs; take it away, so that a leaked secret \
-             opens less",
-            spare.join(" ")
+            "the client grant also has {}, which this service never needs; take {them} away, so that a leaked \
+             secret opens less",
+            spare.join(" and ")
         );
         findings.push(finding(Grade::Warning, text));
     }

@@ -2,10 +2,11 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use super::{Failure, serve::stop_signal, start_logging};
+use super::{Failure, output::say, serve::stop_signal, start_logging};
 use crate::{
-    config::{Config, Environment, Strategy},
-    sandbox::{Sandbox, Seed},
+    auth0::NEEDED_SCOPES,
+    config::{Config, ConfigError, Environment},
+    sandbox::{ClientSeed, Sandbox, SandboxError, Seed},
     server::Server,
     telemetry::logging::Format,
 };
@@ -36,17 +37,12 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     start_logging("warn", Format::Text);
-    let loopback = [arguments.listen, arguments.admin_listen, arguments.tenant_listen];
-    if let Some(address) = loopback.iter().find(|address| !address.ip().is_loopback()) {
-        let message =
-            format!("the sandbox hands its tokens to everybody, so it stays on loopback; {address} is not");
-        return Err(Failure::Usage(message));
-    }
+    check_addresses(&arguments)?;
     let seed = arguments.seed.as_deref().map_or_else(|| Ok(Seed::sample()), read_seed)?;
-    let sandbox = Sandbox::start(seed, arguments.tenant_listen)
-        .await
-        .map_err(|error| Failure::Other(format!("{error}; another --tenant-listen may do")))?;
-    let config = config(&sandbox, arguments.listen, arguments.admin_listen);
+    let people = tour::People::of(&seed);
+    let sandbox = Sandbox::start(seed, arguments.tenant_listen).await.map_err(not_started)?;
+    let config = try_config(&sandbox, arguments.listen, arguments.admin_listen)
+        .map_err(|error| Failure::Usage(format!("the service cannot work with this sandbox: {error}")))?;
     let server = Server::bind(&config)
         .await
         .map_err(|error| Failure::Other(format!("{error}; another --listen or --admin-listen may do")))?;
@@ -59,27 +55,55 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let service = tokio::spawn(server.run(async move {
         let _ = stopped.await;
     }));
-    let outcome = show(&arguments, &sandbox, grpc, admin).await;
+    let outcome = show(&arguments, &sandbox, &people, grpc, admin).await;
     let _ = stop.send(());
     let _ = service.await;
     outcome
 }
 
+fn check_addresses(arguments: &Arguments) -> Result<(), Failure> {
+    let flags = [
+        ("--listen", arguments.listen),
+        ("--admin-listen", arguments.admin_listen),
+        ("--tenant-listen", arguments.tenant_listen),
+    ];
+    for (index, (flag, address)) in flags.into_iter().enumerate() {
+        if !address.ip().is_loopback() {
+            return Err(Failure::Usage(format!(
+                "the sandbox hands its tokens to everybody, so it stays on loopback; {flag} {address} is not"
+            )));
+        }
+        let same = flags[..index].iter().find(|(_, other)| address.port() != 0 && *other == address);
+        if let Some((other, _)) = same {
+            return Err(Failure::Usage(format!("{other} and {flag} must differ; both are {address}")));
+        }
+    }
+    Ok(())
+}
+
+fn not_started(error: SandboxError) -> Failure {
+    match error {
+        SandboxError::Listen { .. } => Failure::Other(format!("{error}; another --tenant-listen may do")),
+        error => Failure::Usage(error.to_string()),
+    }
+}
+
 async fn show(
     arguments: &Arguments,
     sandbox: &Sandbox,
+    people: &tour::People,
     grpc: SocketAddr,
     admin: SocketAddr,
 ) -> Result<(), Failure> {
-    println!("A make-believe Auth0 tenant with Google, GitHub and Facebook: {}", sandbox.url());
-    println!("The service:  gRPC on {grpc},  metrics on http://{admin}/metrics");
+    say(format_args!("A make-believe Auth0 tenant with Google, GitHub and Facebook: {}", sandbox.url()))?;
+    say(format_args!("The service:  gRPC on {grpc},  metrics on http://{admin}/metrics"))?;
     if arguments.seed.is_none() {
         tour::take(sandbox, grpc).await?;
     }
     if arguments.once {
         return Ok(());
     }
-    println!("{}", tour::hints(sandbox, grpc));
+    say(tour::hints(people, &sandbox.url(), grpc))?;
     stop_signal().await;
     Ok(())
 }
@@ -87,14 +111,40 @@ async fn show(
 fn read_seed(file: &std::path::Path) -> Result<Seed, Failure> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", file.display())))?;
-    Seed::from_toml(&text).map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))
+    let wrong = |what: &dyn std::fmt::Display| Failure::Usage(format!("{}: {what}", file.display()));
+    let seed = Seed::from_toml(&text).map_err(|error| wrong(&error))?;
+    if !seed.clients.iter().any(is_service) {
+        let (id, _) = CLIENT;
+        return Err(wrong(&format_args!(
+            "keep the client `{id}` with its secret and scopes: the service logs in as it"
+        )));
+    }
+    Ok(seed)
+}
+
+/// Whether the service can log in as this application.
+fn is_service(client: &ClientSeed) -> bool {
+    let has = |list: &[String], needed: &str| list.iter().any(|one| one == needed);
+    let scopes = client.scopes.as_deref().unwrap_or_default();
+    (client.id.as_str(), client.secret.as_deref()) == (CLIENT.0, Some(CLIENT.1))
+        && client.public_key.is_none()
+        && has(&client.grant_types, "client_credentials")
+        && NEEDED_SCOPES.iter().all(|scope| has(scopes, scope))
 }
 
 /// The configuration of a service whose tenant and providers are `sandbox`: the real one with other base URLs.
 ///
 /// # Panics
-/// Never for a sandbox that runs: its addresses make a valid configuration.
+/// Where the two addresses are the same, or the sandbox's domain is not a host name.
 pub fn config(sandbox: &Sandbox, listen: SocketAddr, admin_listen: SocketAddr) -> Config {
+    try_config(sandbox, listen, admin_listen).expect("the addresses differ, and the domain is a host name")
+}
+
+fn try_config(
+    sandbox: &Sandbox,
+    listen: SocketAddr,
+    admin_listen: SocketAddr,
+) -> Result<Config, ConfigError> {
     let environment = Environment::from_iter([
         ("AUTH0_DOMAIN", sandbox.domain()),
         ("AUTH0_BASE_URL", &sandbox.url()),
@@ -104,24 +154,23 @@ pub fn config(sandbox: &Sandbox, listen: SocketAddr, admin_listen: SocketAddr) -
         ("IDP_TOKEN_LISTEN", &listen.to_string()),
         ("IDP_TOKEN_ADMIN_LISTEN", &admin_listen.to_string()),
     ]);
-    let mut config =
-        Config::load(None, &environment).expect("the sandbox's addresses make a valid configuration");
+    let mut config = Config::load(None, &environment)?;
     let base = url::Url::parse(&sandbox.url()).expect("the sandbox's address makes a valid URL");
     // No health check routes calls to a sandbox: it need not wait for one before it stops.
     config.drain = std::time::Duration::from_secs(1);
     for provider in config.providers.values_mut() {
-        let hosts = hosts(provider.strategy).iter();
-        provider.detours = hosts.map(|host| ((*host).to_owned(), base.clone())).collect();
+        provider.detours = HOSTS.iter().map(|host| ((*host).to_owned(), base.clone())).collect();
     }
-    config
+    Ok(config)
 }
 
-fn hosts(strategy: Strategy) -> &'static [&'static str] {
-    match strategy.as_str() {
-        "google-oauth2" | "google-apps" => &["*.googleapis.com"],
-        "github" => &["api.github.com", "uploads.github.com"],
-        "facebook" => &["graph.facebook.com"],
-        "bitbucket" => &["api.bitbucket.org"],
-        _ => &["graph.microsoft.com"],
-    }
-}
+/// Every host that an adapter calls without being told to: what the sandbox does not play must not leave the machine
+/// either.
+const HOSTS: [&str; 6] = [
+    "*.googleapis.com",
+    "api.github.com",
+    "uploads.github.com",
+    "graph.facebook.com",
+    "api.bitbucket.org",
+    "graph.microsoft.com",
+];

@@ -1,5 +1,7 @@
 //! `serve`: the service for a real tenant.
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
 use super::{Failure, start_logging};
 use crate::{
     config::{Config, LogFormat},
@@ -35,16 +37,23 @@ pub(super) async fn run(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Resolves at the first SIGTERM or SIGINT from now on. Needs a tokio runtime.
+/// Resolves at the first SIGTERM or SIGINT from now on; a second one ends the process at once, for who does not want to
+/// wait for calls to finish. Needs a tokio runtime.
 pub(super) fn stop_signal() -> impl Future<Output = ()> {
-    use tokio::signal::unix::{SignalKind, signal};
     let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
     async {
         // Without handlers the default applies: the process just ends.
         let (Ok(mut terminate), Ok(mut interrupt)) = signals else { return std::future::pending().await };
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        either(&mut terminate, &mut interrupt).await;
+        tokio::spawn(async move { std::process::exit(either(&mut terminate, &mut interrupt).await) });
     }
+}
+
+/// Waits for a signal; gives what a shell reports of a program that it ended.
+async fn either(terminate: &mut Signal, interrupt: &mut Signal) -> i32 {
+    let number = tokio::select! {
+        _ = terminate.recv() => SignalKind::terminate(),
+        _ = interrupt.recv() => SignalKind::interrupt(),
+    };
+    128 + number.as_raw_value()
 }

@@ -62,7 +62,13 @@ impl Auth0 {
         let requests_per_second = section.within("requests_per_second", "10", "1", "1000");
 
         let (domain, ClientId(client_id), credential) = (domain?, client_id?, credential?);
-        let Base(base_url) = base_url.ok()?.unwrap_or_else(|| value::constant(&format!("https://{domain}")));
+        let Base(own) = value::constant(&format!("https://{domain}"));
+        let base_url = base_url.ok()?.map_or_else(|| own.clone(), |Base(url)| url);
+        if base_url != own {
+            section.warn(format!(
+                "`auth0.base_url` is for tests: the client's credentials are sent to {base_url}, not to {own}"
+            ));
+        }
         let Audience(audience) =
             audience.ok()?.unwrap_or_else(|| value::constant(&format!("https://{domain}/api/v2/")));
         Some(Self { domain, base_url, audience, client_id, credential, profile_ttl, requests_per_second })

@@ -19,6 +19,11 @@ impl Environment {
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect()
     }
 
+    /// Whether no variable is set that could mean something to the service.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The value of a variable; an empty one counts as unset.
     pub(super) fn get(&self, name: &str) -> Option<&OsStr> {
         self.0.get(name).map(OsString::as_os_str)
@@ -30,7 +35,7 @@ impl Environment {
     }
 }
 
-/// `RUST_LOG`, which wins over `log_level` in every command.
+/// `RUST_LOG`, which takes the place of `log_level` in every command.
 pub fn log_directives() -> Option<String> {
     std::env::var("RUST_LOG").ok().filter(|directives| !directives.is_empty())
 }

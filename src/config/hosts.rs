@@ -1,6 +1,6 @@
 //! `hosts`: which hosts a provider's API has, and where they are really reached.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use url::Url;
 
@@ -68,7 +68,13 @@ fn default_first(detours: &BTreeMap<String, Url>) -> Vec<String> {
 }
 
 fn detours(section: &mut Section<'_, '_>) -> BTreeMap<String, Url> {
-    section.entries(KEY, |host, url: Base| HostPattern::parse(host).map(|_| url.0))
+    let detours = section.entries(KEY, |host, url: Base| HostPattern::parse(host).map(|_| url.0));
+    let urls: BTreeSet<_> = detours.values().map(Url::as_str).collect();
+    if !urls.is_empty() {
+        let (key, urls) = (section.path.child(KEY).written, Vec::from_iter(urls).join(", "));
+        section.warn(format!("`{key}` is for tests: tokens are sent to {urls}"));
+    }
+    detours
 }
 
 /// A host, or all hosts directly below one.

@@ -12,6 +12,22 @@ pub struct Problem {
     text: String,
 }
 
+/// Why there is no configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// What is wrong: at least one thing.
+    pub problems: Vec<Problem>,
+    /// What is not wrong, but may be the reason.
+    pub warnings: Vec<Problem>,
+}
+
+/// A file that cannot be read at all: nothing else is known.
+impl From<Vec<Problem>> for ConfigError {
+    fn from(problems: Vec<Problem>) -> Self {
+        Self { problems, warnings: Vec::new() }
+    }
+}
+
 /// A place in the configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
@@ -67,6 +83,15 @@ impl fmt::Display for Problem {
 }
 
 impl std::error::Error for Problem {}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<_> = self.problems.iter().map(Problem::to_string).collect();
+        f.write_str(&lines.join("; "))
+    }
+}
+
+impl std::error::Error for ConfigError {}
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -38,7 +38,7 @@ impl Provider {
         names.extend(alone.map(|strategy| strategy.as_str().to_owned()));
         names.sort();
         names.dedup();
-        // What is no connection's name stays in the table: an unknown key.
+        // What is not a connection's name stays in the table: an unknown key.
         names.retain(|name| is_connection(name));
         let provider = |name: String| {
             let provider = section.named_section(&name, |section| Self::read(section, &name)).flatten()?;

@@ -7,7 +7,7 @@ use super::{
     environment::Environment,
     known::{self, Known},
     path::{self, KeyPath},
-    problem::{Location, Problem},
+    problem::{ConfigError, Location, Problem},
     secrets,
 };
 
@@ -59,8 +59,8 @@ impl<'a> Reader<'a> {
     /// The warnings.
     ///
     /// # Errors
-    /// All problems: those of the sections, and the keys and variables that nobody asked for.
-    pub(super) fn finish(mut self) -> Result<Vec<Problem>, Vec<Problem>> {
+    /// All problems: those of the sections, and the keys and variables that nobody asked for; and the warnings.
+    pub(super) fn finish(mut self) -> Result<Vec<Problem>, ConfigError> {
         let leftovers: Vec<_> = self.leftovers.iter().map(|leftover| self.judge(leftover)).collect();
         self.problems.extend(leftovers);
         let later = self.later_variables();
@@ -68,7 +68,10 @@ impl<'a> Reader<'a> {
         self.warnings.extend(self.misspelt(&later));
         self.warnings.extend(self.exposed());
         self.problems.sort_by_key(|problem| problem.location().map(Location::position));
-        if self.problems.is_empty() { Ok(self.warnings) } else { Err(self.problems) }
+        if self.problems.is_empty() {
+            return Ok(self.warnings);
+        }
+        Err(ConfigError { problems: self.problems, warnings: self.warnings })
     }
 
     fn judge(&self, leftover: &Leftover) -> Problem {
@@ -126,7 +129,7 @@ impl<'a> Reader<'a> {
         let file = self.document.file.filter(|_| self.holds_secret)?;
         let mode = secrets::open_to_others(file)?;
         let text = format!(
-            "the configuration file holds a secret and others may read it (mode {mode:04o}): `chmod 600` it, or move \
+            "the configuration file holds a secret, and its group or others may read it (mode {mode:04o}): `chmod 600` it, or move \
              the secret to a file of its own and name that with the `_file` form of the key"
         );
         Some(Problem::new(text).at(Some(Location::new(file, 0, 0))))

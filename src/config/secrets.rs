@@ -2,10 +2,10 @@
 
 use std::{io, path::Path, sync::Arc};
 
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use secrecy::ExposeSecret;
 
 use super::{
+    private_key,
     raw::{Raw, Read, Reported},
     section::Section,
     value::Shape,
@@ -74,36 +74,35 @@ impl<'a> Section<'_, 'a> {
             .ok()
     }
 
-    /// The same for a file that must hold an RSA private key.
+    /// The same for a file that must hold an RSA private key; [`private_key`] says what else may be in it.
     pub(super) fn private_key_file(&mut self, raw: &Raw<'a>) -> Option<Arc<Secret>> {
         let key = self.secret_file(raw)?;
-        if signs(key.get().expose_secret()) {
-            return Some(key);
+        match private_key::fault(key.get().expose_secret()) {
+            None => Some(key),
+            Some(fault) => {
+                self.wrong(&raw.origin, &format!("names {fault}"));
+                None
+            }
         }
-        self.wrong(
-            &raw.origin,
-            "names a file that is no RSA private key of 2048 bits or more in PEM form: it must \
-            begin with `-----BEGIN PRIVATE KEY-----` or `-----BEGIN RSA PRIVATE KEY-----`",
-        );
-        None
     }
 
     fn warn_about_mode(&mut self, raw: &Raw<'a>, mode: u32) {
         let name = &raw.origin.name;
-        self.warn(format!("`{name}` names a file that others may read (mode {mode:04o}): `chmod 600` it"));
+        self.warn(format!(
+            "`{name}` names a file that its group or others may read (mode {mode:04o}): `chmod 600` it, or mount it \
+             with `defaultMode: 0400` on Kubernetes"
+        ));
     }
 }
 
 /// Never quotes the path: somebody may have put the secret itself there.
 fn unreadable(error: &io::Error) -> String {
-    format!("names a file that cannot be read: {error}; write the path of a file that holds the secret alone")
-}
-
-/// Whether `pem` is a key that signs RS256. Parsing alone takes public keys and certificates for private keys.
-fn signs(pem: &str) -> bool {
-    let claims = serde_json::json!({});
-    EncodingKey::from_rsa_pem(pem.as_bytes())
-        .is_ok_and(|key| jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key).is_ok())
+    let remedy = "write the path of a file that holds the secret alone";
+    // What `Secret::from_file` says of a file without content.
+    if error.to_string() == "the file is empty" {
+        return format!("names an empty file; {remedy}");
+    }
+    format!("names a file that cannot be read: {error}; {remedy}")
 }
 
 /// The mode of `file`, if its group or others may do anything with it.

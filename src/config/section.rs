@@ -83,8 +83,9 @@ impl<'r, 'a> Section<'r, 'a> {
         self.reader.warnings.push(Problem::new(text));
     }
 
-    /// Reports what is wrong with the value at `origin`; `what` goes on after its name.
+    /// Reports what is wrong with the value at `origin`; `what` goes on after its name. A variable is not removed, but unset.
     pub(super) fn wrong(&mut self, origin: &Origin, what: &str) -> Reported {
+        let what = if origin.variable { what.replace("; remove it", "; unset it") } else { what.to_owned() };
         let problem = Problem::new(format!("`{}` {what}", origin.name)).at(origin.location.clone());
         self.reader.problems.push(problem);
         Reported

@@ -37,7 +37,7 @@ fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
     let environment = variables.iter().copied().collect();
     let prefix = format!("{}/", folder.path().display());
     let line = |problem: &Problem| problem.to_string().replace(&prefix, "");
-    Config::load(Some(&path), &environment).map_err(|problems| problems.iter().map(line).collect())
+    Config::load(Some(&path), &environment).map_err(|error| error.problems.iter().map(line).collect())
 }
 
 /// The problems of a configuration that is wrong.

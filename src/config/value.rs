@@ -91,6 +91,17 @@ impl Setting for SocketAddr {
     }
 }
 
+/// The address of the admin endpoint.
+pub(super) struct AdminAddress(pub(super) SocketAddr);
+
+impl Setting for AdminAddress {
+    const EXPECTED: &'static str = "an IP address and a port, such as `127.0.0.1:9464`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|_| must_be::<Self>())
+    }
+}
+
 impl Setting for Level {
     const EXPECTED: &'static str = "`error`, `warn`, `info`, `debug` or `trace`";
 

@@ -8,14 +8,14 @@ use std::net::SocketAddr;
 #[non_exhaustive]
 pub enum SandboxError {
     /// The address is taken or not ours.
-    #[error("cannot listen on {address}")]
+    #[error("cannot listen on {address}: {source}")]
     Listen {
         /// The address asked for.
         address: SocketAddr,
         /// The system's reason.
         source: io::Error,
     },
-    /// The seed file does not parse; the message names line and key.
+    /// The seed file does not parse, or cannot work; the message names line or key.
     #[error("the seed is not valid: {0}")]
     Seed(String),
     /// A signing key could not be made.

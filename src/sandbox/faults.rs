@@ -17,10 +17,11 @@ pub struct Faults {
 }
 
 /// A fault and how many requests it matched so far.
-struct Waiting {
-    fault: Fault,
-    seen: u64,
-    done: u64,
+#[derive(Clone)]
+pub(crate) struct Waiting {
+    pub(crate) fault: Fault,
+    pub(crate) seen: u64,
+    pub(crate) done: u64,
 }
 
 impl Faults {
@@ -41,6 +42,11 @@ impl Faults {
     /// How many faults have not happened as often as they should.
     pub fn pending(&self) -> usize {
         lock(&self.script).iter().filter(|waiting| !waiting.is_over()).count()
+    }
+
+    /// The faults that have not happened as often as they should.
+    pub(crate) fn waiting(&self) -> Vec<Waiting> {
+        lock(&self.script).iter().filter(|waiting| !waiting.is_over()).cloned().collect()
     }
 
     /// What happens to this request, if anything. `host` is the canonical one: the tenant's domain for the tenant.

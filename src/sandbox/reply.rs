@@ -11,6 +11,11 @@ pub(crate) fn json(status: StatusCode, body: &Value) -> Response {
     raw(status, "application/json; charset=utf-8", body.to_string())
 }
 
+/// A JSON answer for people: indented, with a line end.
+pub(crate) fn pretty(status: StatusCode, body: &Value) -> Response {
+    raw(status, "application/json; charset=utf-8", format!("{body:#}\n"))
+}
+
 /// An answer of any type.
 pub(crate) fn raw(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());

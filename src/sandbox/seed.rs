@@ -1,5 +1,6 @@
 //! What the sandbox starts with: plain data, read from a TOML file that a person can edit.
 
+mod check;
 mod duration;
 mod user;
 
@@ -54,9 +55,12 @@ impl Seed {
         keys::new_pem()
     }
 
-    /// Reads a seed; an unknown key, a wrong type or a bad duration is an error that names its line.
+    /// Reads a seed; an unknown key, a wrong type or a bad duration is an error that names its line, and what cannot work
+    /// is one that names its key.
     pub fn from_toml(text: &str) -> Result<Self, SandboxError> {
-        toml::from_str(text).map_err(|error| SandboxError::Seed(error.to_string()))
+        let seed: Self = toml::from_str(text).map_err(|error| SandboxError::Seed(error.to_string()))?;
+        seed.check().map_err(SandboxError::Seed)?;
+        Ok(seed)
     }
 }
 

@@ -2,11 +2,16 @@
 
 use std::{net::SocketAddr, time::SystemTime};
 
+use serde_json::json;
 use tonic::{Status, transport::Channel};
 
-use super::super::{Failure, call::describe};
+use super::super::{
+    Failure,
+    call::describe,
+    output::{program, quoted, say},
+};
 use crate::{
-    sandbox::{PROVIDER_HOSTS, Sandbox},
+    sandbox::{PROVIDER_HOSTS, Sandbox, Seed, UserSeed},
     service::pb::{
         CallProviderRequest, GetIdentityTokenRequest, HttpRequest, Identity, IdentitySelector,
         ListIdentitiesRequest, idp_token_service_client::IdpTokenServiceClient,
@@ -31,16 +36,16 @@ pub(super) async fn take(sandbox: &Sandbox, grpc: SocketAddr) -> Result<(), Fail
     let mut client = IdpTokenServiceClient::connect(format!("http://{grpc}"))
         .await
         .map_err(|error| Failure::Other(format!("the service does not answer: {error}")))?;
-    list(&mut client).await.map_err(|status| failed(&status))?;
-    lend(&mut client).await.map_err(|status| failed(&status))?;
+    list(&mut client).await?;
+    lend(&mut client).await?;
     call(&mut client).await?;
     fail(&mut client).await?;
-    count(sandbox);
-    Ok(())
+    count(sandbox)
 }
 
-fn failed(status: &Status) -> Failure {
-    Failure::Other(format!("a call failed that should not:\n{}", describe(status)))
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+fn failed(status: Status) -> Failure {
+    Failure::Other(format!("a call failed that should not:\n{}", describe(&status)))
 }
 
 fn selector(user: &str, provider: &str) -> IdentitySelector {
@@ -51,11 +56,12 @@ fn selector(user: &str, provider: &str) -> IdentitySelector {
     }
 }
 
-async fn list(client: &mut Client) -> Result<(), Status> {
-    println!("\n1. ListIdentities: who is Ada ({ADA})?");
+async fn list(client: &mut Client) -> Result<(), Failure> {
+    say(format_args!("\n1. ListIdentities: who is Ada ({ADA})?"))?;
     let request = ListIdentitiesRequest { user_id: ADA.to_owned(), ..ListIdentitiesRequest::default() };
-    for identity in client.list_identities(request).await?.into_inner().identities {
-        println!("     {:14} {:22} {}", identity.provider, identity.account_id, outlook(&identity));
+    let listed = client.list_identities(request).await.map_err(failed)?.into_inner();
+    for identity in listed.identities {
+        say(format_args!("     {:14} {:22} {}", identity.provider, identity.account_id, outlook(&identity)))?;
     }
     Ok(())
 }
@@ -68,24 +74,24 @@ fn outlook(identity: &Identity) -> String {
     format!("{}, {until}", identity.state().as_str_name().trim_start_matches("STATE_").to_lowercase())
 }
 
-async fn lend(client: &mut Client) -> Result<(), Status> {
-    println!("\n2. GetIdentityToken: a service borrows her Google token.");
+async fn lend(client: &mut Client) -> Result<(), Failure> {
+    say(format_args!("\n2. GetIdentityToken: a service borrows her Google token."))?;
     let request = GetIdentityTokenRequest {
         identity: Some(selector(ADA, "google-oauth2")),
         ..GetIdentityTokenRequest::default()
     };
-    let lent = client.get_identity_token(request).await?.into_inner();
-    println!(
+    let lent = client.get_identity_token(request).await.map_err(failed)?.into_inner();
+    say(format_args!(
         "     {} characters of {} token; logs call it {}",
         lent.access_token.len(),
         lent.token_type,
         lent.fingerprint
-    );
+    ))?;
     Ok(())
 }
 
 async fn call(client: &mut Client) -> Result<(), Failure> {
-    println!("\n3. CallProvider: another service has calls made as her, and never sees a token.");
+    say(format_args!("\n3. CallProvider: another service has calls made as her, and never sees a token."))?;
     for (provider, host, path) in CALLS {
         let http = HttpRequest { host: host.to_owned(), path: path.to_owned(), ..HttpRequest::default() };
         let request = CallProviderRequest {
@@ -93,8 +99,12 @@ async fn call(client: &mut Client) -> Result<(), Failure> {
             request: Some(http),
             ..CallProviderRequest::default()
         };
-        let answer = client.call_provider(request).await.map_err(|status| failed(&status))?.into_inner();
-        println!("     GET https://{host}{path}\n       {}  {}", answer.status_code, excerpt(&answer.body));
+        let answer = client.call_provider(request).await.map_err(failed)?.into_inner();
+        say(format_args!(
+            "     GET https://{host}{path}\n       {}  {}",
+            answer.status_code,
+            excerpt(&answer.body)
+        ))?;
         if answer.status_code != 200 {
             return Err(Failure::Other(format!("{provider} should have answered 200")));
         }
@@ -115,7 +125,7 @@ fn excerpt(body: &[u8]) -> String {
 }
 
 async fn fail(client: &mut Client) -> Result<(), Failure> {
-    println!("\n4. An error says what to do: Grace ({GRACE}) has two GitHub accounts.");
+    say(format_args!("\n4. An error says what to do: Grace ({GRACE}) has two GitHub accounts."))?;
     let request = GetIdentityTokenRequest {
         identity: Some(selector(GRACE, "github")),
         ..GetIdentityTokenRequest::default()
@@ -123,33 +133,75 @@ async fn fail(client: &mut Client) -> Result<(), Failure> {
     match client.get_identity_token(request).await {
         Ok(_) => Err(Failure::Other("an ambiguous identity was answered with a token".to_owned())),
         Err(status) => {
-            println!("     {}", describe(&status).replace('\n', "\n     "));
+            say(format_args!("     {}", describe(&status).replace('\n', "\n     ")))?;
             Ok(())
         }
     }
 }
 
-fn count(sandbox: &Sandbox) {
+fn count(sandbox: &Sandbox) -> Result<(), Failure> {
     let journal = sandbox.journal();
     let providers = journal.count(|entry| PROVIDER_HOSTS.contains(&entry.host.as_str()));
-    println!(
+    say(format_args!(
         "\nOf these 6 calls, Auth0 saw {} token request and {} profile reads (one for each user), the providers {providers}.",
         journal.token_requests(),
         journal.profile_reads()
-    );
+    ))
+}
+
+/// The commands that are worth trying are about these users of the seed.
+pub(super) struct People {
+    /// A user with an account that calls can be made to: id, provider and path.
+    caller: Option<(String, &'static str, &'static str)>,
+    /// A user to list: the second, since the tour began with the first.
+    listed: Option<String>,
+}
+
+/// What shows an account: provider and path.
+const OWN_ACCOUNT: [(&str, &str); 3] =
+    [("github", "/user"), ("google-oauth2", "/oauth2/v3/userinfo"), ("facebook", "/me?fields=id,name")];
+
+impl People {
+    pub(super) fn of(seed: &Seed) -> Self {
+        let caller = seed.users.iter().find_map(|user| {
+            let (provider, path) = OWN_ACCOUNT.into_iter().find(|(provider, _)| has_one(user, provider))?;
+            Some((user.id.clone(), provider, path))
+        });
+        let listed = seed.users.get(1).or(seed.users.first());
+        Self { caller, listed: listed.map(|user| user.id.clone()) }
+    }
+}
+
+/// Whether a selector of `provider` finds exactly one account of `user`.
+fn has_one(user: &UserSeed, provider: &str) -> bool {
+    let strategies = user.identities.iter().map(|one| one.provider.as_deref().unwrap_or(&one.connection));
+    strategies.filter(|strategy| *strategy == provider).count() == 1
 }
 
 /// Commands to try, as they can be pasted.
-pub(super) fn hints(sandbox: &Sandbox, grpc: SocketAddr) -> String {
-    let call = "{\"identity\": {\"userId\": \"google-oauth2|108204268033311374519\", \"provider\": \"github\"},\n     \
-                \"request\": {\"path\": \"/user\"}}";
-    format!(
-        "\nIt keeps serving until Ctrl-C. To try:\n\
-         \n  grpcurl -plaintext {grpc} list\
-         \n  grpcurl -plaintext -d '{call}' {grpc} idptoken.v1.IdpTokenService/CallProvider\
-         \n  idp-token-service call ListIdentities '{{\"userId\": \"github|2000001\"}}' --address http://{grpc}\
-         \n  curl -s {url}/sandbox/journal       # what reached Auth0 and the providers, secrets left out\
-         \n  curl -s {url}/sandbox/users         # who there is\n",
-        url = sandbox.url(),
-    )
+pub(super) fn hints(people: &People, url: &str, grpc: SocketAddr) -> String {
+    let mut lines = vec![
+        "\nIt keeps serving until Ctrl-C. To try:\n".to_owned(),
+        format!("grpcurl -plaintext {grpc} list"),
+    ];
+    if let Some((user, provider, path)) = &people.caller {
+        let request = json!({"identity": {"userId": user, "provider": provider}, "request": {"path": path}});
+        let request = quoted(&request.to_string());
+        lines
+            .push(format!("grpcurl -plaintext -d {request} {grpc} idptoken.v1.IdpTokenService/CallProvider"));
+    }
+    if let Some(user) = &people.listed {
+        let request = quoted(&json!({"userId": user}).to_string());
+        lines.push(format!("{} call ListIdentities {request} --address http://{grpc}", program()));
+    }
+    let fault = quoted(r#"{"host": "api.github.com", "answer": {"status": 503}}"#);
+    lines.extend([
+        format!(
+            "curl -s {url}/sandbox/journal       # what reached Auth0 and the providers, secrets left out"
+        ),
+        format!("curl -s {url}/sandbox/users         # who there is"),
+        format!("curl -s {url}/sandbox/faults -d {fault}   # the next request to GitHub fails"),
+        "\nMore of this: docs/sandbox.md".to_owned(),
+    ]);
+    lines.join("\n  ").replace("\n  \n", "\n\n")
 }

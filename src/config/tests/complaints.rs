@@ -36,7 +36,10 @@ fn a_wrong_value_at_the_top_gets_its_remedy() {
         ("drain = ['1s']", "not as an array"),
         ("log_level = 'INFO'", "must be `error`, `warn`, `info`, `debug` or `trace`"),
         ("log_format = 'xml'", "must be `text` or `json`"),
-        ("admin_listen = '[::1]'", "`admin_listen` must be an IP address and a port"),
+        (
+            "admin_listen = '[::1]'",
+            "`admin_listen` must be an IP address and a port, such as `127.0.0.1:9464`",
+        ),
         ("providers = 3", "`providers` must be a table: write `[providers]`"),
     ];
     assert_complaints(&cases, |wrong| format!("{wrong}\n{LEAST}"));
@@ -225,12 +228,38 @@ fn variables_of_later_versions_are_refused_by_name() {
 
 #[test]
 fn nothing_at_all_names_what_is_missing() {
-    let problems = Config::load(None, &Environment::default()).expect_err("nothing is not enough");
+    let problems = Config::load(None, &Environment::default()).expect_err("nothing is not enough").problems;
     let texts: Vec<_> = problems.iter().map(Problem::text).collect();
     assert_eq!(texts.len(), 3, "{texts:#?}");
     assert!(texts[0].starts_with("`auth0.domain` is missing: write `domain = \"acme.eu.auth0.com\"`"));
     assert!(texts[1].contains("or set `AUTH0_CLIENT_ID`"));
     assert!(texts[2].contains("`AUTH0_CLIENT_SECRET`"));
+}
+
+#[test]
+fn a_misspelt_variable_is_told_of_beside_what_it_leaves_missing() {
+    let variables = [("AUTH0_DOMAIN", "acme.eu.auth0.com"), ("AUTH0_CLIENTID", "app")];
+    let error = Config::load(None, &variables.into_iter().collect()).expect_err("two are missing");
+    assert_eq!(error.problems.len(), 2, "{error}");
+    let warnings: Vec<_> = error.warnings.iter().map(Problem::text).collect();
+    assert_eq!(warnings, ["the variable `AUTH0_CLIENTID` means nothing; did you mean `AUTH0_CLIENT_ID`?"]);
+}
+
+#[test]
+fn a_variable_is_unset_and_a_key_removed() {
+    let file = problems(&format!("{LEAST}[providers.google-apps]\napi_version = 'v3'\n"), &[]);
+    assert!(file[0].ends_with("; remove it"), "{file:?}");
+    let variable = problems(LEAST, &[("IDP_TOKEN_PROVIDERS_GOOGLE_APPS_API_VERSION", "v3")]);
+    assert!(variable[0].ends_with("; unset it"), "{variable:?}");
+}
+
+#[test]
+fn a_secret_file_without_content_is_called_empty() {
+    let folder = folder();
+    let empty = file(&folder, "secret", " \n", 0o600);
+    let problems = problems(LEAST, &[("AUTH0_CLIENT_SECRET_FILE", &empty.to_string_lossy())]);
+    let expected = "`AUTH0_CLIENT_SECRET_FILE` names an empty file; write the path of a file that holds the secret alone";
+    assert_eq!(problems, [expected]);
 }
 
 #[test]
@@ -263,7 +292,7 @@ fn two_connections_never_share_a_variable() {
 }
 
 #[test]
-fn a_file_that_is_no_toml_is_placed_but_not_quoted() {
+fn a_file_that_is_not_toml_is_placed_but_not_quoted() {
     let broken = [
         "[auth0]\nclient_secret = canary-2f9d\n",
         "[auth0]\nclient_secret = \"canary-2f9d\n",
@@ -298,8 +327,8 @@ fn two_broken_lines_are_two_problems() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_named() {
-    let problems =
-        Config::load(Some(Path::new("/nowhere/idp.toml")), &Environment::default()).expect_err("no file");
+    let nowhere = Path::new("/nowhere/idp.toml");
+    let problems = Config::load(Some(nowhere), &Environment::default()).expect_err("no file").problems;
     assert!(
         problems[0].to_string().starts_with("/nowhere/idp.toml: the configuration file cannot be read: ")
     );
@@ -309,9 +338,8 @@ fn a_file_that_cannot_be_read_is_named() {
 fn a_variable_that_is_not_utf_8_is_refused() {
     use std::os::unix::ffi::OsStringExt;
     let variables = [("AUTH0_DOMAIN", std::ffi::OsString::from_vec(vec![0xff]))];
-    let problems =
-        Config::load(None, &variables.into_iter().collect()).expect_err("the domain is unreadable");
-    assert_eq!(problems[0].text(), "`AUTH0_DOMAIN` must be UTF-8");
+    let error = Config::load(None, &variables.into_iter().collect()).expect_err("the domain is unreadable");
+    assert_eq!(error.problems[0].text(), "`AUTH0_DOMAIN` must be UTF-8");
 }
 
 #[test]
@@ -321,8 +349,7 @@ fn a_refused_variable_does_not_make_the_keys_of_the_file_unknown() {
     let path = file(&folder, "idp.toml", LEAST, 0o600);
     let unreadable = std::ffi::OsString::from_vec(vec![0xff]);
     let variables = ["AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET"].map(|name| (name, unreadable.clone()));
-    let problems =
-        Config::load(Some(&path), &variables.into_iter().collect()).expect_err("both are unreadable");
-    let texts: Vec<_> = problems.iter().map(Problem::text).collect();
+    let error = Config::load(Some(&path), &variables.into_iter().collect()).expect_err("both are unreadable");
+    let texts: Vec<_> = error.problems.iter().map(Problem::text).collect();
     assert_eq!(texts, ["`AUTH0_CLIENT_ID` must be UTF-8", "`AUTH0_CLIENT_SECRET` must be UTF-8"]);
 }

@@ -3,7 +3,7 @@
 use aws_lc_rs::{
     encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der},
     rsa::{KeyPair, KeySize},
-    signature::KeyPair as _,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use secrecy::ExposeSecret;
@@ -142,24 +142,51 @@ fn pem(tag: &str, der: &[u8]) -> String {
     format!("-----BEGIN {tag}-----\n{}\n-----END {tag}-----\n", BASE64_STANDARD.encode(der))
 }
 
+/// A key of 1128 bits in PKCS #8, which protects nothing: its primes are 2^607 - 1 and 2^521 - 1.
+const SHORT_KEY: &str = "\
+    MIICtQIBADANBgkqhkiG9w0BAQEFAASCAp8wggKbAgEAAoGOAP//////////////////////////////////////////////////\
+    ////////////////////////////////////f/////////////4AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\
+    AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAQIDAQABAoGNKn/VgCp/1YAqf9WAKn/VgCp/1YAqf9WAKn/VgCp/1YAqf9WAKn/V\
+    gCp/1YAqf9WAKn/VgCp/1YAqf9WAKn/VgCpVVaqqVVWqqlVVqgBV/6oAVf+qAFX/qgBV/6oAVf+qAFX/qgBV/6oAVf+qAFX/qgBV\
+    /6oAVf+qAFX/qgBV/6oAVf+qAFX/qgBV/6oBAkx/////////////////////////////////////////////////////////////\
+    ////////////////////////////////////////AkIB////////////////////////////////////////////////////////\
+    //////////////////////////////8CTFVVqqpVVaqqVVWqqlVVqqpVVaqqVVWqqlVVqqpVVaqqVVWqqlVVqqpVVaqqVVWqqlVV\
+    qqpVVaqqVVWqqlVVqqpVVaqqVVWqqlVVqqkCQgGAgH9/gIB/f4CAf3+AgH9/gIB/f4CAf3+AgH9/gIB/f4CAf3+AgH9/gIB/f4CA\
+    f3+AgH9/gIB/f4CAf3+AgH9/fwJMe973ve973ve973vve973ve973ve9773ve973ve973ve+973ve973ve973vve973ve973ve97\
+    73ve973ve973ve+973ve973ve973vQ==";
+
+fn short_rsa_key() -> Vec<u8> {
+    BASE64_STANDARD.decode(SHORT_KEY).expect("the key is base64")
+}
+
 #[test]
-fn only_an_rsa_private_key_is_taken_for_one() {
+fn only_an_rsa_private_key_is_taken_for_one_and_what_else_is_there_is_named() {
     let folder = folder();
     let key = KeyPair::generate(KeySize::Rsa2048).expect("a key for the test");
     let private: Pkcs8V1Der<'_> = key.as_der().expect("the key can be written");
     let public: PublicKeyX509Der<'_> = key.public_key().as_der().expect("the key can be written");
+    let ec = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key for the test");
+    let ec = ec.to_pkcs8v1().expect("the key can be written");
     let cases = [
-        ("private.pem", pem("PRIVATE KEY", private.as_ref()), true),
-        ("public.pem", pem("PUBLIC KEY", public.as_ref()), false),
-        ("pkcs1-public.pem", pem("RSA PUBLIC KEY", key.public_key().as_ref()), false),
-        ("cut.pem", pem("PRIVATE KEY", &private.as_ref()[..600]), false),
-        ("text.pem", CANARY.to_owned(), false),
+        (pem("PRIVATE KEY", private.as_ref()), None),
+        (pem("PUBLIC KEY", public.as_ref()), Some("holds a public key")),
+        (pem("RSA PUBLIC KEY", key.public_key().as_ref()), Some("holds a public key")),
+        (pem("CERTIFICATE", public.as_ref()), Some("holds a certificate")),
+        (pem("PRIVATE KEY", &private.as_ref()[..600]), Some("cut off, damaged")),
+        (pem("PRIVATE KEY", ec.as_ref()), Some("holds an EC key")),
+        (pem("EC PRIVATE KEY", ec.as_ref()), Some("holds an EC key")),
+        (pem("ENCRYPTED PRIVATE KEY", b"any"), Some("encrypted with a passphrase")),
+        (pem("PRIVATE KEY", &short_rsa_key()), Some("holds an RSA key of fewer than 2048 bits")),
+        (CANARY.to_owned(), Some("names a file that is not PEM")),
     ];
-    for (name, content, right) in cases {
-        let path = file(&folder, name, &content, 0o600);
+    for (content, fault) in cases {
+        let path = file(&folder, "key.pem", &content, 0o600);
         let loaded = load(LEAST, &[("AUTH0_PRIVATE_KEY_FILE", &path.to_string_lossy())]);
-        let loaded = loaded.map(|config| matches!(config.auth0.credential, ClientCredential::PrivateKey(_)));
-        assert_eq!(loaded.is_ok_and(|is_key| is_key), right, "{name}");
+        match (loaded, fault) {
+            (Ok(config), None) => assert!(matches!(config.auth0.credential, ClientCredential::PrivateKey(_))),
+            (Err(problems), Some(fault)) => assert!(problems[0].contains(fault), "{fault}: {problems:?}"),
+            (loaded, _) => panic!("{fault:?}: {loaded:?}"),
+        }
     }
 }
 
@@ -169,15 +196,28 @@ fn what_is_risky_is_warned_of() {
     let open = file(&folder, "open", "secret", 0o644);
     let open = [("AUTH0_CLIENT_SECRET_FILE", open.to_str().expect("a path in UTF-8"))];
     type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
-    let cases: [Case<'_>; 6] = [
+    let hosts = "[providers.github]\nhosts = { 'api.github.com' = 'http://127.0.0.1:1' }\n";
+    let cases: [Case<'_>; 8] = [
         ("", &[], &[]),
         ("insecure = true\nlisten = '0.0.0.0:50051'\n", &[], &["whoever reaches `listen`"]),
         ("insecure = true\n", &[], &["changes nothing"]),
-        ("", &open, &["`AUTH0_CLIENT_SECRET_FILE` names a file that others may read (mode 0644)"]),
+        (
+            "",
+            &open,
+            &[
+                "names a file that its group or others may read (mode 0644): `chmod 600` it, or mount it with `defaultMode: 0400`",
+            ],
+        ),
         (
             "",
             &[("IDP_TOKEN_LISTN", "x")],
             &["`IDP_TOKEN_LISTN` means nothing; did you mean `IDP_TOKEN_LISTEN`?"],
+        ),
+        ("", &[("AUTH0_BASE_URL", "https://acme.eu.auth0.com")], &[]),
+        (
+            "",
+            &[("AUTH0_BASE_URL", "http://127.0.0.1:1")],
+            &["the client's credentials are sent to http://127.0.0.1:1/, not to https://acme.eu.auth0.com/"],
         ),
         ("", &[("IDP_TOKEN_SERVICE_PORT", "tcp://10.0.0.1:50051")], &[]),
     ];
@@ -186,6 +226,9 @@ fn what_is_risky_is_warned_of() {
         assert_eq!(warnings.len(), expected.len(), "{warnings:?}");
         assert!(warnings.iter().zip(expected).all(|(w, part)| w.text().contains(part)), "{warnings:?}");
     }
+    let warnings = config(&format!("{LEAST}{hosts}"), &[]).warnings;
+    let expected = "`providers.github.hosts` is for tests: tokens are sent to http://127.0.0.1:1/";
+    assert_eq!(warnings.iter().map(Problem::text).collect::<Vec<_>>(), [expected]);
 }
 
 #[test]

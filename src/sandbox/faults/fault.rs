@@ -188,6 +188,11 @@ impl Fault {
             && path.starts_with(&self.path)
     }
 
+    /// The host, the beginning of the path, and the method that it is for.
+    pub(crate) fn target(&self) -> (Option<&str>, &str, Option<&Method>) {
+        (self.host.as_deref(), &self.path, self.method.as_ref())
+    }
+
     pub(crate) fn skips(&self) -> u64 {
         self.skips
     }

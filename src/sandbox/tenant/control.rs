@@ -5,10 +5,10 @@ mod fault;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{get, post};
-use axum::{Json, Router};
 use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ use crate::sandbox::state::{State as Changing, World};
 pub(crate) fn router(world: Arc<World>) -> Router {
     Router::new()
         .route("/sandbox/journal", get(journal).delete(clear_journal))
-        .route("/sandbox/faults", post(script).delete(clear_faults))
+        .route("/sandbox/faults", get(faults).post(script).delete(clear_faults))
         .route("/sandbox/users", get(users))
         .route("/sandbox/users/{id}/{connection}/{action}", post(change))
         .route("/sandbox/clock/{by}", post(advance))
@@ -34,8 +34,8 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         .with_state(world)
 }
 
-async fn journal(State(world): State<Arc<World>>) -> Json<Value> {
-    Json(world.journal.entries().iter().map(redacted).collect())
+async fn journal(State(world): State<Arc<World>>) -> Response {
+    reply::pretty(StatusCode::OK, &world.journal.entries().iter().map(redacted).collect())
 }
 
 async fn clear_journal(State(world): State<Arc<World>>) -> StatusCode {
@@ -43,8 +43,13 @@ async fn clear_journal(State(world): State<Arc<World>>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
+/// What waits, without bodies of answers.
+async fn faults(State(world): State<Arc<World>>) -> Response {
+    reply::pretty(StatusCode::OK, &world.faults.waiting().iter().map(fault::shown).collect())
+}
+
 async fn script(State(world): State<Arc<World>>, body: Bytes) -> Result<StatusCode, Refused> {
-    let fault = fault::read(&body).map_err(|text| problem(StatusCode::BAD_REQUEST, &text))?;
+    let fault = fault::read(&body, &world.domain).map_err(|text| problem(StatusCode::BAD_REQUEST, &text))?;
     world.faults.script(fault);
     Ok(StatusCode::NO_CONTENT)
 }
@@ -55,15 +60,17 @@ async fn clear_faults(State(world): State<Arc<World>>) -> StatusCode {
 }
 
 async fn advance(State(world): State<Arc<World>>, Path(by): Path<String>) -> Result<StatusCode, Refused> {
-    let by = humantime::parse_duration(&by);
-    world.clock.advance(by.map_err(|error| problem(StatusCode::BAD_REQUEST, &error.to_string()))?);
+    let time = humantime::parse_duration(&by).map_err(|error| {
+        problem(StatusCode::BAD_REQUEST, &format!("{by:?} is not a duration like 90s or 1h: {error}"))
+    })?;
+    world.clock.advance(time);
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn users(State(world): State<Arc<World>>) -> Json<Value> {
+async fn users(State(world): State<Arc<World>>) -> Response {
     let now = world.clock.now();
     let state = world.state();
-    Json(state.users.iter().map(|user| shown(&state, user, now)).collect())
+    reply::pretty(StatusCode::OK, &state.users.iter().map(|user| shown(&state, user, now)).collect())
 }
 
 fn shown(state: &Changing, user: &User, now: SystemTime) -> Value {
@@ -94,6 +101,8 @@ fn shown_identity(state: &Changing, identity: &Identity, now: SystemTime) -> Val
     })
 }
 
+const ACTIONS: &str = "log-in, consent, expire, revoke, change-password and forget";
+
 async fn change(
     State(world): State<Arc<World>>,
     Path((id, connection, action)): Path<(String, String, String)>,
@@ -107,7 +116,10 @@ async fn change(
         "revoke" => state.revoke_token(&id, &connection),
         "change-password" => state.change_password(&id, &connection),
         "forget" => state.forget_token(&id, &connection),
-        _ => return Err(problem(StatusCode::NOT_FOUND, "no such action").into()),
+        _ => {
+            let text = format!("no action {action:?}; there are {ACTIONS}");
+            return Err(problem(StatusCode::NOT_FOUND, &text).into());
+        }
     };
     done.map_err(refused)?;
     Ok(StatusCode::NO_CONTENT)
@@ -119,5 +131,5 @@ fn refused(error: SandboxError) -> Refused {
 }
 
 fn problem(status: StatusCode, text: &str) -> Response {
-    reply::json(status, &json!({"error": text}))
+    reply::pretty(status, &json!({"error": text}))
 }

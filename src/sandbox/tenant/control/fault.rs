@@ -1,12 +1,15 @@
 //! Faults as JSON.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
-use crate::sandbox::faults::Fault;
+use crate::sandbox::faults::{Effect, Fault, Waiting};
+use crate::sandbox::hosts::PROVIDER_HOSTS;
 
 /// `{"host": "api.github.com", "path": "/user", "after": 1, "answer": {"status": 429, "headers": {"retry-after": "3"}}}`.
 #[derive(Deserialize)]
@@ -18,16 +21,15 @@ struct Script {
     method: Option<String>,
     #[serde(default)]
     after: u64,
-    #[serde(default = "once")]
-    times: u64,
+    /// Once if absent.
+    times: Option<u64>,
     #[serde(default)]
     always: bool,
     delay: Option<String>,
     #[serde(default)]
     processed: bool,
     answer: Option<Answer>,
-    /// `cut`, `hang`, `garbage` or `empty`.
-    kind: Option<String>,
+    kind: Option<Kind>,
     cut_body: Option<usize>,
 }
 
@@ -36,21 +38,31 @@ struct Script {
 struct Answer {
     status: u16,
     #[serde(default)]
-    headers: HashMap<String, String>,
+    headers: BTreeMap<String, String>,
     #[serde(default)]
     body: String,
 }
 
-/// Reads a fault, or says what is wrong with it.
-pub(crate) fn read(body: &Bytes) -> Result<Fault, String> {
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Cut,
+    Hang,
+    Garbage,
+    Empty,
+}
+
+/// Reads a fault, or says what is wrong with it. `domain` is the tenant's.
+pub(crate) fn read(body: &Bytes, domain: &str) -> Result<Fault, String> {
     let script: Script = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    script.check(domain)?;
     let mut fault = script.host.as_ref().map_or_else(Fault::anywhere, Fault::on).path(&script.path);
-    fault = fault.after(script.after).times(script.times);
+    fault = fault.after(script.after).times(script.times.unwrap_or(1));
     if let Some(method) = &script.method {
         fault = fault.method(Method::try_from(method.as_str()).map_err(|error| error.to_string())?);
     }
     if let Some(delay) = &script.delay {
-        fault = fault.delay(humantime::parse_duration(delay).map_err(|error| error.to_string())?);
+        fault = fault.delay(duration(delay)?);
     }
     if script.always {
         fault = fault.always();
@@ -58,27 +70,105 @@ pub(crate) fn read(body: &Bytes) -> Result<Fault, String> {
     if script.processed {
         fault = fault.processed();
     }
-    with_effect(fault, script)
+    Ok(with_effect(fault, script))
 }
 
-fn with_effect(fault: Fault, script: Script) -> Result<Fault, String> {
+fn duration(text: &str) -> Result<Duration, String> {
+    let like = |error| format!("`delay` must be a duration like \"3s\": {error}");
+    humantime::parse_duration(text).map_err(like)
+}
+
+impl Script {
+    fn check(&self, domain: &str) -> Result<(), String> {
+        self.check_host(domain)?;
+        let effects = [
+            ("answer", self.answer.is_some()),
+            ("kind", self.kind.is_some()),
+            ("cut_body", self.cut_body.is_some()),
+        ];
+        let named: Vec<_> = effects.iter().filter(|(_, is_there)| *is_there).map(|(name, _)| *name).collect();
+        match named.len() {
+            0 if self.delay.is_none() => {
+                return Err("nothing would happen: add `answer`, `kind`, `cut_body` or `delay`".to_owned());
+            }
+            0 | 1 => {}
+            _ => return Err(format!("{} contradict each other; keep one of them", named.join(" and "))),
+        }
+        match self.times {
+            Some(0) => return Err("`times` must be 1 or more".to_owned()),
+            Some(_) if self.always => return Err("times and always contradict each other".to_owned()),
+            _ => {}
+        }
+        self.answer.as_ref().map_or(Ok(()), Answer::check)
+    }
+
+    fn check_host(&self, domain: &str) -> Result<(), String> {
+        let Some(host) = self.host.as_ref().map(|host| host.to_ascii_lowercase()) else { return Ok(()) };
+        if host == domain || PROVIDER_HOSTS.contains(&host.as_str()) {
+            return Ok(());
+        }
+        Err(format!(
+            "nobody plays the host {host:?}; there are {domain} (the tenant), {}",
+            PROVIDER_HOSTS.join(", ")
+        ))
+    }
+}
+
+impl Answer {
+    fn check(&self) -> Result<(), String> {
+        if !(100..=599).contains(&self.status) {
+            return Err(format!("`answer.status` must be from 100 to 599, not {}", self.status));
+        }
+        for (name, value) in &self.headers {
+            if HeaderName::try_from(name).is_err() || HeaderValue::from_str(value).is_err() {
+                return Err(format!("`answer.headers` has one that HTTP forbids: {name:?}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn with_effect(fault: Fault, script: Script) -> Fault {
     if let Some(answer) = script.answer {
         let start = fault.answer(answer.status).body(answer.body);
-        return Ok(answer.headers.iter().fold(start, |fault, (name, value)| fault.header(name, value)));
+        return answer.headers.iter().fold(start, |fault, (name, value)| fault.header(name, value));
     }
     if let Some(after) = script.cut_body {
-        return Ok(fault.cut_body(after));
+        return fault.cut_body(after);
     }
-    match script.kind.as_deref() {
-        None => Ok(fault),
-        Some("cut") => Ok(fault.cut()),
-        Some("hang") => Ok(fault.hang()),
-        Some("garbage") => Ok(fault.garbage()),
-        Some("empty") => Ok(fault.empty()),
-        Some(other) => Err(format!("kind {other:?} is none of cut, hang, garbage, empty")),
+    match script.kind {
+        None => fault,
+        Some(Kind::Cut) => fault.cut(),
+        Some(Kind::Hang) => fault.hang(),
+        Some(Kind::Garbage) => fault.garbage(),
+        Some(Kind::Empty) => fault.empty(),
     }
 }
 
-fn once() -> u64 {
-    1
+/// A fault that waits, in the words that it was scripted with, and what came of it so far.
+pub(crate) fn shown(waiting: &Waiting) -> Value {
+    let (host, path, method) = waiting.fault.target();
+    let act = waiting.fault.act();
+    json!({
+        "host": host,
+        "path": path,
+        "method": method.map(Method::as_str),
+        "after": waiting.fault.skips(),
+        "times": waiting.fault.limit(),
+        "delay": humantime::format_duration(act.delay).to_string(),
+        "processed": act.processed,
+        "effect": effect(&act.effect),
+        "matched": waiting.seen,
+        "happened": waiting.done,
+    })
+}
+
+fn effect(effect: &Effect) -> String {
+    match effect {
+        Effect::Pass => "the real answer".to_owned(),
+        Effect::Answer(status, ..) => format!("answer {}", StatusCode::as_u16(status)),
+        Effect::Cut => "cut".to_owned(),
+        Effect::CutBody(bytes) => format!("cut_body {bytes}"),
+        Effect::Hang => "hang".to_owned(),
+    }
 }

@@ -1,0 +1,65 @@
+//! What a seed must be beyond its types, so that a mistake in it is told at the start and not by a strange answer later.
+
+use std::collections::HashSet;
+
+use url::Host;
+
+use super::{IdentitySeed, Seed};
+use crate::sandbox::state::account::Provider;
+
+impl Seed {
+    /// The first thing that cannot work, in words that name its key.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if !is_host_name(&self.domain) {
+            let like = "a host name in lower case, such as `sandbox.eu.auth0.example`";
+            return Err(format!("`domain` must be {like}, without `https://`, port and slash"));
+        }
+        let rate = self.management.requests_per_second;
+        // NaN is not above zero either.
+        if !(rate > 0.0 && rate.is_finite()) {
+            return Err("`management.requests_per_second` must be more than 0".to_owned());
+        }
+        if self.management.burst == 0 {
+            return Err("`management.burst` must be more than 0".to_owned());
+        }
+        unique("clients", self.clients.iter().map(|client| &client.id))?;
+        unique("users", self.users.iter().map(|user| &user.id))?;
+        let mut identities =
+            self.users.iter().flat_map(|user| user.identities.iter().map(move |one| (&user.id, one)));
+        identities.try_for_each(|(user, identity)| check_identity(user, identity))
+    }
+}
+
+fn unique<'a>(table: &str, ids: impl Iterator<Item = &'a String>) -> Result<(), String> {
+    let mut seen = HashSet::new();
+    for id in ids {
+        if !seen.insert(id) {
+            return Err(format!("two `[[{table}]]` have the `id` {id:?}; rename one of them"));
+        }
+    }
+    Ok(())
+}
+
+fn check_identity(user: &str, identity: &IdentitySeed) -> Result<(), String> {
+    let connection = &identity.connection;
+    if identity.provider.is_some() || Provider::of_strategy(connection).is_some() {
+        return Ok(());
+    }
+    Err(format!(
+        "the connection {connection:?} of {user:?} needs its `provider`, Auth0's strategy: `google-oauth2`, \
+         `google-apps`, `github` or `facebook`, or one that is not played, such as `auth0` or `samlp`"
+    ))
+}
+
+/// Whether issuer and audience can be made of it: two labels at least, and no address.
+fn is_host_name(text: &str) -> bool {
+    let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.chars().all(letter)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let is_domain = matches!(Host::parse(text), Ok(Host::Domain(name)) if name == text);
+    is_domain && text.contains('.') && text.len() <= 253 && text.split('.').all(is_label)
+}
