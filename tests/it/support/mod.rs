@@ -68,7 +68,9 @@ impl World {
 
     /// Waits until the service has its Management token, so that its start disturbs no count.
     pub async fn ready(self) -> Self {
-        self.list(people::DONALD).await.unwrap();
+        let request = ListIdentitiesRequest { user_id: people::DONALD.to_owned(), ..Default::default() };
+        let patiently = within(Duration::from_secs(30), request);
+        self.service.client().list_identities(patiently).await.unwrap();
         self.sandbox.journal().clear();
         self
     }
