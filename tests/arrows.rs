@@ -46,7 +46,8 @@ const RULES: &[Rule] = &[
     },
     Rule {
         within: &[],
-        save: &["config.rs", "config/"],
+        // `cli/output.rs` asks by which name the program was started.
+        save: &["config.rs", "config/", "cli/output.rs"],
         never: &["std::env", "env::var", "env::vars", "env::args"],
         why: "the configuration alone reads the environment",
     },
