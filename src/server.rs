@@ -12,7 +12,7 @@ use crate::{
     broker::{Broker, Providers},
     config::Config,
     provider::{self, Settings},
-    service::{Gate, IdpToken, METHODS, pb},
+    service::{Gate, METHODS, pb},
     telemetry::{
         Metrics,
         admin::{self, Readiness},
@@ -94,8 +94,7 @@ impl Server {
         let rest = Routes::new(health_service)
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?);
-        let api = IdpToken::new(Arc::new(broker));
-        let gate = Gate::new(api, rest, config.default_deadline, Arc::clone(&metrics));
+        let gate = Gate::new(Arc::new(broker), rest, config.default_deadline, Arc::clone(&metrics));
         Ok(Self { listener, admin_listener, gate, auth0, metrics, health, drain: config.drain })
     }
 

@@ -9,7 +9,6 @@ pub mod pb;
 mod redact;
 mod status;
 
-pub use gate::Gate;
-pub use idp_token::IdpToken;
+pub use gate::{Answer, Gate};
 pub use observe::METHODS;
 pub use status::DOMAIN;

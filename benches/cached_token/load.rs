@@ -22,11 +22,13 @@ use crate::{Outcome, raw::Raw, server::Server};
 /// Calls at once on the connection; the next begins when one ends.
 pub(crate) const STREAMS: usize = 64;
 
+/// What all servers answer.
+const PATH: &str = "/idptoken.v1.IdpTokenService/GetIdentityToken";
+
 /// A connection to one server, and what to ask there.
 #[derive(Clone)]
 pub(crate) struct Load {
     channel: Channel,
-    path: PathAndQuery,
     request: Bytes,
 }
 
@@ -34,14 +36,15 @@ impl Load {
     /// Connects to `server`, for calls with `request`.
     pub(crate) async fn connect(server: &Server, request: &Bytes) -> Outcome<Self> {
         let channel = Endpoint::from_shared(format!("http://{}", server.address()))?.connect().await?;
-        Ok(Self { channel, path: server.kind().path(), request: request.clone() })
+        Ok(Self { channel, request: request.clone() })
     }
 
     /// One call, and its answer.
     pub(crate) async fn call(&self) -> Result<Bytes, Status> {
         let mut grpc = Grpc::new(self.channel.clone());
         grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
-        let answer = grpc.unary(Request::new(self.request.clone()), self.path.clone(), Raw).await?;
+        let answer =
+            grpc.unary(Request::new(self.request.clone()), PathAndQuery::from_static(PATH), Raw).await?;
         Ok(answer.into_inner())
     }
 

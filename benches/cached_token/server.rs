@@ -10,7 +10,6 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use http::uri::PathAndQuery;
 use idp_token_service::{
     cli,
     sandbox::{Sandbox, Seed},
@@ -46,13 +45,6 @@ impl Kind {
             Self::Messages => "messages",
             Self::Token => "token",
         }
-    }
-
-    pub(crate) fn path(self) -> PathAndQuery {
-        PathAndQuery::from_static(match self {
-            Self::Echo | Self::Messages => "/bench.Echo/Echo",
-            Self::Token => "/idptoken.v1.IdpTokenService/GetIdentityToken",
-        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The ladder to a live token: the kept one, a fresh read of the profile, and then only the user can help.
 
-use std::{sync::Arc, time::Duration};
+use std::{ptr, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -10,7 +10,7 @@ use crate::{
     deadline::{Deadline, Stage},
     error::{Error, Lifeless},
     identity::{Profile, Selected, Selector, UserId},
-    token::{Fingerprint, Freshness},
+    token::{Expiry, Fingerprint, Freshness},
 };
 
 /// A token that is wanted.
@@ -46,62 +46,75 @@ impl LiveToken {
     }
 }
 
+/// Why no token of a profile will do.
+struct Unfit {
+    error: Error,
+    /// Since when the token is refused, if it is.
+    refused_since: Option<Instant>,
+}
+
+impl Unfit {
+    /// Since when a profile whose read began at `began` is known to be out of date.
+    fn outdated(&self, began: Instant) -> Option<Instant> {
+        self.refused_since.filter(|since| began < *since)
+    }
+}
+
 impl Broker {
     pub(super) async fn live_token(
         &self,
         wanted: &Wanted<'_>,
         deadline: &Deadline,
     ) -> Result<LiveToken, Error> {
-        let fit = |profile: &Profile, began: Instant| self.fit(profile, began, wanted);
+        let fit = |profile: &Profile, began: Instant| match self.choose(profile, wanted) {
+            Ok(_) => Fit::Serves,
+            Err(unfit) => unfit.outdated(began).map_or(Fit::Lacks, |since| Fit::Outdated { since }),
+        };
         deadline.enter(if self.auth0.is_throttled() { Stage::Queue } else { Stage::Auth0 });
 
         let read = || self.auth0.profile(wanted.user, Need { fit: &fit });
         let mut loaded = read().await?;
+        let mut chosen = self.choose(&loaded.value, wanted);
         // A first read may join one that was under way before the token was refused: then one more read tells.
-        if matches!(fit(&loaded.value, loaded.began), Fit::Outdated { .. }) {
+        if chosen.as_ref().is_err_and(|unfit| unfit.outdated(loaded.began).is_some()) {
             loaded = read().await?;
+            chosen = self.choose(&loaded.value, wanted);
         }
-        self.pick(loaded.value, wanted)
+        let index = chosen.map_err(|unfit| unfit.error)?;
+        Ok(LiveToken { profile: loaded.value, index })
     }
 
-    /// Whether a profile will do, or might after another read.
-    fn fit(&self, profile: &Profile, began: Instant, wanted: &Wanted<'_>) -> Fit {
-        let Ok(selected) = profile.select(wanted.selector) else { return Fit::Lacks };
-        let refused = self.refusals.since(selected.token.access.fingerprint(), wanted.rejected);
-        match refused {
-            Some(since) if began < since => Fit::Outdated { since },
-            None if Freshness::of(selected.token.expiry, wanted.min_validity) == Freshness::Live => {
-                Fit::Serves
-            }
-            _ => Fit::Lacks,
-        }
-    }
-
-    fn pick(&self, profile: Arc<Profile>, wanted: &Wanted<'_>) -> Result<LiveToken, Error> {
-        let selected = profile.select(wanted.selector)?;
-        if let Some(why) = self.lifeless(selected, wanted) {
-            return Err(Error::ReauthenticationRequired {
+    /// Which of the profile's identities has the token that is wanted.
+    fn choose(&self, profile: &Profile, wanted: &Wanted<'_>) -> Result<usize, Unfit> {
+        let selected = profile.select(wanted.selector);
+        let selected = selected.map_err(|error| Unfit { error: error.into(), refused_since: None })?;
+        let refused_since = self.refusals.since(selected.token.access.fingerprint(), wanted.rejected);
+        if let Some(why) = lifeless(selected.token.expiry, refused_since, wanted.min_validity) {
+            let error = Error::ReauthenticationRequired {
                 provider: selected.identity.provider.clone(),
                 connection: selected.identity.connection.clone(),
                 why,
-            });
+            };
+            return Err(Unfit { error, refused_since });
         }
-        let index = profile.identities.iter().position(|identity| std::ptr::eq(identity, selected.identity));
-        let index = index.expect("the selected identity is one of the profile's");
-        Ok(LiveToken { profile, index })
+        let index = profile.identities.iter().position(|identity| ptr::eq(identity, selected.identity));
+        Ok(index.expect("the selected identity is one of the profile's"))
     }
+}
 
-    fn lifeless(&self, selected: Selected<'_>, wanted: &Wanted<'_>) -> Option<Lifeless> {
-        let token = selected.token;
-        if self.refusals.since(token.access.fingerprint(), wanted.rejected).is_some() {
-            return Some(Lifeless::Refused);
-        }
-        match Freshness::of(token.expiry, wanted.min_validity) {
-            Freshness::Live => None,
-            Freshness::Dead => Some(Lifeless::Expired),
-            Freshness::TooShort => Some(Lifeless::TooShort {
-                left: token.expiry.map(|expiry| expiry.remaining()).unwrap_or_default(),
-            }),
+fn lifeless(
+    expiry: Option<Expiry>,
+    refused_since: Option<Instant>,
+    min_validity: Duration,
+) -> Option<Lifeless> {
+    if refused_since.is_some() {
+        return Some(Lifeless::Refused);
+    }
+    match Freshness::of(expiry, min_validity) {
+        Freshness::Live => None,
+        Freshness::Dead => Some(Lifeless::Expired),
+        Freshness::TooShort => {
+            Some(Lifeless::TooShort { left: expiry.map(|expiry| expiry.remaining()).unwrap_or_default() })
         }
     }
 }

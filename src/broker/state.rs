@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Broker;
+use super::{Broker, LiveToken};
 use crate::{
     identity::{Identity, UserId},
     token::{Expiry, Freshness},
@@ -38,18 +38,31 @@ pub struct IdentityView {
     pub expiry: Option<Expiry>,
 }
 
-impl Broker {
-    /// Describes `identity` as it stands now.
-    pub fn view(&self, user: &UserId, identity: &Identity) -> IdentityView {
-        IdentityView {
+impl IdentityView {
+    fn new(user: &UserId, identity: &Identity, state: State) -> Self {
+        Self {
             user: user.clone(),
             provider: identity.provider.clone(),
             connection: identity.connection.clone(),
             account_id: identity.account_id.clone(),
             is_social: identity.is_social,
-            state: self.state(identity),
+            state,
             expiry: identity.token.as_ref().and_then(|token| token.expiry),
         }
+    }
+}
+
+impl LiveToken {
+    /// Describes the token's identity, which is active: that was judged when the token was chosen.
+    pub fn view(&self) -> IdentityView {
+        IdentityView::new(self.user(), self.selected().identity, State::Active)
+    }
+}
+
+impl Broker {
+    /// Describes `identity` as it stands now.
+    pub fn view(&self, user: &UserId, identity: &Identity) -> IdentityView {
+        IdentityView::new(user, identity, self.state(identity))
     }
 
     fn state(&self, identity: &Identity) -> State {

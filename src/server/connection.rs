@@ -1,8 +1,9 @@
 //! Connections: accepted, limited, renewed, and let go without losing a call.
 
-use std::{convert::Infallible, io, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
-use hyper::service::service_fn;
+use http::Request;
+use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
@@ -11,7 +12,10 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{AbortOnDropHandle, TaskTracker},
+};
 
 use crate::service::Gate;
 
@@ -73,7 +77,7 @@ pub(super) async fn accept(listener: TcpListener, gate: Gate, connections: Conne
         let (gate, protocol) = (Arc::clone(&gate), Arc::clone(&protocol));
         let Connections { go_away, end, .. } = connections.clone();
         connections.tracker.spawn(async move {
-            let _ = end.run_until_cancelled(serve(stream, gate, &protocol, go_away)).await;
+            serve(stream, gate, &protocol, go_away, end).await;
             drop(place);
         });
     }
@@ -106,6 +110,7 @@ async fn serve(
     gate: Arc<Gate>,
     protocol: &auto::Builder<TokioExecutor>,
     go_away: CancellationToken,
+    end: CancellationToken,
 ) {
     // hyper would wait for ever for the first bytes, and the connection would keep its place.
     if tokio::time::timeout(GREETING_TIMEOUT, greeting(&stream)).await.is_err() {
@@ -113,19 +118,21 @@ async fn serve(
     }
     // Small messages leave at once.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| {
-        let gate = Arc::clone(&gate);
-        async move { Ok::<_, Infallible>(gate.answer(request).await) }
-    });
+    let service = service_fn(move |request: Request<Incoming>| gate.answer(request));
     let connection = protocol.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
 
-    let age = AGE.mul_f64(1.0 + fastrand::f64() / 10.0);
+    // The connection is polled at every call, and whatever stands beside it too: one handle is the least.
+    let time_to_go = AbortOnDropHandle::new(tokio::spawn(time_to_go(go_away)));
     let outcome = tokio::select! {
+        biased;
         outcome = &mut connection => outcome,
-        () = async { tokio::select! { () = go_away.cancelled() => {} () = tokio::time::sleep(age) => {} } } => {
+        _ = time_to_go => {
             connection.as_mut().graceful_shutdown();
-            tokio::time::timeout(AGE_GRACE, connection).await.unwrap_or(Ok(()))
+            tokio::select! {
+                outcome = tokio::time::timeout(AGE_GRACE, connection) => outcome.unwrap_or(Ok(())),
+                () = end.cancelled() => Ok(()),
+            }
         }
     };
     if let Err(error) = outcome {
@@ -138,10 +145,15 @@ async fn greeting(stream: &TcpStream) {
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     let mut first = [0; PREFACE.len()];
     while let Ok(length @ 1..) = stream.peek(&mut first).await {
-        if length == PREFACE.len() || first[..length] != PREFACE[..length] {
+        if length == PREFACE.len() || !PREFACE.starts_with(&first[..length]) {
             return;
         }
         // A part of it; peeking does not wait for more.
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+async fn time_to_go(go_away: CancellationToken) {
+    let age = AGE.mul_f64(1.0 + fastrand::f64() / 10.0);
+    let _ = tokio::time::timeout(age, go_away.cancelled()).await;
 }

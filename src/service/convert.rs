@@ -6,7 +6,7 @@ use http::HeaderMap;
 
 use super::pb;
 use crate::{
-    broker::{Answer, Broker, Diagnosis, IdentityView, LiveToken, Reason, State},
+    broker::{Answer, Diagnosis, IdentityView, LiveToken, Reason, State},
     field::InvalidField,
     identity::{Selector, UserId},
     provider::{RateLimit, request::RawRequest},
@@ -99,14 +99,10 @@ fn timestamp(time: SystemTime) -> Option<prost_types::Timestamp> {
     (YEAR_1..YEAR_10000).contains(&timestamp.seconds).then_some(timestamp)
 }
 
-fn view(broker: &Broker, live: &LiveToken) -> pb::Identity {
-    broker.view(live.user(), live.selected().identity).into()
-}
-
-pub(super) fn lent(broker: &Broker, live: &LiveToken) -> pb::GetIdentityTokenResponse {
+pub(super) fn lent(live: &LiveToken) -> pb::GetIdentityTokenResponse {
     let token = live.selected().token;
     pb::GetIdentityTokenResponse {
-        identity: Some(view(broker, live)),
+        identity: Some(live.view().into()),
         access_token: token.access.expose().to_owned(),
         token_type: "Bearer".to_owned(),
         // Auth0 does not keep them.
@@ -117,9 +113,9 @@ pub(super) fn lent(broker: &Broker, live: &LiveToken) -> pb::GetIdentityTokenRes
     }
 }
 
-pub(super) fn answer(broker: &Broker, answer: Answer) -> pb::CallProviderResponse {
+pub(super) fn answer(answer: Answer) -> pb::CallProviderResponse {
     let report = pb::CallReport {
-        identity: Some(view(broker, &answer.live)),
+        identity: Some(answer.live.view().into()),
         attempts: answer.attempts.try_into().unwrap_or(i32::MAX),
         token_renewed: false,
         diagnosis: answer.diagnosis.map(Into::into),

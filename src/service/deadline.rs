@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use tokio::time::{Sleep, sleep_until};
 
 use crate::{deadline::Deadline, error::Error, field::InvalidField};
@@ -22,9 +22,11 @@ const HEAD_START: Duration = Duration::from_millis(100);
 /// A longer wish is cut to this, so that no call is held for ever.
 const LONGEST: Duration = Duration::from_secs(600);
 
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+
 /// The time that `grpc-timeout` allows, less a head start; or else `default`.
 pub(super) fn allowed(headers: &HeaderMap, default: Duration) -> Result<Duration, InvalidField> {
-    let Some(value) = headers.get("grpc-timeout") else { return Ok(default) };
+    let Some(value) = headers.get(GRPC_TIMEOUT) else { return Ok(default) };
     let wanted = value.to_str().ok().and_then(parse);
     let wanted = wanted.ok_or_else(|| {
         InvalidField::new("grpc-timeout", "is malformed: at most 8 digits and a unit of H, M, S, m, u or n")

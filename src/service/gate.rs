@@ -4,23 +4,23 @@
 //! One service instead of a stack of layers: the answer out of the cache is a few thousand instructions, and each
 //! boxed layer would add some hundred.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Code, Status, body::Body, service::Routes};
 use tower::Service;
 
 use super::{
-    IdpToken, deadline,
-    idp_token::Context,
+    deadline,
+    idp_token::IdpToken,
     observe::{METHODS, Observation},
     pb::idp_token_service_server::IdpTokenServiceServer,
 };
 use crate::{
-    deadline::Deadline, error::Error, field::InvalidField, policy::Caller, provider::request::BODY_LIMIT,
-    telemetry::Metrics,
+    broker::Broker, deadline::Deadline, error::Error, field::InvalidField, policy::Caller,
+    provider::request::BODY_LIMIT, telemetry::Metrics,
 };
 
 /// Calls worked on at once. Each may hold two bodies of 4 MiB: what comes on top would rather be told to go
@@ -30,12 +30,15 @@ const CALLS_AT_ONCE: usize = 1024;
 /// A request message: the largest body, and room for the rest of it.
 const MESSAGE_LIMIT: usize = BODY_LIMIT + 64 * 1024;
 
+/// The index of `other` in [`METHODS`].
+const OTHER: usize = METHODS.len() - 1;
+
 const PREFIX: &str = "/idptoken.v1.IdpTokenService/";
 
 /// Everything that answers on the gRPC port. Cheap to clone.
 #[derive(Clone)]
 pub struct Gate {
-    api: IdpTokenServiceServer<IdpToken>,
+    broker: Arc<Broker>,
     /// Health and reflection, and UNIMPLEMENTED for what nobody knows.
     rest: Routes,
     calls: Arc<Semaphore>,
@@ -44,63 +47,85 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// A gate before `api` and, for all other paths, `rest`.
-    pub fn new(api: IdpToken, rest: Routes, default_deadline: Duration, metrics: Arc<Metrics>) -> Self {
-        let api = IdpTokenServiceServer::new(api).max_decoding_message_size(MESSAGE_LIMIT);
+    /// A gate before the RPCs of `broker` and, for all other paths, `rest`.
+    pub fn new(broker: Arc<Broker>, rest: Routes, default_deadline: Duration, metrics: Arc<Metrics>) -> Self {
         let calls = Arc::new(Semaphore::new(CALLS_AT_ONCE));
-        Self { api, rest: rest.prepare(), calls, default_deadline, metrics }
+        Self { broker, rest: rest.prepare(), calls, default_deadline, metrics }
     }
 
     /// Answers one request, whatever happens.
-    pub async fn answer<B>(&self, request: Request<B>) -> Response<Body>
+    ///
+    /// Not `async`: the request goes into the box of its handler at once, instead of being moved with the future of
+    /// every layer on the way.
+    pub fn answer<B>(&self, request: Request<B>) -> Answer
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
     {
-        if !speaks_grpc(&request) {
-            return not_grpc();
-        }
-        let method = method(request.uri().path());
-        let observation = Observation::begin(Arc::clone(&self.metrics), method, request.headers());
-        let outcome = if method == METHODS.len() - 1 {
-            Ok(self.answer_rest(request).await)
-        } else {
-            self.answer_api(request).await.and_then(|response| explain_refusal(response, METHODS[method]))
-        };
-        let mut response = outcome.unwrap_or_else(|error| Status::from(error).into_http());
-        observation.end(&mut response);
-        response
+        let call = speaks_grpc(&request).then(|| {
+            let method = method(request.uri().path());
+            let observation = Observation::begin(Arc::clone(&self.metrics), method, request.headers());
+            (observation, self.start(method, request))
+        });
+        Box::pin(async move {
+            let Some((observation, work)) = call else { return Ok(not_grpc()) };
+            let outcome = match work {
+                Ok(work) => work.finish().await,
+                Err(error) => Err(error),
+            };
+            let mut response = outcome.unwrap_or_else(|error| Status::from(error).into_http());
+            observation.end(&mut response);
+            Ok(response)
+        })
     }
 
-    async fn answer_api<B>(&self, mut request: Request<B>) -> Result<Response<Body>, Error>
+    fn start<B>(&self, method: usize, request: Request<B>) -> Result<Work, Error>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
     {
-        let _place = self.calls.try_acquire().map_err(|_| Error::Overloaded)?;
+        if method == OTHER {
+            return Ok(Work::Rest(Box::pin(self.rest.clone().call(request.map(Body::new)))));
+        }
+        let place = Arc::clone(&self.calls).try_acquire_owned().map_err(|_| Error::Overloaded)?;
         let allowed = deadline::allowed(request.headers(), self.default_deadline)?;
         let deadline = Deadline::from_now(allowed);
-        let context = Context { caller: Caller::Anonymous, deadline: deadline.clone() };
-        request.extensions_mut().insert(context);
-        let Ok(response) = deadline::enforce(deadline, self.api.clone().call(request)).await?;
-        Ok(response)
-    }
-
-    async fn answer_rest<B>(&self, request: Request<B>) -> Response<Body>
-    where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
-    {
-        let Ok(response) = self.rest.clone().call(request.map(Body::new)).await;
-        response
+        let api = IdpToken::new(Arc::clone(&self.broker), Caller::Anonymous, deadline.clone());
+        let mut api = IdpTokenServiceServer::new(api).max_decoding_message_size(MESSAGE_LIMIT);
+        Ok(Work::Rpc { method, place, deadline, answer: api.call(request) })
     }
 }
 
-/// The index of the RPC in [`METHODS`]; that of `other` for anything else.
+/// An answer to come.
+pub type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+/// A request that is being answered.
+enum Work {
+    /// By one of our RPCs.
+    Rpc { method: usize, place: OwnedSemaphorePermit, deadline: Deadline, answer: Answer },
+    /// By another service.
+    Rest(Answer),
+}
+
+impl Work {
+    async fn finish(self) -> Result<Response<Body>, Error> {
+        match self {
+            Self::Rpc { method, place: _place, deadline, answer } => {
+                let Ok(response) = deadline::enforce(deadline, answer).await?;
+                explain_refusal(response, METHODS[method])
+            }
+            Self::Rest(answer) => {
+                let Ok(response) = answer.await;
+                Ok(response)
+            }
+        }
+    }
+}
+
+/// The index of the RPC in [`METHODS`]; [`OTHER`] for anything else.
 fn method(path: &str) -> usize {
-    let other = METHODS.len() - 1;
-    let Some(name) = path.strip_prefix(PREFIX) else { return other };
-    METHODS[..other].iter().position(|method| *method == name).unwrap_or(other)
+    let Some(name) = path.strip_prefix(PREFIX) else { return OTHER };
+    METHODS[..OTHER].iter().position(|method| *method == name).unwrap_or(OTHER)
 }
 
 /// tonic refuses a message that is too large or that cannot be decoded before the RPC sees it, with a status that tells

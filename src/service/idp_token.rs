@@ -13,26 +13,23 @@ use crate::{
     policy::{Action, Caller},
 };
 
-/// Serves the contract.
-pub struct IdpToken {
+/// Serves the contract to one caller, for one call: what the gate found out about the call comes with it.
+pub(super) struct IdpToken {
     broker: Arc<Broker>,
+    caller: Caller,
+    deadline: Deadline,
 }
 
 impl IdpToken {
-    /// Serves it with `broker`.
-    pub fn new(broker: Arc<Broker>) -> Self {
-        Self { broker }
+    pub(super) fn new(broker: Arc<Broker>, caller: Caller, deadline: Deadline) -> Self {
+        Self { broker, caller, deadline }
     }
 
-    async fn list(
-        &self,
-        request: pb::ListIdentitiesRequest,
-        context: &Context,
-    ) -> Result<pb::ListIdentitiesResponse, Error> {
+    async fn list(&self, request: pb::ListIdentitiesRequest) -> Result<pb::ListIdentitiesResponse, Error> {
         let user = UserId::parse(request.user_id, "user_id")?;
-        let permit = self.broker.authorize(context.caller, user, Action::ListIdentities)?;
+        let permit = self.broker.authorize(self.caller, user, Action::ListIdentities)?;
         let list = List { page_size: request.page_size, page_token: request.page_token };
-        let (views, next_page_token) = self.broker.list(&permit, &list, &context.deadline).await?;
+        let (views, next_page_token) = self.broker.list(&permit, &list, &self.deadline).await?;
         let identities = views.into_iter().map(Into::into).collect();
         Ok(pb::ListIdentitiesResponse { identities, next_page_token })
     }
@@ -40,7 +37,6 @@ impl IdpToken {
     async fn lend(
         &self,
         request: pb::GetIdentityTokenRequest,
-        context: &Context,
     ) -> Result<pb::GetIdentityTokenResponse, Error> {
         let (user, selector) = convert::identity(request.identity)?;
         let lend = Lend {
@@ -49,38 +45,19 @@ impl IdpToken {
             rejected: convert::rejected_fingerprint(&request.rejected_fingerprint)?,
         };
         let action = Action::GetIdentityToken { refresh_token: request.include_refresh_token };
-        let permit = self.broker.authorize(context.caller, user, action)?;
-        let live = self.broker.lend(&permit, &lend, &context.deadline).await?;
-        Ok(convert::lent(&self.broker, &live))
+        let permit = self.broker.authorize(self.caller, user, action)?;
+        let live = self.broker.lend(&permit, &lend, &self.deadline).await?;
+        Ok(convert::lent(&live))
     }
 
-    async fn call(
-        &self,
-        request: pb::CallProviderRequest,
-        context: &Context,
-    ) -> Result<pb::CallProviderResponse, Error> {
+    async fn call(&self, request: pb::CallProviderRequest) -> Result<pb::CallProviderResponse, Error> {
         let (user, selector) = convert::identity(request.identity)?;
         let raw = convert::raw_request(request.request)?;
-        let permit = self.broker.authorize(context.caller, user, Action::CallProvider)?;
+        let permit = self.broker.authorize(self.caller, user, Action::CallProvider)?;
         let call = Call { selector, request: raw, idempotent: request.idempotent };
-        let answer = self.broker.call(&permit, call, &context.deadline).await?;
-        Ok(convert::answer(&self.broker, answer))
+        let answer = self.broker.call(&permit, call, &self.deadline).await?;
+        Ok(convert::answer(answer))
     }
-}
-
-/// What the layers found out about a call.
-#[derive(Clone)]
-pub(super) struct Context {
-    pub(super) caller: Caller,
-    pub(super) deadline: Deadline,
-}
-
-/// Takes a request apart.
-fn open<T>(request: Request<T>) -> Result<(T, Context), Status> {
-    let (_, mut extensions, message) = request.into_parts();
-    // Without the layers there is no caller, and so no answer.
-    let context = extensions.remove::<Context>().ok_or(Error::Internal)?;
-    Ok((message, context))
 }
 
 fn unsupported<T>(operation: &'static str) -> Result<T, Status> {
@@ -93,24 +70,21 @@ impl pb::idp_token_service_server::IdpTokenService for IdpToken {
         &self,
         request: Request<pb::ListIdentitiesRequest>,
     ) -> Result<Response<pb::ListIdentitiesResponse>, Status> {
-        let (request, context) = open(request)?;
-        Ok(self.list(request, &context).await.map(Response::new)?)
+        Ok(self.list(request.into_inner()).await.map(Response::new)?)
     }
 
     async fn get_identity_token(
         &self,
         request: Request<pb::GetIdentityTokenRequest>,
     ) -> Result<Response<pb::GetIdentityTokenResponse>, Status> {
-        let (request, context) = open(request)?;
-        Ok(self.lend(request, &context).await.map(Response::new)?)
+        Ok(self.lend(request.into_inner()).await.map(Response::new)?)
     }
 
     async fn call_provider(
         &self,
         request: Request<pb::CallProviderRequest>,
     ) -> Result<Response<pb::CallProviderResponse>, Status> {
-        let (request, context) = open(request)?;
-        Ok(self.call(request, &context).await.map(Response::new)?)
+        Ok(self.call(request.into_inner()).await.map(Response::new)?)
     }
 
     type StreamProviderStream =

@@ -47,8 +47,8 @@ impl Observation {
     /// Counts the answer; a failure gets a log line, and every answer to a caller that sent a request id, or that
     /// failed, carries one.
     pub(super) fn end(mut self, response: &mut Response<Body>) {
-        let code =
-            response.headers().get("grpc-status").map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
+        let code = response.headers().get(Status::GRPC_STATUS);
+        let code = code.map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
         self.settled = true;
         self.metrics.rpc_done(self.method, code, self.began.elapsed());
         if code == Code::Ok && self.request_id.is_none() {

@@ -15,7 +15,7 @@ use idp_token_service::{
     sandbox::Fault,
     secret::Secret,
     service::{
-        Gate, IdpToken, METHODS,
+        Gate, METHODS,
         pb::{
             CallProviderRequest, CreateConnectLinkRequest, ListIdentitiesRequest,
             idp_token_service_client::IdpTokenServiceClient,
@@ -263,8 +263,7 @@ impl tower::Service<Request<Body>> for Direct {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let gate = self.0.clone();
-        Box::pin(async move { Ok(gate.answer(request).await) })
+        self.0.answer(request)
     }
 }
 
@@ -282,8 +281,7 @@ async fn a_panic_costs_one_call_and_says_nothing() {
     let detouring = transport.detouring(config.providers[&name].detours.clone());
     providers.insert(name.clone(), name, Box::new(Buggy(google_adapter)), detouring);
     let broker = Broker::new(auth0, providers, Arc::clone(&metrics));
-    let gate =
-        Gate::new(IdpToken::new(Arc::new(broker)), Routes::default(), 30 * SECOND, Arc::clone(&metrics));
+    let gate = Gate::new(Arc::new(broker), Routes::default(), 30 * SECOND, Arc::clone(&metrics));
     let mut client = IdpTokenServiceClient::new(Direct(gate));
     let calling = |path| CallProviderRequest {
         identity: Some(google(ADA)),
