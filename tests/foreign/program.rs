@@ -65,7 +65,7 @@ async fn the_tour_of_the_sandbox_works_and_ends() {
         "2. GetIdentityToken",
         "3. CallProvider",
         r#"200  {"id":"10158222222222222","name":"Ada Lovelace"}"#,
-        "FAILED_PRECONDITION: 2 identities match",
+        "FAILED_PRECONDITION: several identities match",
         "reason: IDENTITY_AMBIGUOUS (idptoken.v1)",
         "Auth0 saw 1 token request and 2 profile reads (one for each user), the providers 3.",
     ] {
