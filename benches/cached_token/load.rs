@@ -93,9 +93,13 @@ pub(crate) struct Round {
 }
 
 impl Round {
-    /// Calls a second.
     #[expect(clippy::cast_precision_loss, reason = "a number of calls is far below 2^52")]
+    pub(crate) fn calls(&self) -> f64 {
+        self.latencies.len() as f64
+    }
+
+    /// Calls a second.
     pub(crate) fn rate(&self) -> f64 {
-        self.latencies.len() as f64 / self.took.as_secs_f64()
+        self.calls() / self.took.as_secs_f64()
     }
 }
