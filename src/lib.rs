@@ -5,6 +5,7 @@
 //! - [`cli`] chooses what to run; [`server`] puts everything together and runs it; [`config`] is what it is told.
 //! - [`service`] speaks gRPC, [`broker`] has the use cases, [`policy`] says who may have which.
 //! - [`auth0`] and [`provider`] know the outside world's dialects; [`transport`] alone talks to it.
+//! - [`store`] keeps what replicas share and what must outlive a process.
 //! - [`identity`], [`token`] and [`secret`] are what it is all about; [`cache`], [`retry`], [`deadline`] and
 //!   [`telemetry`] keep it quick, bounded and visible.
 //! - [`sandbox`] plays a tenant and its providers on loopback. It imports nothing of the above.
@@ -25,6 +26,7 @@ pub mod sandbox;
 pub mod secret;
 pub mod server;
 pub mod service;
+pub mod store;
 pub mod telemetry;
 pub mod token;
 pub mod transport;

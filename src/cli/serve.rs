@@ -10,16 +10,7 @@ use crate::{
 };
 
 pub(super) async fn run(config: &Config) -> Result<(), Failure> {
-    start_logging(
-        config.log.level.as_str(),
-        match config.log.format {
-            LogFormat::Text => Format::Text,
-            LogFormat::Json => Format::Json,
-        },
-    );
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
+    log_as_configured(config);
     // Taken before anybody learns that there is a service to stop.
     let stop = stop_signal();
     let server = Server::bind(config).await.map_err(|error| Failure::Other(error.to_string()))?;
@@ -35,6 +26,18 @@ pub(super) async fn run(config: &Config) -> Result<(), Failure> {
     server.run(stop).await;
     tracing::info!("Stopped");
     Ok(())
+}
+
+/// Starts logging, and logs what there is to say about the configuration.
+fn log_as_configured(config: &Config) {
+    let format = match config.log.format {
+        LogFormat::Text => Format::Text,
+        LogFormat::Json => Format::Json,
+    };
+    start_logging(config.log.level.as_str(), format);
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
 }
 
 /// Resolves at the first SIGTERM or SIGINT from now on; a second one ends the process at once, for who does not want to

@@ -1,0 +1,94 @@
+//! How rows are found without saying whose they are: by HMAC-SHA-256 under a key of the store's own.
+//!
+//! Plain user and account ids would hand whoever reads a backup the list of all users with their accounts elsewhere;
+//! plain hashes could be guessed, since Google's and GitHub's ids are numbers. The price is that SQL by hand finds no
+//! user: [`super::Database::remove_user`] does.
+//!
+//! The key must not change when encryption keys do: two replicas that look for one identity under two names would
+//! renew it twice. So it is made once, at random, and lies in the database, sealed under an encryption key. That also
+//! proves at the start that the keyring is the right one.
+
+use std::sync::Arc;
+
+use aws_lc_rs::{hmac, rand};
+use zeroize::Zeroizing;
+
+use super::engine::{Engine, Row, Value};
+use crate::{
+    identity::UserId,
+    store::{IdentityKey, Keyring, LeaseName, StoreError, keyring::Sealed, seal::Place},
+};
+
+/// A row's name.
+pub(super) type Digest = [u8; 32];
+
+const READ: &str = "SELECT key_id, sealed FROM idp_token_index_key WHERE only_one = 1";
+
+const CREATE: &str = "
+    INSERT INTO idp_token_index_key (only_one, key_id, sealed) VALUES (1, $1, $2) ON CONFLICT (only_one) DO NOTHING";
+
+const RESEAL: &str = "
+    UPDATE idp_token_index_key SET key_id = $1, sealed = $2 WHERE only_one = 1 AND sealed = $3";
+
+#[derive(Debug)]
+pub(super) struct Index(hmac::Key);
+
+impl Index {
+    /// Reads the key, or makes it. Of replicas that do so at the same time one makes it for all.
+    pub(super) async fn open(engine: &Engine, keys: &Arc<Keyring>) -> Result<Self, StoreError> {
+        let row = match engine.fetch_one(READ, &[]).await? {
+            Some(row) => row,
+            None => create(engine, keys).await?,
+        };
+        let key = keys.open(Place::IndexKey, &row.sealed()?).await?;
+        Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &key)))
+    }
+
+    pub(super) fn owner(&self, user: &UserId) -> Digest {
+        self.digest("owner", &[user.as_str()])
+    }
+
+    pub(super) fn identity(&self, key: &IdentityKey) -> Digest {
+        self.digest("identity", &[key.user.as_str(), &key.connection, &key.account_id])
+    }
+
+    pub(super) fn lease(&self, name: &LeaseName) -> Digest {
+        match name {
+            LeaseName::Identity(key) => {
+                self.digest("identity lease", &[key.user.as_str(), &key.connection, &key.account_id])
+            }
+            LeaseName::Shared(name) => self.digest("shared lease", &[name]),
+        }
+    }
+
+    /// Lengths stand in front, so that no two names read alike.
+    fn digest(&self, kind: &str, parts: &[&str]) -> Digest {
+        let mut context = hmac::Context::with_key(&self.0);
+        for part in [kind].iter().chain(parts) {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part.as_bytes());
+        }
+        context.sign().as_ref().try_into().expect("an HMAC-SHA-256 has 32 bytes")
+    }
+}
+
+async fn create(engine: &Engine, keys: &Keyring) -> Result<Row, StoreError> {
+    let mut key = Zeroizing::new(vec![0; 32]);
+    rand::fill(&mut key).expect("the system has random bytes");
+    let sealed = keys.seal(Place::IndexKey, key);
+    engine.execute(CREATE, &[Value::Bytes(sealed.key.as_bytes()), Value::Bytes(&sealed.bytes)]).await?;
+    let row = engine.fetch_one(READ, &[]).await?;
+    row.ok_or(StoreError::Corrupt { what: "the index key is gone" })
+}
+
+/// Seals the key under the first one; says whether it had to be.
+pub(super) async fn reseal(engine: &Engine, keys: &Arc<Keyring>) -> Result<bool, StoreError> {
+    let row = engine.fetch_one(READ, &[]).await?;
+    let old: Sealed = row.ok_or(StoreError::Corrupt { what: "the index key is gone" })?.sealed()?;
+    if old.key == keys.first() {
+        return Ok(false);
+    }
+    let new = keys.seal(Place::IndexKey, keys.open(Place::IndexKey, &old).await?);
+    let values = [Value::Bytes(new.key.as_bytes()), Value::Bytes(&new.bytes), Value::Bytes(&old.bytes)];
+    Ok(engine.execute(RESEAL, &values).await? == 1)
+}

@@ -1,0 +1,51 @@
+//! A connection on loan from a pool.
+
+use std::time::Duration;
+
+use sqlx::{Database, Pool, pool::PoolConnection};
+
+use crate::store::StoreError;
+
+/// How long a connection may take to prove, on its return, that it still works.
+const RETURN: Duration = Duration::from_secs(5);
+
+/// A connection that goes back to its pool only after its work was done.
+///
+/// In sqlx 0.9.0 a connection pings when it is returned, without a time limit, and keeps its place in the pool
+/// meanwhile (its issue 4349): with a server that hangs, the pool would run dry and not recover. So one whose work was
+/// given up is closed here, and the ping of the others has a limit.
+pub(super) struct Lent<DB: Database> {
+    connection: Option<PoolConnection<DB>>,
+    sound: bool,
+}
+
+impl<DB: Database> Lent<DB> {
+    pub(super) async fn from(pool: &Pool<DB>) -> Result<Self, StoreError> {
+        Ok(Self { connection: Some(pool.acquire().await?), sound: false })
+    }
+
+    pub(super) fn connection(&mut self) -> &mut DB::Connection {
+        self.connection.as_deref_mut().expect("a connection on loan is there until it is dropped")
+    }
+
+    /// Ends the loan. A database that says no is a database that answers.
+    pub(super) fn settle<T>(mut self, outcome: Result<T, sqlx::Error>) -> Result<T, StoreError> {
+        self.sound = outcome.as_ref().err().is_none_or(|error| error.as_database_error().is_some());
+        Ok(outcome?)
+    }
+}
+
+impl<DB: Database> Drop for Lent<DB> {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        if self.sound {
+            let back = connection.return_to_pool();
+            drop(connection);
+            tokio::spawn(async move {
+                let _ = tokio::time::timeout(RETURN, back).await;
+            });
+        } else {
+            drop(connection.detach());
+        }
+    }
+}

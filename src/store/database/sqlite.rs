@@ -1,0 +1,82 @@
+//! SQLite: one file, for the processes of one machine. Not for network file systems, which its locks do not survive.
+
+use std::{fs::OpenOptions, path::Path, time::Duration};
+
+use sqlx::{
+    Connection, SqliteConnection, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::{lent::Lent, schema};
+use crate::store::StoreError;
+
+const SCRIPTS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_tokens.sql")];
+
+/// How long to wait for a connection: all that are waiting for the one writer may be in front.
+const CONNECT: Duration = Duration::from_secs(4);
+
+/// How long SQLite waits for another process that writes. A write takes about as long as the disk takes to sync.
+const BUSY: Duration = Duration::from_secs(2);
+
+/// Connections that read, beside the one that writes: write-ahead logging lets them go on meanwhile.
+const READERS: u32 = 4;
+
+#[derive(Debug)]
+pub(super) struct Pools {
+    /// One connection: SQLite has one writer at a time, and a queue here is fairer than its lock.
+    pub(super) writer: SqlitePool,
+    pub(super) readers: SqlitePool,
+}
+
+pub(super) async fn open(file: &Path) -> Result<Pools, StoreError> {
+    create(file).map_err(|error| StoreError::file(file, &error))?;
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .create_if_missing(false)
+        .journal_mode(SqliteJournalMode::Wal)
+        // A rotated refresh token that a loss of power takes back is lost for ever: every commit goes to the disk.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY);
+    let pool = |most| SqlitePoolOptions::new().max_connections(most).acquire_timeout(CONNECT);
+    let pools = Pools {
+        writer: pool(1).connect_lazy_with(options.clone()),
+        readers: pool(READERS).connect_lazy_with(options.pragma("query_only", "ON")),
+    };
+    let mut lent = first(&pools.writer).await?;
+    migrate(lent.connection()).await?;
+    lent.settle(Ok(pools))
+}
+
+/// SQLite gives the files beside the database, which hold the same, the mode of the database.
+fn create(file: &Path) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file).map(drop)
+}
+
+/// The first connections of two processes may both want to switch the file to write-ahead logging, for which SQLite
+/// does not wait as it does otherwise.
+async fn first(pool: &SqlitePool) -> Result<Lent<sqlx::Sqlite>, StoreError> {
+    const BUSY_CODES: [&str; 2] = ["5", "261"];
+    let busy = |error: &StoreError| matches!(error, StoreError::Unavailable { detail } if BUSY_CODES.iter().any(|code| detail.ends_with(&format!("(code {code})"))));
+    for _ in 0..100 {
+        match Lent::from(pool).await {
+            Err(error) if busy(&error) => tokio::time::sleep(BUSY / 100).await,
+            outcome => return outcome,
+        }
+    }
+    Lent::from(pool).await
+}
+
+async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    sqlx::raw_sql(schema::CREATE_VERSIONS).execute(&mut *transaction).await?;
+    let version = sqlx::query_scalar(schema::VERSION).fetch_one(&mut *transaction).await?;
+    for (number, script) in schema::pending(&SCRIPTS, version)? {
+        sqlx::raw_sql(script).execute(&mut *transaction).await?;
+        sqlx::query(schema::RAN).bind(number).execute(&mut *transaction).await?;
+    }
+    Ok(transaction.commit().await?)
+}

@@ -1,0 +1,204 @@
+//! What the databases promise.
+
+use std::{sync::Arc, time::Duration};
+
+use idp_token_service::store::{Failure, IdentityKey, Record, Store, StoreError, Stored, Swap};
+use tokio::task::JoinSet;
+
+use crate::world::{World, ada, identity, name, put, record};
+
+const HOUR: i64 = 3_600_000;
+
+macro_rules! on_every_database {
+    ($($name:ident,)*) => {
+        on_every_database!(@ sqlite $($name)*);
+        on_every_database!(@ postgres $($name)*);
+    };
+    (@ $backend:ident $($name:ident)*) => {
+        mod $backend {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $name() {
+                    super::$name(super::World::$backend().await).await;
+                }
+            )*
+        }
+    };
+}
+
+on_every_database![
+    tokens_survive_a_restart,
+    nothing_that_tells_something_is_written_in_plain,
+    without_keys_no_database_is_opened,
+    a_wrong_keyring_is_an_error_at_the_start_and_destroys_nothing,
+    a_row_under_an_unknown_key_is_an_error_that_destroys_nothing,
+    rekeying_while_others_write_loses_nothing_and_frees_the_old_key,
+    rows_that_were_tampered_with_are_refused,
+    replicas_that_start_at_once_agree,
+    a_newer_schema_is_left_alone,
+    a_use_is_written_down_once_an_hour,
+];
+
+async fn load(store: &Store, key: &IdentityKey) -> Stored {
+    store.load(key).await.unwrap().unwrap()
+}
+
+async fn tokens_survive_a_restart(world: World) {
+    let store = world.open().await;
+    assert!(store.is_durable());
+    let generation = put(&store, &ada(), 0, "kept").await;
+    drop(store);
+    let stored = load(&*world.open().await, &ada()).await;
+    assert_eq!((stored.generation, name(&stored)), (generation, "kept".to_owned()));
+}
+
+async fn nothing_that_tells_something_is_written_in_plain(world: World) {
+    let store = world.open().await;
+    let key = identity("auth0|canary-user", "canary-account");
+    let failure = Failure {
+        count: 1,
+        rest_until: std::time::UNIX_EPOCH,
+        reason: "canary-reason".to_owned(),
+        permanent: false,
+    };
+    let key = IdentityKey { connection: "canary-connection".to_owned(), ..key };
+    store.swap(&key, 0, &Record { failure: Some(failure), ..record("x") }).await.unwrap();
+    let shared = secrecy::SecretString::from("canary-shared");
+    store.put_shared("visible-name", 0, &shared, Duration::from_secs(60)).await.unwrap();
+    let bytes = world.bytes().await;
+    let holds = |text: &str| memchr::memmem::find(&bytes, text.as_bytes()).is_some();
+    assert!(holds("visible-name"), "the search finds what is there");
+    let plain = ["canary-access", "canary-refresh", "canary-shared", "canary-user", "canary-account"];
+    for text in plain.into_iter().chain(["canary-connection", "canary-reason", "repository:write"]) {
+        assert!(!holds(text), "{text}");
+    }
+}
+
+async fn without_keys_no_database_is_opened(world: World) {
+    let error = Store::open(&world.url(), None).await.unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Misconfigured { detail } if detail.contains("encryption_keys_file"))
+    );
+}
+
+async fn a_wrong_keyring_is_an_error_at_the_start_and_destroys_nothing(world: World) {
+    put(&*world.open().await, &ada(), 0, "kept").await;
+    let error = world.open_with(&[2]).await.unwrap_err();
+    assert!(matches!(error, StoreError::UnknownKey { .. }), "{error}");
+    let again = world.open_with(&[2, 1]).await.unwrap();
+    assert_eq!(name(&load(&again, &ada()).await), "kept");
+}
+
+async fn a_row_under_an_unknown_key_is_an_error_that_destroys_nothing(world: World) {
+    let (old, ahead) = (world.open().await, world.open_with(&[2, 1]).await.unwrap());
+    let generation = put(&ahead, &ada(), 0, "kept").await;
+    assert!(matches!(old.load(&ada()).await, Err(StoreError::UnknownKey { .. })));
+    assert!(matches!(old.swap(&ada(), 0, &record("x")).await, Err(StoreError::UnknownKey { .. })));
+    let rekeyed = old.rekey().await.unwrap();
+    assert_eq!((rekeyed.resealed, rekeyed.left), (0, 1), "what cannot be read stays");
+    let stored = load(&ahead, &ada()).await;
+    assert_eq!((stored.generation, name(&stored)), (generation, "kept".to_owned()));
+}
+
+async fn rekeying_while_others_write_loses_nothing_and_frees_the_old_key(world: World) {
+    const ROWS: usize = 250;
+    let (old, new) = (world.open_with(&[1, 2]).await.unwrap(), world.open_with(&[2, 1]).await.unwrap());
+    let key = |row: usize| identity("auth0|ada", &row.to_string());
+    let mut generations = Vec::new();
+    for row in 0..ROWS {
+        generations.push(put(&old, &key(row), 0, "0").await);
+    }
+    old.put_shared("token", 0, &secrecy::SecretString::from("x"), Duration::from_secs(600)).await.unwrap();
+
+    let mut writers = JoinSet::new();
+    for (row, first) in generations.iter().copied().enumerate().step_by(5) {
+        let old = Arc::clone(&old);
+        writers.spawn(async move {
+            let mut generation = first;
+            for write in 1..=4 {
+                generation = put(&old, &key(row), generation, &write.to_string()).await;
+            }
+        });
+    }
+    let during = new.rekey().await.unwrap();
+    writers.join_all().await;
+    let after = new.rekey().await.unwrap();
+    assert!(during.resealed >= 200 && after.left == 0, "{during:?} {after:?}");
+
+    let alone = world.open_with(&[2]).await.unwrap();
+    for row in 0..ROWS {
+        let expected = if row % 5 == 0 { "4" } else { "0" };
+        assert_eq!(name(&load(&alone, &key(row)).await), expected, "row {row}");
+    }
+    assert!(alone.get_shared("token").await.unwrap().is_some());
+}
+
+async fn rows_that_were_tampered_with_are_refused(world: World) {
+    let store = world.open().await;
+    let (one, two) = (ada(), identity("auth0|grace", "2"));
+    put(&store, &one, 0, "one").await;
+    put(&store, &two, 0, "two").await;
+    let undo = "UPDATE idp_token_record SET sealed = (SELECT kept.sealed FROM kept WHERE kept.identity = \
+                idp_token_record.identity), generation = (SELECT kept.generation FROM kept WHERE kept.identity = \
+                idp_token_record.identity), owner = (SELECT kept.owner FROM kept WHERE kept.identity = \
+                idp_token_record.identity)";
+    world.sql("CREATE TABLE kept AS SELECT * FROM idp_token_record").await;
+    let other = |column: &str| {
+        format!(
+            "UPDATE idp_token_record SET {column} = (SELECT kept.{column} FROM kept \
+             WHERE kept.identity <> idp_token_record.identity)"
+        )
+    };
+    let bump = "UPDATE idp_token_record SET generation = generation + 1".to_owned();
+    let swapped = format!("{}; {}", other("sealed"), other("generation"));
+    for attack in [other("sealed"), swapped, bump] {
+        world.sql(&attack).await;
+        for key in [&one, &two] {
+            let outcome = store.load(key).await;
+            assert!(matches!(outcome, Err(StoreError::Corrupt { .. })), "{attack}: {outcome:?}");
+        }
+        world.sql(undo).await;
+        assert_eq!(name(&load(&store, &one).await), "one", "nothing was destroyed");
+    }
+    world.sql(&other("owner")).await;
+    let stored = store.rekey().await.unwrap();
+    assert_eq!((stored.left, name(&load(&store, &two).await)), (0, "two".to_owned()));
+}
+
+async fn replicas_that_start_at_once_agree(world: World) {
+    let world = Arc::new(world);
+    let mut replicas = JoinSet::new();
+    for _ in 0..8 {
+        let world = Arc::clone(&world);
+        replicas.spawn(async move { world.open().await });
+    }
+    let replicas = replicas.join_all().await;
+    put(&replicas[0], &ada(), 0, "x").await;
+    for replica in &replicas {
+        assert_eq!(name(&load(replica, &ada()).await), "x");
+    }
+    assert_eq!(world.number("SELECT count(*) FROM idp_token_schema").await, 1);
+    assert_eq!(world.number("SELECT count(*) FROM idp_token_index_key").await, 1);
+}
+
+async fn a_newer_schema_is_left_alone(world: World) {
+    drop(world.open().await);
+    world.sql("INSERT INTO idp_token_schema (version) VALUES (99)").await;
+    assert_eq!(world.open_with(&[1]).await.unwrap_err(), StoreError::Newer);
+}
+
+async fn a_use_is_written_down_once_an_hour(world: World) {
+    let store = world.open().await;
+    put(&store, &ada(), 0, "x").await;
+    let unused_for = "SELECT (SELECT now FROM idp_token_clock) - last_used_at FROM idp_token_record";
+    for (age, written) in [(HOUR / 2, false), (2 * HOUR, true)] {
+        world
+            .sql(&format!(
+                "UPDATE idp_token_record SET last_used_at = (SELECT now FROM idp_token_clock) - {age}"
+            ))
+            .await;
+        let before = load(&store, &ada()).await;
+        assert_eq!(world.number(unused_for).await < HOUR / 4, written, "{age}");
+        assert!(matches!(store.swap(&ada(), before.generation + 1, &record("y")).await, Ok(Swap::Lost(_))));
+    }
+}

@@ -1,0 +1,134 @@
+//! What is PostgreSQL's own: a server that may be down, hang, or refuse.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use idp_token_service::store::{Store, StoreError};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+};
+
+use crate::{
+    server::Server,
+    world::{World, ada, eventually, keyring, name, put},
+};
+
+/// An operation gives up after 5 s; the machine may be busy.
+const QUICKLY: Duration = Duration::from_secs(8);
+
+async fn fails_quickly(store: &Arc<Store>) {
+    let began = Instant::now();
+    let mut callers = JoinSet::new();
+    for _ in 0..20 {
+        let store = Arc::clone(store);
+        callers.spawn(async move { store.load(&ada()).await });
+    }
+    for outcome in callers.join_all().await {
+        assert!(matches!(outcome, Err(StoreError::Unavailable { .. })), "{outcome:?}");
+    }
+    assert!(began.elapsed() < QUICKLY, "{:?}", began.elapsed());
+}
+
+async fn recovers(store: &Store) {
+    let stored = eventually(async || store.load(&ada()).await.ok().flatten()).await;
+    assert_eq!(name(&stored), "kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_server_is_unavailable_quickly_and_the_store_recovers_when_it_is_back() {
+    let mut server = Server::start();
+    let world = World::at(server.database().await);
+    let store = world.open().await;
+    put(&store, &ada(), 0, "kept").await;
+    server.stop();
+    fails_quickly(&store).await;
+    let error = world.open_with(&[1]).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+    server.resume();
+    recovers(&store).await;
+}
+
+/// Passes everything on, unless it is told to stall; then everything waits.
+async fn stalling_proxy(to: u16) -> (u16, watch::Sender<bool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (stall, stalled) = watch::channel(false);
+    tokio::spawn(async move {
+        loop {
+            let (client, _) = listener.accept().await.unwrap();
+            let server = TcpStream::connect(("127.0.0.1", to)).await.unwrap();
+            let (from_client, to_client) = client.into_split();
+            let (from_server, to_server) = server.into_split();
+            tokio::spawn(pass_on(from_client, to_server, stalled.clone()));
+            tokio::spawn(pass_on(from_server, to_client, stalled.clone()));
+        }
+    });
+    (port, stall)
+}
+
+async fn pass_on(
+    mut from: impl AsyncReadExt + Unpin,
+    mut to: impl AsyncWriteExt + Unpin,
+    mut stalled: watch::Receiver<bool>,
+) {
+    let mut buffer = vec![0; 16 * 1024];
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        let on = stalled.wait_for(|stalled| !stalled).await.is_ok();
+        if !on || to.write_all(&buffer[..length]).await.is_err() {
+            return;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_that_swallows_everything_is_unavailable_quickly_and_leaves_no_connection_stuck() {
+    let direct = Server::shared().database().await;
+    let (port, stall) = stalling_proxy(Server::shared().port()).await;
+    let world = World::at(direct.replace(&format!(":{}/", Server::shared().port()), &format!(":{port}/")));
+    let store = world.open().await;
+    put(&store, &ada(), 0, "kept").await;
+    // More often than there are connections in the pool: a leak of one each time would empty it.
+    for _ in 0..2 {
+        stall.send_replace(true);
+        fails_quickly(&store).await;
+        stall.send_replace(false);
+        recovers(&store).await;
+    }
+}
+
+#[tokio::test]
+async fn who_is_refused_is_told_what_to_change_and_no_password() {
+    let server = Server::shared();
+    let nowhere = server.url("nowhere").replace("postgres@", "postgres:canary-password@");
+    let stranger = server.url("postgres").replace("postgres@", "stranger:canary-password@");
+    for (url, said) in [(nowhere, "create it"), (stranger, "user or password")] {
+        let error = World::at(url).open_with(&[1]).await.unwrap_err();
+        assert!(matches!(&error, StoreError::Misconfigured { detail } if detail.contains(said)), "{error}");
+        assert!(!format!("{error} {error:?}").contains("canary"));
+    }
+}
+
+#[tokio::test]
+async fn a_replica_without_the_right_to_create_tables_works_once_they_are_there() {
+    let url = Server::shared().database().await;
+    let world = World::at(url.clone());
+    let role = format!("modest_{}", url.rsplit_once('/').unwrap().1);
+    world.sql(&format!("CREATE ROLE {role} LOGIN")).await;
+    let modest = || async {
+        let url = url.replace("postgres@", &format!("{role}@")).parse().unwrap();
+        Store::open(&url, Some(Arc::new(keyring(&[1])))).await
+    };
+    let error = modest().await.unwrap_err();
+    assert!(matches!(&error, StoreError::Misconfigured { detail } if detail.contains("rights")), "{error}");
+
+    drop(world.open().await);
+    world
+        .sql(&format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"))
+        .await;
+    put(&modest().await.unwrap(), &ada(), 0, "x").await;
+}
