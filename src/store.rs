@@ -83,7 +83,7 @@ impl Store {
     /// # Errors
     /// `Misconfigured` without keys, without rights, or where the file cannot be created; `UnknownKey` where the
     /// keyring cannot read the database; `Newer` where a later version has migrated it; `Unavailable` where it cannot
-    /// be reached, within about 5 s.
+    /// be reached, within some 10 s.
     pub async fn open(url: &StoreUrl, keys: Option<Arc<Keyring>>) -> Result<Self, StoreError> {
         if !url.needs_keys() {
             return Ok(Self::memory());

@@ -10,13 +10,12 @@ use self::{
     index::{Digest, Index},
 };
 use super::{
-    IdentityKey, KeyId, Keyring, Record, Removed, StoreError, StoreUrl, Stored, Swap,
-    clock::{duration, from_millis, millis, next_generation},
+    IdentityKey, KeyId, Keyring, Record, StoreError, StoreUrl, Stored, Swap,
+    clock::{duration, from_millis, next_generation},
     format,
     keyring::Sealed,
     seal::Place,
 };
-use crate::identity::UserId;
 
 mod engine;
 mod failure;
@@ -25,6 +24,7 @@ mod leases;
 mod lent;
 mod postgres;
 mod rekey;
+mod removal;
 mod schema;
 mod shared;
 mod sqlite;
@@ -54,15 +54,6 @@ const UPDATE: &str = "
     UPDATE idp_token_record SET generation = $2, key_id = $3, sealed = $4,
            updated_at = (SELECT now FROM idp_token_clock), last_used_at = (SELECT now FROM idp_token_clock)
     WHERE identity = $1 AND generation = $5";
-
-const REMOVE_USER: &str = "DELETE FROM idp_token_record WHERE owner = $1";
-
-// The condition is there twice, since a row may be used between the choice and its removal.
-const REMOVE_UNUSED: &str = "
-    DELETE FROM idp_token_record
-    WHERE identity IN (SELECT identity FROM idp_token_record
-                       WHERE last_used_at < (SELECT now FROM idp_token_clock) - $1 LIMIT $2)
-    AND last_used_at < (SELECT now FROM idp_token_clock) - $1";
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -168,27 +159,6 @@ impl Database {
             Value::generation(expected),
         ];
         Ok(self.engine.execute(UPDATE, &values).await? == 1)
-    }
-
-    pub(super) async fn remove_user(&self, user: &UserId) -> Result<u64, StoreError> {
-        self.engine.execute(REMOVE_USER, &[Value::Bytes(&self.index.owner(user))]).await
-    }
-
-    pub(super) async fn remove_unused(&self, older_than: Duration) -> Result<Removed, StoreError> {
-        let values = [Value::Integer(millis(older_than)), Value::Integer(BATCH)];
-        let mut records = 0;
-        loop {
-            let removed = self.engine.execute(REMOVE_UNUSED, &values).await?;
-            records += removed;
-            if removed == 0 {
-                break;
-            }
-        }
-        Ok(Removed {
-            records,
-            leases: self.remove_expired_leases().await?,
-            shared: self.remove_expired_shared().await?,
-        })
     }
 }
 

@@ -22,8 +22,7 @@ pub struct Lease {
     /// The holder's name and a random part: no two leases are taken for each other.
     pub(super) holder: String,
     pub(super) length: Duration,
-    /// Until then nobody else has it, unless time passes differently here and in the store. Counted from before the request was sent, so that
-    /// a slow answer is not taken for time that is left.
+    /// Counted from before the request was sent, so that a slow answer is not taken for time that is left.
     pub(super) expires: Instant,
 }
 

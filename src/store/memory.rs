@@ -191,6 +191,7 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::{Acquired, LeaseName};
 
     fn key(account: usize) -> IdentityKey {
         let user = UserId::parse(format!("auth0|{account}"), "user_id").expect("a valid id");
@@ -222,5 +223,24 @@ mod tests {
         tokio::time::advance(100 * DAY).await;
         assert_eq!(memory.remove_unused(180 * DAY).records, 1);
         assert!(memory.load(&key(1)).is_some() && memory.load(&key(2)).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn leases_and_shared_values_run_out_by_tokios_clock() {
+        const LENGTH: Duration = Duration::from_secs(15);
+        let memory = Memory::new(MEMORY_BYTES);
+        let name = LeaseName::Identity(key(1));
+        let take = || memory.leases.acquire(&name, "here", LENGTH);
+        let Acquired::Yes(mut lease) = take() else { panic!("nobody has it") };
+        memory.put_shared("token", 0, &"secret".into(), LENGTH);
+        tokio::time::advance(LENGTH - Duration::from_secs(1)).await;
+        assert!(memory.leases.renew(&mut lease) && memory.get_shared("token").is_some());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(
+            matches!(take(), Acquired::Held { remaining, .. } if remaining == LENGTH - Duration::from_secs(1))
+        );
+        assert!(memory.get_shared("token").is_none());
+        tokio::time::advance(LENGTH).await;
+        assert!(matches!(take(), Acquired::Yes(_)) && !memory.leases.release(&lease));
     }
 }

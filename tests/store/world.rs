@@ -65,6 +65,11 @@ impl World {
         self.url.parse().unwrap()
     }
 
+    /// The URL as text.
+    pub(crate) fn address(&self) -> &str {
+        &self.url
+    }
+
     /// Changes the database behind the store's back.
     pub(crate) async fn sql(&self, sql: &str) {
         let sql = AssertSqlSafe(sql.to_owned());

@@ -1,6 +1,6 @@
 //! What the database's errors mean. Its own words are kept where they help, and never hold what was stored.
 
-use sqlx::error::DatabaseError;
+use sqlx::{error::DatabaseError, sqlite::SqliteError};
 
 use crate::store::StoreError;
 
@@ -28,11 +28,30 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
+/// SQLite's code for "another process is at it".
+pub(super) const BUSY: i32 = 5;
+const CORRUPT: i32 = 11;
+const NOT_A_DATABASE: i32 = 26;
+
+/// SQLite's code without what specifies it further; `None` for PostgreSQL's.
+pub(super) fn primary_code(error: &dyn DatabaseError) -> Option<i32> {
+    error.try_downcast_ref::<SqliteError>()?;
+    let code: i32 = error.code()?.parse().ok()?;
+    Some(code & 0xff)
+}
+
 fn of_database(error: &dyn DatabaseError) -> StoreError {
-    let code = error.code().unwrap_or_default();
-    let said = error.message();
-    match &*code {
-        // PostgreSQL: who we are, which database, what we may do.
+    match primary_code(error) {
+        Some(CORRUPT | NOT_A_DATABASE) => {
+            StoreError::Corrupt { what: "the file is no SQLite database, or a damaged one" }
+        }
+        Some(code) => StoreError::unavailable(format!("{} (SQLite code {code})", error.message())),
+        None => of_postgres(&error.code().unwrap_or_default(), error.message()),
+    }
+}
+
+fn of_postgres(code: &str, said: &str) -> StoreError {
+    match code {
         code if code.starts_with("28") => StoreError::misconfigured(format!(
             "the database refuses the user or password of `store.url`: {said}"
         )),
@@ -43,8 +62,11 @@ fn of_database(error: &dyn DatabaseError) -> StoreError {
         "42P01" | "42703" => StoreError::misconfigured(format!(
             "{said}: a table of this service is gone or was changed; restart to create missing tables"
         )),
-        // SQLite: not a database, or a broken one.
-        "11" | "26" => StoreError::Corrupt { what: "the file is no SQLite database, or a damaged one" },
-        code => StoreError::unavailable(format!("{said} (code {code})")),
+        code => StoreError::unavailable(format!("{said} (SQLSTATE {code})")),
     }
+}
+
+/// Whether the connection leads to a server that only reads: one that was the primary, before another took over.
+pub(super) fn is_read_only(error: &dyn DatabaseError) -> bool {
+    error.code().is_some_and(|code| code == "25006")
 }

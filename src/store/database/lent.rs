@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sqlx::{Database, Pool, pool::PoolConnection};
 
+use super::failure;
 use crate::store::StoreError;
 
 /// How long a connection may take to prove, on its return, that it still works.
@@ -28,9 +29,12 @@ impl<DB: Database> Lent<DB> {
         self.connection.as_deref_mut().expect("a connection on loan is there until it is dropped")
     }
 
-    /// Ends the loan. A database that says no is a database that answers.
+    /// Ends the loan. A database that says no is a database that answers; but one that only reads is the wrong one.
     pub(super) fn settle<T>(mut self, outcome: Result<T, sqlx::Error>) -> Result<T, StoreError> {
-        self.sound = outcome.as_ref().err().is_none_or(|error| error.as_database_error().is_some());
+        self.sound = outcome
+            .as_ref()
+            .err()
+            .is_none_or(|error| error.as_database_error().is_some_and(|error| !failure::is_read_only(error)));
         Ok(outcome?)
     }
 }

@@ -7,7 +7,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{lent::Lent, schema};
+use super::{failure, lent::Lent, schema};
 use crate::store::StoreError;
 
 const SCRIPTS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_tokens.sql")];
@@ -42,7 +42,8 @@ pub(super) async fn open(file: &Path) -> Result<Pools, StoreError> {
         writer: pool(1).connect_lazy_with(options.clone()),
         readers: pool(READERS).connect_lazy_with(options.pragma("query_only", "ON")),
     };
-    let mut lent = first(&pools.writer).await?;
+    make_ready(&pools.writer).await?;
+    let mut lent = Lent::from(&pools.writer).await?;
     migrate(lent.connection()).await?;
     lent.settle(Ok(pools))
 }
@@ -56,18 +57,18 @@ fn create(file: &Path) -> std::io::Result<()> {
     options.open(file).map(drop)
 }
 
-/// The first connections of two processes may both want to switch the file to write-ahead logging, for which SQLite
-/// does not wait as it does otherwise.
-async fn first(pool: &SqlitePool) -> Result<Lent<sqlx::Sqlite>, StoreError> {
-    const BUSY_CODES: [&str; 2] = ["5", "261"];
-    let busy = |error: &StoreError| matches!(error, StoreError::Unavailable { detail } if BUSY_CODES.iter().any(|code| detail.ends_with(&format!("(code {code})"))));
-    for _ in 0..100 {
-        match Lent::from(pool).await {
-            Err(error) if busy(&error) => tokio::time::sleep(BUSY / 100).await,
-            outcome => return outcome,
+/// Waits for another process that is switching the file to write-ahead logging, which SQLite does not do by itself. Ends
+/// with the limit of the operation.
+async fn make_ready(pool: &SqlitePool) -> Result<(), StoreError> {
+    const AGAIN: Duration = Duration::from_millis(20);
+    loop {
+        match pool.acquire().await {
+            Err(sqlx::Error::Database(error)) if failure::primary_code(&*error) == Some(failure::BUSY) => {
+                tokio::time::sleep(AGAIN).await;
+            }
+            outcome => return Ok(outcome.map(drop)?),
         }
     }
-    Lent::from(pool).await
 }
 
 async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
