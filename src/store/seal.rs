@@ -69,8 +69,10 @@ impl Sealer {
     /// What was sealed for `place`.
     pub(super) fn open(&self, place: Place<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
         let (version, rest) = sealed.split_first().ok_or_else(|| place.corrupt())?;
-        if *version > VERSION {
-            return Err(StoreError::Newer);
+        match *version {
+            VERSION => {}
+            later if later > VERSION => return Err(StoreError::Newer),
+            _ => return Err(place.corrupt()),
         }
         let (nonce, rest) = rest.split_at_checked(NONCE_LEN).ok_or_else(|| place.corrupt())?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| place.corrupt())?;
