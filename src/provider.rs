@@ -10,26 +10,38 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Uri};
 
+use self::{ability::UNSUPPORTED, kind::listed, request::ApiRequest};
 pub use self::{
+    ability::{Held, Lack, Unsendable},
+    client::AuthMethod,
     host_pattern::HostPattern,
-    kind::{HostRule, Kind, Settings},
+    inspection::{Inspected, Inspection, InspectionVerdict},
+    kind::{HostRule, IdentityApi, Kind, Settings},
+    renewal::{Renewal, RenewalVerdict, Source, Tokens},
+    revocation::{Ends, Revocation, RevocationVerdict},
+    setback::Passing,
 };
-use self::{kind::listed, request::ApiRequest};
 use crate::{secret::Secret, token::AccessToken};
 
+mod ability;
 mod answer;
 mod bearer;
 mod bitbucket;
+mod client;
 mod escape;
 mod facebook;
 mod generic;
 mod github;
 mod google;
 mod host_pattern;
+mod inspection;
 mod kind;
 mod microsoft;
 mod query;
+mod renewal;
 pub mod request;
+mod revocation;
+mod setback;
 #[cfg(test)]
 mod tests;
 
@@ -71,8 +83,34 @@ pub trait Provider: Send + Sync {
     /// The rate limit as of an answer with these headers, where the provider tells.
     fn rate_limit(&self, headers: &HeaderMap, now: SystemTime) -> Option<RateLimit>;
 
-    /// The client secret that requests are made with, if any: to read again when the provider refuses it.
-    fn client_secret(&self) -> Option<&Arc<Secret>>;
+    /// The client secret that calls are made with, if any: to read again when the provider refuses it.
+    fn client_secret(&self) -> Option<&Arc<Secret>> {
+        None
+    }
+
+    /// How tokens are renewed.
+    ///
+    /// # Errors
+    /// When the provider renews none, or cannot be asked for want of configuration.
+    fn renewal(&self) -> Result<&dyn Renewal, &Lack> {
+        Err(&UNSUPPORTED)
+    }
+
+    /// How tokens are inspected.
+    ///
+    /// # Errors
+    /// When the provider tells nothing, or cannot be asked for want of configuration.
+    fn inspection(&self) -> Result<&dyn Inspection, &Lack> {
+        Err(&UNSUPPORTED)
+    }
+
+    /// How tokens are revoked.
+    ///
+    /// # Errors
+    /// When the provider revokes none, or cannot be asked for want of configuration.
+    fn revocation(&self) -> Result<&dyn Revocation, &Lack> {
+        Err(&UNSUPPORTED)
+    }
 }
 
 /// What an answer means.

@@ -174,6 +174,7 @@ fn providers(config: &Config, transport: &Transport) -> Providers {
             hosts: settings.hosts.clone(),
             client_secret: settings.client_secret.clone(),
             api_version: settings.api_version.clone(),
+            ..Settings::default()
         };
         let strategy = settings.strategy.as_str();
         if let Some(adapter) = provider::build(strategy, adapter_settings) {

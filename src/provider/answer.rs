@@ -24,12 +24,18 @@ pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     serde_json::from_slice(body).ok()
 }
 
-/// The body of a success as `T`, if it says that it is JSON and is.
+/// The body as `T`, if it is a JSON object of that shape. serde would take an array for a struct: its items, in the
+/// order of the fields.
+pub(super) fn object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    json(body).filter(|_| body.trim_ascii_start().starts_with(b"{"))
+}
+
+/// The body of a success as `T`, if it says that it is JSON and is an object.
 pub(super) fn page<T: DeserializeOwned>(answer: &Response<Bytes>) -> Option<T> {
     if !answer.status().is_success() || !says_json(answer.headers()) {
         return None;
     }
-    json(answer.body())
+    object(answer.body())
 }
 
 fn says_json(headers: &HeaderMap) -> bool {
@@ -94,8 +100,21 @@ mod tests {
         ];
         for (status, content_type, expected) in rows {
             let answer = Response::builder().status(status).header(CONTENT_TYPE, content_type);
-            let answer = answer.body(Bytes::from_static(b"1")).expect("the test's answer is one");
+            let answer = answer.body(Bytes::from_static(b" {}")).expect("the test's answer is one");
             assert_eq!(page::<Loose>(&answer).is_some(), expected, "{status} {content_type}");
+        }
+    }
+
+    #[test]
+    fn an_array_is_no_object_though_serde_would_take_it_for_one() {
+        #[derive(serde::Deserialize)]
+        struct Named {
+            _name: Loose,
+        }
+        assert!(object::<Named>(br#" {"_name":"a"}"#).is_some());
+        assert!(json::<Named>(br#"["a"]"#).is_some());
+        for body in [&br#"["a"]"#[..], b"\"a\"", b"", b"null"] {
+            assert!(object::<Named>(body).is_none());
         }
     }
 

@@ -26,7 +26,7 @@ pub(super) fn request(call: &ApiRequest, target: PathAndQuery, token: &AccessTok
 /// RFC 6750, section 2.1, marked so that no log shows it.
 /// No provider issued a token that a header cannot hold. It is sent as one that the provider surely refuses:
 /// without the header, the request could succeed as nobody's.
-fn authorization(token: &AccessToken) -> HeaderValue {
+pub(super) fn authorization(token: &AccessToken) -> HeaderValue {
     let value = Zeroizing::new(format!("Bearer {}", token.expose()));
     let mut value = HeaderValue::from_str(&value).unwrap_or(HeaderValue::from_static("Bearer -"));
     value.set_sensitive(true);

@@ -1,19 +1,24 @@
 //! Bitbucket Cloud's REST API. Not Bitbucket Data Center, and not Atlassian's other products.
 //! <https://developer.atlassian.com/cloud/bitbucket/rest/intro>
 
-use std::{sync::Arc, time::SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use serde::Deserialize;
 
 use super::{
-    HostPattern, HostRule, Kind, Provider, RateLimit, Verdict,
+    HostPattern, HostRule, Inspection, Kind, Lack, Provider, RateLimit, Renewal, Settings, Verdict,
     answer::{self, Loose, Words},
-    bearer, kind, query,
+    bearer,
+    inspection::Probe,
+    kind, query,
+    renewal::RefreshGrant,
     request::ApiRequest,
 };
-use crate::{retry::retry_after, secret::Secret, token::AccessToken};
+use crate::{retry::retry_after, token::AccessToken};
+
+mod tokens;
 
 /// Bitbucket Cloud accounts.
 pub(super) const KIND: Kind = Kind {
@@ -21,19 +26,25 @@ pub(super) const KIND: Kind = Kind {
     hosts: HostRule::Fixed,
     is_shared: false,
     check_version: kind::no_version,
-    build: |_| Box::new(Bitbucket::new()),
+    build: |settings| Box::new(Bitbucket::new(&settings)),
 };
 
 /// The adapter of `bitbucket`.
 #[derive(Debug)]
 pub(super) struct Bitbucket {
     hosts: [HostPattern; 1],
+    renewal: Result<RefreshGrant, Lack>,
+    inspection: Probe,
 }
 
 impl Bitbucket {
-    /// The public API.
-    pub(super) fn new() -> Self {
-        Self { hosts: [HostPattern::new("api.bitbucket.org")] }
+    /// The public API, and the application of `settings` for renewals.
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self {
+            hosts: [HostPattern::new("api.bitbucket.org")],
+            renewal: tokens::renewal(settings),
+            inspection: tokens::inspection(settings),
+        }
     }
 }
 
@@ -49,17 +60,7 @@ impl Provider for Bitbucket {
     }
 
     fn judge(&self, answer: &Response<Bytes>, now: SystemTime) -> Verdict {
-        match answer.status() {
-            StatusCode::UNAUTHORIZED => Verdict::TokenRefused,
-            StatusCode::FORBIDDEN => forbidden(answer),
-            StatusCode::TOO_MANY_REQUESTS => {
-                Verdict::RateLimited { retry_after: retry_after(answer.headers(), now) }
-            }
-            status if answer::may_pass(status) => {
-                Verdict::Unavailable { retry_after: retry_after(answer.headers(), now) }
-            }
-            _ => Verdict::Accepted,
-        }
+        judge(answer, now)
     }
 
     /// `next` is a whole URL (<https://developer.atlassian.com/cloud/bitbucket/rest/intro/#pagination>).
@@ -74,8 +75,26 @@ impl Provider for Bitbucket {
         None
     }
 
-    fn client_secret(&self) -> Option<&Arc<Secret>> {
-        None
+    fn renewal(&self) -> Result<&dyn Renewal, &Lack> {
+        self.renewal.as_ref().map(|renewal| renewal as _)
+    }
+
+    fn inspection(&self) -> Result<&dyn Inspection, &Lack> {
+        Ok(&self.inspection)
+    }
+}
+
+fn judge(answer: &Response<Bytes>, now: SystemTime) -> Verdict {
+    match answer.status() {
+        StatusCode::UNAUTHORIZED => Verdict::TokenRefused,
+        StatusCode::FORBIDDEN => forbidden(answer),
+        StatusCode::TOO_MANY_REQUESTS => {
+            Verdict::RateLimited { retry_after: retry_after(answer.headers(), now) }
+        }
+        status if answer::may_pass(status) => {
+            Verdict::Unavailable { retry_after: retry_after(answer.headers(), now) }
+        }
+        _ => Verdict::Accepted,
     }
 }
 

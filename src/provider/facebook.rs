@@ -10,16 +10,21 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, Uri, uri::PathAndQuery};
 use serde::Deserialize;
 
+use self::{debug_token::DebugToken, removal::Removal, tokens::Exchange};
 use super::{
-    HostPattern, HostRule, Kind, Provider, RateLimit, Settings, Verdict,
+    HostPattern, HostRule, Inspection, Kind, Lack, Provider, RateLimit, Renewal, Revocation, Settings,
+    Verdict,
     answer::{self, Loose},
     bearer, query,
     request::ApiRequest,
 };
 use crate::{retry::retry_after, secret::Secret, token::AccessToken};
 
+mod debug_token;
 mod permission;
 mod proof;
+mod removal;
+mod tokens;
 mod usage;
 
 /// The version that a path without one gets. Without any, Graph takes the oldest that the application may use.
@@ -47,14 +52,21 @@ pub(super) struct Facebook {
     hosts: [HostPattern; 1],
     version: String,
     client_secret: Option<Arc<Secret>>,
+    renewal: Result<Exchange, Lack>,
+    inspection: Result<DebugToken, Lack>,
+    revocation: Removal,
 }
 
 impl Facebook {
     /// The public Graph API; with a client secret, every call carries its proof.
     pub(super) fn new(settings: Settings) -> Self {
+        let version = settings.api_version.as_deref().unwrap_or(DEFAULT_VERSION);
         Self {
             hosts: [HostPattern::new("graph.facebook.com")],
-            version: settings.api_version.unwrap_or_else(|| DEFAULT_VERSION.to_owned()),
+            version: version.to_owned(),
+            renewal: Exchange::new(&settings, version),
+            inspection: DebugToken::new(&settings, version),
+            revocation: Removal::new(&settings, version),
             client_secret: settings.client_secret,
         }
     }
@@ -125,6 +137,18 @@ impl Provider for Facebook {
 
     fn client_secret(&self) -> Option<&Arc<Secret>> {
         self.client_secret.as_ref()
+    }
+
+    fn renewal(&self) -> Result<&dyn Renewal, &Lack> {
+        self.renewal.as_ref().map(|renewal| renewal as _)
+    }
+
+    fn inspection(&self) -> Result<&dyn Inspection, &Lack> {
+        self.inspection.as_ref().map(|inspection| inspection as _)
+    }
+
+    fn revocation(&self) -> Result<&dyn Revocation, &Lack> {
+        Ok(&self.revocation)
     }
 }
 

@@ -1,24 +1,27 @@
 //! Any provider that follows the standards: OAuth 2.0 bearer tokens (RFC 6750), links (RFC 8288), `Retry-After`.
 //! Auth0 gives all of them one strategy, so each connection has settings of its own.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use serde::Deserialize;
 
 use super::{
-    HostPattern, HostRule, Kind, Provider, RateLimit, Settings, Verdict,
+    HostPattern, HostRule, Inspection, Kind, Lack, Provider, RateLimit, Renewal, Revocation, Settings,
+    Verdict,
     answer::{self, Loose, Words},
-    bearer, kind,
+    bearer,
+    inspection::Introspection,
+    kind,
+    renewal::RefreshGrant,
     request::ApiRequest,
+    revocation::StandardRevocation,
 };
-use crate::{retry::retry_after, secret::Secret, token::AccessToken};
+use crate::{retry::retry_after, token::AccessToken};
 
 mod page;
+mod tokens;
 
 /// Custom social connections, and enterprise connections of OpenID Connect.
 pub(super) const KIND: Kind = Kind {
@@ -26,19 +29,27 @@ pub(super) const KIND: Kind = Kind {
     hosts: HostRule::Required,
     is_shared: true,
     check_version: kind::no_version,
-    build: |settings| Box::new(Generic::new(settings)),
+    build: |settings| Box::new(Generic::new(&settings)),
 };
 
 /// The adapter of one connection of `oauth2` or `oidc`.
 #[derive(Debug)]
 pub(super) struct Generic {
     hosts: Vec<HostPattern>,
+    renewal: Result<RefreshGrant, Lack>,
+    inspection: Result<Introspection, Lack>,
+    revocation: Result<StandardRevocation, Lack>,
 }
 
 impl Generic {
     /// A provider with the API hosts of `settings`; without any, nothing can be called.
-    pub(super) fn new(settings: Settings) -> Self {
-        Self { hosts: settings.hosts.into_iter().map(HostPattern::new).collect() }
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self {
+            hosts: settings.hosts.iter().map(HostPattern::new).collect(),
+            renewal: tokens::renewal(settings),
+            inspection: tokens::inspection(settings),
+            revocation: tokens::revocation(settings),
+        }
     }
 }
 
@@ -73,8 +84,16 @@ impl Provider for Generic {
         answer::rate_limit(headers, now)
     }
 
-    fn client_secret(&self) -> Option<&Arc<Secret>> {
-        None
+    fn renewal(&self) -> Result<&dyn Renewal, &Lack> {
+        self.renewal.as_ref().map(|renewal| renewal as _)
+    }
+
+    fn inspection(&self) -> Result<&dyn Inspection, &Lack> {
+        self.inspection.as_ref().map(|inspection| inspection as _)
+    }
+
+    fn revocation(&self) -> Result<&dyn Revocation, &Lack> {
+        self.revocation.as_ref().map(|revocation| revocation as _)
     }
 }
 

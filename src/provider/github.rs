@@ -1,10 +1,7 @@
 //! GitHub's REST API, for the tokens of OAuth apps and of GitHub Apps.
 //! <https://docs.github.com/rest/using-the-rest-api>
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{
@@ -13,22 +10,23 @@ use http::{
 };
 use serde::Deserialize;
 
+use self::tokens::Application;
 use super::{
-    HostPattern, HostRule, Kind, Provider, RateLimit, Settings, Verdict,
+    HostPattern, HostRule, Inspection, Kind, Lack, Provider, RateLimit, Renewal, Revocation, Settings,
+    Verdict,
     answer::{self, Loose},
     bearer, query,
+    renewal::{AGENT, RefreshGrant},
     request::ApiRequest,
 };
-use crate::{retry::retry_after, secret::Secret, token::AccessToken};
+use crate::{retry::retry_after, token::AccessToken};
 
 mod scope;
+mod tokens;
 
 /// The version that requests without the header get; supported until at least March 2028 (GitHub's changelog of
 /// 2026-03-12). <https://docs.github.com/rest/about-the-rest-api/api-versions>
 pub(super) const DEFAULT_VERSION: &str = "2022-11-28";
-
-/// GitHub rejects requests without one.
-const AGENT: &str = concat!("idp-token-service/", env!("CARGO_PKG_VERSION"));
 
 /// How long to wait where GitHub names a secondary limit but no time:
 /// <https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api>
@@ -40,7 +38,7 @@ pub(super) const KIND: Kind = Kind {
     hosts: HostRule::Fixed,
     is_shared: false,
     check_version,
-    build: |settings| Box::new(GitHub::new(settings)),
+    build: |settings| Box::new(GitHub::new(&settings)),
 };
 
 /// The adapter of `github`.
@@ -48,15 +46,20 @@ pub(super) const KIND: Kind = Kind {
 pub(super) struct GitHub {
     hosts: [HostPattern; 2],
     version: HeaderValue,
+    renewal: Result<RefreshGrant, Lack>,
+    application: Result<Application, Lack>,
 }
 
 impl GitHub {
     /// GitHub's public API, in the version that `settings` name.
-    pub(super) fn new(settings: Settings) -> Self {
-        let version = settings.api_version.and_then(|version| HeaderValue::try_from(version).ok());
+    pub(super) fn new(settings: &Settings) -> Self {
+        let version = settings.api_version.as_ref().and_then(|version| HeaderValue::try_from(version).ok());
+        let version = version.unwrap_or(HeaderValue::from_static(DEFAULT_VERSION));
         Self {
             hosts: [HostPattern::new("api.github.com"), HostPattern::new("uploads.github.com")],
-            version: version.unwrap_or(HeaderValue::from_static(DEFAULT_VERSION)),
+            renewal: tokens::renewal(settings),
+            application: Application::new(settings, &version),
+            version,
         }
     }
 }
@@ -84,11 +87,7 @@ impl Provider for GitHub {
 
     fn encode(&self, call: &ApiRequest, token: &AccessToken) -> Request<Bytes> {
         let mut request = bearer::request(call, call.path_and_query.clone(), token);
-        let headers = request.headers_mut();
-        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-        headers.insert("x-github-api-version", self.version.clone());
-        // GitHub's media types choose between representations, so the caller's choice stands.
-        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/vnd.github+json"));
+        dress(request.headers_mut(), &self.version);
         request
     }
 
@@ -119,9 +118,25 @@ impl Provider for GitHub {
         })
     }
 
-    fn client_secret(&self) -> Option<&Arc<Secret>> {
-        None
+    fn renewal(&self) -> Result<&dyn Renewal, &Lack> {
+        self.renewal.as_ref().map(|renewal| renewal as _)
     }
+
+    fn inspection(&self) -> Result<&dyn Inspection, &Lack> {
+        self.application.as_ref().map(|application| application as _)
+    }
+
+    fn revocation(&self) -> Result<&dyn Revocation, &Lack> {
+        self.application.as_ref().map(|application| application as _)
+    }
+}
+
+/// Sets what GitHub wants with every request. Its media types choose between representations, so a choice that was
+/// made stands.
+fn dress(headers: &mut HeaderMap, version: &HeaderValue) {
+    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+    headers.insert("x-github-api-version", version.clone());
+    headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/vnd.github+json"));
 }
 
 /// The endpoints of a GitHub App itself answer 401 to every user's token, since they want a JWT.

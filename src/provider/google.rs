@@ -1,22 +1,28 @@
 //! Google's APIs. Reasons: <https://cloud.google.com/apis/design/errors> and
 //! <https://developers.google.com/drive/api/guides/handle-errors>.
 
-use std::{sync::Arc, time::SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use serde::Deserialize;
 
-use self::failure::Failure;
+use self::{
+    failure::Failure,
+    tokens::{TokenInfo, TokenRevocation},
+};
 use super::{
-    HostPattern, HostRule, Kind, Provider, RateLimit, Verdict,
+    HostPattern, HostRule, Inspection, Kind, Lack, Provider, RateLimit, Renewal, Revocation, Settings,
+    Verdict,
     answer::{self, Loose},
     bearer, kind, query,
+    renewal::RefreshGrant,
     request::ApiRequest,
 };
-use crate::{retry::retry_after, secret::Secret, token::AccessToken};
+use crate::{retry::retry_after, token::AccessToken};
 
 mod failure;
+mod tokens;
 
 /// Hosts below `googleapis.com` whose answers are tokens, or which end one: with them, a caller that may call but not
 /// see the token could get another one, or have this one revoked behind the service's back.
@@ -54,20 +60,28 @@ pub(super) const KIND: Kind = Kind {
     hosts: HostRule::Fixed,
     is_shared: false,
     check_version: kind::no_version,
-    build: |_| Box::new(Google::new()),
+    build: |settings| Box::new(Google::new(&settings)),
 };
 
 /// The adapter of `google-oauth2` and `google-apps`.
 #[derive(Debug)]
 pub(super) struct Google {
     hosts: [HostPattern; 2],
+    renewal: Result<RefreshGrant, Lack>,
+    inspection: TokenInfo,
+    revocation: TokenRevocation,
 }
 
 impl Google {
-    /// Google's public APIs.
-    pub(super) fn new() -> Self {
+    /// Google's public APIs, and the application of `settings` for renewals.
+    pub(super) fn new(settings: &Settings) -> Self {
         let all = HostPattern::new("*.googleapis.com").except(&TOKEN_HOSTS);
-        Self { hosts: [HostPattern::new("www.googleapis.com"), all] }
+        Self {
+            hosts: [HostPattern::new("www.googleapis.com"), all],
+            renewal: tokens::renewal(settings),
+            inspection: TokenInfo::new(settings),
+            revocation: TokenRevocation::new(settings),
+        }
     }
 }
 
@@ -113,8 +127,16 @@ impl Provider for Google {
         None
     }
 
-    fn client_secret(&self) -> Option<&Arc<Secret>> {
-        None
+    fn renewal(&self) -> Result<&dyn Renewal, &Lack> {
+        self.renewal.as_ref().map(|renewal| renewal as _)
+    }
+
+    fn inspection(&self) -> Result<&dyn Inspection, &Lack> {
+        Ok(&self.inspection)
+    }
+
+    fn revocation(&self) -> Result<&dyn Revocation, &Lack> {
+        Ok(&self.revocation)
     }
 }
 

@@ -1,8 +1,10 @@
 //! What must be known of a kind of provider before there is an adapter.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use super::Provider;
+use http::Uri;
+
+use super::{AuthMethod, Provider};
 use crate::secret::Secret;
 
 /// A kind of provider: the Auth0 strategies that speak its dialect, and how an adapter is made.
@@ -47,14 +49,57 @@ impl Kind {
     }
 }
 
+/// Which of Microsoft's token endpoints a connection of `waad` uses; Auth0 calls it so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IdentityApi {
+    /// `microsoft-identity-platform-v2.0`: tokens are for scopes.
+    #[default]
+    V2,
+    /// `azure-active-directory-v1.0`: tokens are for a resource.
+    V1,
+}
+
+impl IdentityApi {
+    /// The endpoint of Auth0's name.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "microsoft-identity-platform-v2.0" => Some(Self::V2),
+            "azure-active-directory-v1.0" => Some(Self::V1),
+            _ => None,
+        }
+    }
+}
+
 /// What an operator may set for a provider.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// The API hosts, the default first, in lower case; `*.` and a domain means all directly below it.
     /// Only for a [`Kind`] whose hosts are not fixed.
     pub hosts: Vec<String>,
-    /// The secret of the application that the tokens were issued to; Facebook wants proof of it.
+    /// The application that the tokens were issued to.
+    pub client_id: Option<String>,
+    /// Its secret; Facebook wants proof of it with every call.
     pub client_secret: Option<Arc<Secret>>,
+    /// Its RSA private key in PEM form, for `private_key_jwt`; Microsoft wants the certificate in the same file.
+    pub private_key: Option<Arc<Secret>>,
+    /// How it proves itself to the token endpoint; each provider has a default.
+    pub token_auth_method: Option<AuthMethod>,
+    /// The token endpoint, in place of the provider's own.
+    pub token_url: Option<Uri>,
+    /// Where tokens are inspected, in place of the provider's own.
+    pub inspect_url: Option<Uri>,
+    /// Where tokens are revoked, in place of the provider's own.
+    pub revoke_url: Option<Uri>,
+    /// Scopes that are asked for again at a renewal, where the provider wants that.
+    pub scopes: Vec<String>,
+    /// Which of Microsoft's token endpoints issued the tokens.
+    pub identity_api: IdentityApi,
+    /// What tokens of Microsoft's older endpoint are for.
+    pub resource: Option<String>,
+    /// Whether a refresh token dies at use; only for a provider whose adapter does not know it. True.
+    pub rotates: Option<bool>,
+    /// How long tokens live where the provider does not say it; only for a provider whose adapter does not know it.
+    pub lifetime: Option<Duration>,
     /// The version of the provider's API, where it has one: see [`super::check_api_version`].
     pub api_version: Option<String>,
 }

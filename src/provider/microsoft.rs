@@ -1,20 +1,21 @@
 //! Microsoft Graph and SharePoint Online, for work and personal accounts.
 //! <https://learn.microsoft.com/graph/errors>
 
-use std::{sync::Arc, time::SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header::ACCEPT};
 
 use self::failure::Failure;
 use super::{
-    HostPattern, HostRule, Kind, Provider, RateLimit, Settings, Verdict, answer, bearer, kind, query,
-    request::ApiRequest,
+    HostPattern, HostRule, Inspection, Kind, Lack, Provider, RateLimit, Renewal, Settings, Verdict, answer,
+    bearer, inspection::Probe, kind, query, renewal::RefreshGrant, request::ApiRequest,
 };
-use crate::{retry::retry_after, secret::Secret, token::AccessToken};
+use crate::{retry::retry_after, token::AccessToken};
 
 mod failure;
 mod page;
+mod tokens;
 
 /// Entra ID (formerly Azure Active Directory). A token is for one resource: Graph, or the hosts that are configured.
 pub(super) const WORK: Kind = Kind {
@@ -22,15 +23,35 @@ pub(super) const WORK: Kind = Kind {
     hosts: HostRule::Default,
     is_shared: false,
     check_version: kind::no_version,
-    build: |settings| Box::new(Microsoft::new(settings)),
+    build: |settings| Box::new(Microsoft::new(settings, Accounts::Work)),
 };
 
 /// Personal Microsoft accounts.
-pub(super) const PERSONAL: Kind = Kind { strategies: &["windowslive"], ..WORK };
+pub(super) const PERSONAL: Kind = Kind {
+    strategies: &["windowslive"],
+    build: |settings| Box::new(Microsoft::new(settings, Accounts::Personal)),
+    ..WORK
+};
 
 /// Auth0's old strategy for SharePoint add-ins. SharePoint Online has issued it no tokens since April 2026, when the
 /// Access Control Service went; a connection of `waad` with the tenant's host in `hosts` takes its place.
-pub(super) const SHAREPOINT: Kind = Kind { strategies: &["sharepoint"], hosts: HostRule::Required, ..WORK };
+pub(super) const SHAREPOINT: Kind = Kind {
+    strategies: &["sharepoint"],
+    hosts: HostRule::Required,
+    build: |settings| Box::new(Microsoft::new(settings, Accounts::AddIns)),
+    ..WORK
+};
+
+/// Who issues the tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Accounts {
+    /// Entra ID.
+    Work,
+    /// The consumers' tenant.
+    Personal,
+    /// The Access Control Service, which is gone.
+    AddIns,
+}
 
 const GRAPH: &str = "graph.microsoft.com";
 
@@ -45,16 +66,22 @@ const SHAREPOINT_MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application
 #[derive(Debug)]
 pub(super) struct Microsoft {
     hosts: Vec<HostPattern>,
+    renewal: Result<RefreshGrant, Lack>,
+    inspection: Result<Probe, Lack>,
 }
 
 impl Microsoft {
     /// Graph's public cloud, unless `settings` name other hosts.
-    pub(super) fn new(settings: Settings) -> Self {
-        let mut names = settings.hosts;
-        if names.is_empty() {
-            names.push(GRAPH.to_owned());
+    pub(super) fn new(mut settings: Settings, accounts: Accounts) -> Self {
+        if settings.hosts.is_empty() {
+            settings.hosts.push(GRAPH.to_owned());
         }
-        Self { hosts: names.into_iter().map(|name| HostPattern::new(name).except(&TOKEN_HOSTS)).collect() }
+        let hosts = settings.hosts.iter().map(|name| HostPattern::new(name).except(&TOKEN_HOSTS));
+        Self {
+            hosts: hosts.collect(),
+            renewal: tokens::renewal(&settings, accounts),
+            inspection: tokens::inspection(&settings),
+        }
     }
 }
 
@@ -72,22 +99,7 @@ impl Provider for Microsoft {
     }
 
     fn judge(&self, answer: &Response<Bytes>, now: SystemTime) -> Verdict {
-        match answer.status() {
-            // Also where the token is alive but the tenant wants a new login of some kind, which only another
-            // token can prove: https://learn.microsoft.com/entra/identity-platform/claims-challenge
-            StatusCode::UNAUTHORIZED => Verdict::TokenRefused,
-            StatusCode::FORBIDDEN => forbidden(answer),
-            StatusCode::TOO_MANY_REQUESTS => {
-                Verdict::RateLimited { retry_after: retry_after(answer.headers(), now) }
-            }
-            status if status.as_u16() == BANDWIDTH_LIMIT_EXCEEDED => {
-                Verdict::RateLimited { retry_after: retry_after(answer.headers(), now) }
-            }
-            status if answer::may_pass(status) => {
-                Verdict::Unavailable { retry_after: retry_after(answer.headers(), now) }
-            }
-            _ => Verdict::Accepted,
-        }
+        judge(answer, now)
     }
 
     fn next_page(&self, sent: &Uri, answer: &Response<Bytes>) -> Option<String> {
@@ -99,13 +111,33 @@ impl Provider for Microsoft {
         answer::rate_limit(headers, now)
     }
 
-    fn client_secret(&self) -> Option<&Arc<Secret>> {
-        None
+    fn renewal(&self) -> Result<&dyn Renewal, &Lack> {
+        self.renewal.as_ref().map(|renewal| renewal as _)
+    }
+
+    fn inspection(&self) -> Result<&dyn Inspection, &Lack> {
+        self.inspection.as_ref().map(|inspection| inspection as _)
     }
 }
 
 /// A throttle in the list of Graph's status codes, though it has the number of a failure.
 const BANDWIDTH_LIMIT_EXCEEDED: u16 = 509;
+
+fn judge(answer: &Response<Bytes>, now: SystemTime) -> Verdict {
+    let retry_after = || retry_after(answer.headers(), now);
+    match answer.status() {
+        // Also where the token is alive but the tenant wants a new login of some kind, which only another
+        // token can prove: https://learn.microsoft.com/entra/identity-platform/claims-challenge
+        StatusCode::UNAUTHORIZED => Verdict::TokenRefused,
+        StatusCode::FORBIDDEN => forbidden(answer),
+        StatusCode::TOO_MANY_REQUESTS => Verdict::RateLimited { retry_after: retry_after() },
+        status if status.as_u16() == BANDWIDTH_LIMIT_EXCEEDED => {
+            Verdict::RateLimited { retry_after: retry_after() }
+        }
+        status if answer::may_pass(status) => Verdict::Unavailable { retry_after: retry_after() },
+        _ => Verdict::Accepted,
+    }
+}
 
 fn forbidden(answer: &Response<Bytes>) -> Verdict {
     let failure = Failure::read(answer);

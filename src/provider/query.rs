@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
-use http::Uri;
+use http::{Uri, uri::PathAndQuery};
 use percent_encoding::utf8_percent_encode;
 use url::Url;
 
 use super::{
-    escape,
+    Unsendable, escape,
     request::{TOKEN_PARAMETERS, path},
 };
 use crate::identity::RESERVED;
@@ -20,6 +20,15 @@ pub(super) fn append(target: &mut String, name: &str, value: &str) {
         Some(_) => target.push('&'),
     }
     push(target, name, value);
+}
+
+/// `url` with a parameter more, percent-encoded.
+pub(super) fn extended(url: &Uri, name: &str, value: &str) -> Result<Uri, Unsendable> {
+    let mut target = url.path_and_query().map_or("/", PathAndQuery::as_str).to_owned();
+    append(&mut target, name, value);
+    let mut parts = url.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(target).map_err(|_| Unsendable::TooLong)?);
+    Uri::from_parts(parts).map_err(|_| Unsendable::TooLong)
 }
 
 /// `query` with `name` set to `value`, where it stood first or else at the end; the rest stays as it is.

@@ -29,6 +29,15 @@ impl Loose {
         }
     }
 
+    /// An id, which some write as a text and some as a number.
+    pub(in crate::provider) fn name(&self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text.clone()).filter(|text| !text.is_empty()),
+            Self::Number(number) => Some(number.to_string()),
+            Self::Other => None,
+        }
+    }
+
     /// The number, which may be written as text.
     pub(in crate::provider) fn number(&self) -> Option<i64> {
         match self {

@@ -3,8 +3,12 @@ use std::time::Duration;
 use super::*;
 use crate::provider::tests::{answer, judge};
 
+fn bitbucket() -> Bitbucket {
+    Bitbucket::new(&Settings::default())
+}
+
 fn verdict(status: u16, headers: &[(&str, &str)], body: &str) -> Verdict {
-    judge(&Bitbucket::new(), status, headers, body)
+    judge(&bitbucket(), status, headers, body)
 }
 
 fn missing(scopes: &[&str]) -> Verdict {
@@ -74,7 +78,7 @@ fn limits_and_failures_say_how_long_to_wait() {
 fn the_next_page_is_a_url_on_the_same_host() {
     let json = &[("content-type", "application/json; charset=utf-8")][..];
     let sent = Uri::from_static("https://api.bitbucket.org/2.0/repositories/acme");
-    let next = |body: &str| Bitbucket::new().next_page(&sent, &answer(200, json, body));
+    let next = |body: &str| bitbucket().next_page(&sent, &answer(200, json, body));
     let rows = [
         (
             r#"{"pagelen":10,"values":[],"next":"https://api.bitbucket.org/2.0/repositories/acme?page=2"}"#,

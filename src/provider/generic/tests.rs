@@ -3,7 +3,7 @@ use crate::provider::tests::{answer, judge};
 
 fn generic() -> Generic {
     let hosts = vec!["api.acme.example".to_owned(), "*.files.acme.example".to_owned()];
-    Generic::new(Settings { hosts, ..Settings::default() })
+    Generic::new(&Settings { hosts, ..Settings::default() })
 }
 
 fn verdict(status: u16, headers: &[(&str, &str)], body: &str) -> Verdict {

@@ -4,7 +4,7 @@ use super::*;
 use crate::provider::tests::{NOW, answer, call, judge, token};
 
 fn github() -> GitHub {
-    GitHub::new(Settings::default())
+    GitHub::new(&Settings::default())
 }
 
 fn verdict(status: u16, headers: &[(&str, &str)], body: &str) -> Verdict {
@@ -39,7 +39,7 @@ fn the_service_sets_agent_and_version_and_leaves_the_callers_media_type() {
 #[test]
 fn without_a_media_type_the_recommended_one_is_asked_for() {
     let settings = Settings { api_version: Some("2026-03-10".to_owned()), ..Settings::default() };
-    let sent = GitHub::new(settings).encode(&call("github", "/user", &[]), &token());
+    let sent = GitHub::new(&settings).encode(&call("github", "/user", &[]), &token());
     assert_eq!(sent.headers()["accept"], "application/vnd.github+json");
     assert_eq!(sent.headers()["x-github-api-version"], "2026-03-10");
 }

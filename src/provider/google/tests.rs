@@ -8,8 +8,12 @@ use crate::{
 
 const NO_HEADERS: &[(&str, &str)] = &[];
 
+fn google() -> Google {
+    Google::new(&Settings::default())
+}
+
 fn verdict(status: u16, headers: &[(&str, &str)], body: &str) -> Verdict {
-    judge(&Google::new(), status, headers, body)
+    judge(&google(), status, headers, body)
 }
 
 fn legacy(reason: &str, message: &str) -> String {
@@ -142,7 +146,7 @@ fn the_next_page_is_the_same_request_with_another_page_token() {
     let json = &[("content-type", "application/json; charset=UTF-8")][..];
     let next = |sent: &str, body: &str| {
         let sent: Uri = format!("https://www.googleapis.com{sent}").parse().expect("the test's path is one");
-        Google::new().next_page(&sent, &answer(200, json, body))
+        google().next_page(&sent, &answer(200, json, body))
     };
     let rows = [
         ("/a", r#"{"nextPageToken":"t/1=","items":[{"id":1}]}"#, Some("/a?pageToken=t%2F1%3D")),

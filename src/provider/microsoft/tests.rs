@@ -5,7 +5,7 @@ use crate::provider::tests::{NOW, answer, judge, token};
 
 fn microsoft(hosts: &[&str]) -> Microsoft {
     let hosts = hosts.iter().map(ToString::to_string).collect();
-    Microsoft::new(Settings { hosts, ..Settings::default() })
+    Microsoft::new(Settings { hosts, ..Settings::default() }, Accounts::Work)
 }
 
 fn verdict(status: u16, headers: &[(&str, &str)], body: &str) -> Verdict {

@@ -1,0 +1,96 @@
+//! `private_key_jwt`: the client proves itself with a signed assertion (RFC 7523, section 3).
+
+use std::time::{Duration, SystemTime};
+
+use aws_lc_rs::{
+    digest::{SHA256, digest},
+    rand,
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD, prelude::BASE64_STANDARD};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+
+use crate::provider::Unsendable;
+
+/// The `client_assertion_type`.
+pub(in crate::provider) const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// Assertions are used at once. Microsoft advises 5 to 10 minutes at the most:
+/// <https://learn.microsoft.com/entra/identity-platform/certificate-credentials>
+const LIFETIME: Duration = Duration::from_secs(60);
+
+/// How assertions are signed.
+#[derive(Clone, Debug, Default)]
+pub(in crate::provider) struct Signing {
+    /// For whom: the token endpoint.
+    pub(in crate::provider) audience: String,
+    /// Whether the key's certificate is named, with PS256, as Microsoft wants it; else RS256, which everybody knows.
+    pub(in crate::provider) names_certificate: bool,
+}
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    aud: &'a str,
+    jti: String,
+    iat: u64,
+    nbf: u64,
+    exp: u64,
+}
+
+/// An assertion of `client_id`, signed by the RSA key in `pem`, which may hold the key's certificate too.
+pub(in crate::provider) fn sign(
+    client_id: &str,
+    pem: &SecretString,
+    signing: &Signing,
+    now: SystemTime,
+) -> Result<SecretString, Unsendable> {
+    let pem = pem.expose_secret();
+    let key = block(pem, "PRIVATE KEY").unwrap_or(pem);
+    let key = EncodingKey::from_rsa_pem(key.as_bytes())
+        .map_err(|_| Unsendable::Key("is no RSA key in PEM form"))?;
+    let header = header(pem, signing)?;
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let (iat, exp) = (now.as_secs(), (now + LIFETIME).as_secs());
+    let claims =
+        Claims { iss: client_id, sub: client_id, aud: &signing.audience, jti: nonce()?, iat, nbf: iat, exp };
+    let assertion = jsonwebtoken::encode(&header, &claims, &key);
+    assertion.map(SecretString::from).map_err(|_| Unsendable::Key("cannot sign"))
+}
+
+fn header(pem: &str, signing: &Signing) -> Result<Header, Unsendable> {
+    if !signing.names_certificate {
+        return Ok(Header::new(Algorithm::RS256));
+    }
+    let certificate = block(pem, "CERTIFICATE").and_then(der);
+    let certificate =
+        certificate.ok_or(Unsendable::Key("has no certificate beside it, which Microsoft wants"))?;
+    let thumbprint = URL_SAFE_NO_PAD.encode(digest(&SHA256, &certificate));
+    Ok(Header { x5t_s256: Some(thumbprint), ..Header::new(Algorithm::PS256) })
+}
+
+/// The first PEM block whose label ends with `label`, with its lines.
+fn block<'a>(pem: &'a str, label: &str) -> Option<&'a str> {
+    let end = format!("{label}-----");
+    let blocks = pem.match_indices("-----BEGIN ").filter_map(|(at, _)| pem.get(at..));
+    let found = blocks
+        .into_iter()
+        .find(|block| block.lines().next().is_some_and(|line| line.trim_end().ends_with(&end)))?;
+    let close = found.find("-----END ")?;
+    let length = found[close..].find('\n').map_or(found.len(), |line| close + line);
+    found.get(..length)
+}
+
+fn der(block: &str) -> Option<Vec<u8>> {
+    let lines = block.lines().filter(|line| !line.starts_with("-----")).map(str::trim);
+    BASE64_STANDARD.decode(lines.collect::<String>()).ok()
+}
+
+fn nonce() -> Result<String, Unsendable> {
+    let mut random = [0; 16];
+    rand::fill(&mut random)
+        .map_err(|_| Unsendable::Key("cannot be used: the system gives no random bytes"))?;
+    Ok(URL_SAFE_NO_PAD.encode(random))
+}

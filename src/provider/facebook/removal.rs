@@ -1,0 +1,67 @@
+//! The end of a user's tokens.
+
+use std::{sync::Arc, time::SystemTime};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, Uri, header::AUTHORIZATION};
+use serde::Deserialize;
+
+use super::{
+    proof,
+    tokens::{refused, url},
+};
+use crate::{
+    provider::{Ends, Held, Revocation, RevocationVerdict, Settings, Unsendable, answer, bearer, query},
+    secret::Secret,
+};
+
+/// `DELETE /me/permissions`: the user no longer uses the application, and all of its tokens for the user die.
+/// <https://developers.facebook.com/docs/graph-api/reference/user/permissions>
+#[derive(Debug)]
+pub(super) struct Removal {
+    secret: Option<Arc<Secret>>,
+    url: Uri,
+}
+
+impl Removal {
+    pub(super) fn new(settings: &Settings, version: &str) -> Self {
+        let url = url(settings.revoke_url.as_ref(), version, "me/permissions");
+        Self { secret: settings.client_secret.clone(), url }
+    }
+}
+
+#[derive(Deserialize)]
+struct Done {
+    success: bool,
+}
+
+impl Revocation for Removal {
+    fn ends(&self) -> Ends {
+        Ends::Grant
+    }
+
+    fn encode(&self, held: Held<'_>, _: SystemTime) -> Result<Request<Bytes>, Unsendable> {
+        let mut request = Request::new(Bytes::new());
+        *request.method_mut() = Method::DELETE;
+        *request.uri_mut() = match &self.secret {
+            Some(secret) => {
+                query::extended(&self.url, "appsecret_proof", &proof::of(held.access, &secret.get()))?
+            }
+            None => self.url.clone(),
+        };
+        request.headers_mut().insert(AUTHORIZATION, bearer::authorization(held.access));
+        Ok(request)
+    }
+
+    fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> RevocationVerdict {
+        let is_bare = answer.status() == StatusCode::OK && answer.body().trim_ascii() == b"true";
+        if is_bare || answer::page::<Done>(answer).is_some_and(|done| done.success) {
+            return RevocationVerdict::Revoked;
+        }
+        refused(answer, now).into()
+    }
+
+    fn credential(&self) -> Option<&Arc<Secret>> {
+        self.secret.as_ref()
+    }
+}

@@ -1,0 +1,97 @@
+//! New tokens from Graph. There are no refresh tokens: a token that lives is exchanged for one that lives longer.
+
+use std::{sync::Arc, time::SystemTime};
+
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+use secrecy::ExposeSecret;
+
+use super::{Body, wait};
+use crate::{
+    provider::{
+        Held, Lack, Passing, Renewal, RenewalVerdict, Settings, Source, Unsendable, answer,
+        client::Client,
+        query,
+        renewal::read_tokens,
+        setback::{self, Setback},
+    },
+    secret::Secret,
+};
+
+/// `own`, or else the path below Graph's version.
+pub(super) fn url(own: Option<&Uri>, version: &str, path: &str) -> Uri {
+    let graph = || format!("https://graph.facebook.com/{version}/{path}").parse();
+    own.cloned().unwrap_or_else(|| graph().expect("a checked version and a fixed path make a URL"))
+}
+
+/// `fb_exchange_token`. Everything stands in the query, as documented:
+/// <https://developers.facebook.com/docs/facebook-login/guides/access-tokens/get-long-lived>
+#[derive(Debug)]
+pub(super) struct Exchange {
+    client: Client,
+    url: Uri,
+}
+
+impl Exchange {
+    pub(super) fn new(settings: &Settings, version: &str) -> Result<Self, Lack> {
+        let client = Client::with_secret(settings)?;
+        Ok(Self { client, url: url(settings.token_url.as_ref(), version, "oauth/access_token") })
+    }
+}
+
+impl Renewal for Exchange {
+    /// The old token lives on to its own end.
+    fn rotates(&self) -> bool {
+        false
+    }
+
+    fn source(&self) -> Source {
+        Source::LiveAccessToken
+    }
+
+    fn encode(&self, held: Held<'_>, _: SystemTime) -> Result<Request<Bytes>, Unsendable> {
+        let secret = self.client.credential().get();
+        let parameters = [
+            ("grant_type", "fb_exchange_token"),
+            ("client_id", self.client.id()),
+            ("client_secret", secret.expose_secret()),
+            ("fb_exchange_token", held.access.expose()),
+        ];
+        let extend = |url: Uri, (name, value)| query::extended(&url, name, value);
+        let mut request = Request::new(Bytes::new());
+        *request.uri_mut() = parameters.into_iter().try_fold(self.url.clone(), extend)?;
+        Ok(request)
+    }
+
+    fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> RenewalVerdict {
+        read_tokens(answer).map_or_else(|| refused(answer, now).into(), RenewalVerdict::Renewed)
+    }
+
+    fn credential(&self) -> &Arc<Secret> {
+        self.client.credential()
+    }
+}
+
+/// By the code, where Graph itself speaks. A wrong secret has the code of an unknown error, 1, or of a wrong
+/// parameter, 100, and is known by its message alone.
+pub(super) fn refused(answer: &Response<Bytes>, now: SystemTime) -> Setback {
+    let failure = answer::object::<Body>(answer.body()).unwrap_or_default().error;
+    let message = failure.message.text();
+    match failure.code.number().filter(|_| setback::may_be_final(answer.status())) {
+        Some(190) => Setback::Dead("190"),
+        Some(102) => Setback::Dead("102"),
+        Some(101) => Setback::Client("101"),
+        Some(1 | 100) if message.contains("client secret") => Setback::Client("client_secret"),
+        Some(100) if message.contains("appsecret_proof") => Setback::Client("appsecret_proof"),
+        _ => passing(answer, now),
+    }
+}
+
+fn passing(answer: &Response<Bytes>, now: SystemTime) -> Setback {
+    match setback::passing(answer, now) {
+        Setback::Passing(Passing { what, .. }) => {
+            Setback::Passing(Passing { retry_after: wait(answer.headers(), now), what })
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,152 @@
+//! GitHub's token endpoints, for OAuth apps and GitHub Apps whose users' tokens expire.
+
+use std::{sync::Arc, time::SystemTime};
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode, Uri, header::AUTHORIZATION, header::CONTENT_TYPE,
+};
+use percent_encoding::utf8_percent_encode;
+use serde::Deserialize;
+
+use super::{Failure, dress};
+use crate::{
+    identity::RESERVED,
+    provider::{
+        Ends, Held, Inspected, Inspection, InspectionVerdict, Lack, Revocation, RevocationVerdict, Settings,
+        Unsendable,
+        answer::{self, Loose, Words},
+        client::Client,
+        renewal::RefreshGrant,
+        setback::{self, Meaning, OAuthError, Setback},
+    },
+    secret::Secret,
+    token::AccessToken,
+};
+
+const TOKEN_URL: &str = "https://github.com/login/oauth/access_token";
+
+/// A renewal: the old refresh token dies, and the old access token with it.
+/// <https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app/refreshing-user-access-tokens>
+pub(super) fn renewal(settings: &Settings) -> Result<RefreshGrant, Lack> {
+    let url = settings.token_url.clone().unwrap_or(Uri::from_static(TOKEN_URL));
+    let client = Client::with_secret(settings)?;
+    Ok(RefreshGrant { client, url, rotates: true, fields: Vec::new(), lifetime: None, dialect })
+}
+
+/// GitHub's own names, which come with 200.
+/// <https://docs.github.com/apps/oauth-apps/maintaining-oauth-apps/troubleshooting-oauth-app-access-token-request-errors>
+fn dialect(error: &OAuthError) -> Option<Meaning> {
+    const CLIENT: [&str; 2] = ["incorrect_client_credentials", "application_suspended"];
+    match error.error.text() {
+        "bad_refresh_token" => Some(Meaning::Dead("bad_refresh_token")),
+        other => setback::known(other, &CLIENT).map(Meaning::Client),
+    }
+}
+
+/// `/applications/{client_id}/token`, where an application asks about its users' tokens, and ends them.
+/// <https://docs.github.com/rest/apps/oauth-applications>
+#[derive(Debug)]
+pub(super) struct Application {
+    client: Client,
+    inspect_url: Uri,
+    revoke_url: Uri,
+    version: HeaderValue,
+}
+
+impl Application {
+    pub(super) fn new(settings: &Settings, version: &HeaderValue) -> Result<Self, Lack> {
+        let client = Client::with_secret(settings)?;
+        let id = utf8_percent_encode(client.id(), RESERVED);
+        let own = format!("https://api.github.com/applications/{id}/token");
+        let own = Uri::try_from(own).map_err(|_| Lack::NotConfigured { missing: vec!["client_id"] })?;
+        Ok(Self {
+            inspect_url: settings.inspect_url.clone().unwrap_or_else(|| own.clone()),
+            revoke_url: settings.revoke_url.clone().unwrap_or(own),
+            version: version.clone(),
+            client,
+        })
+    }
+
+    fn request(&self, method: Method, url: &Uri, access: &AccessToken) -> Request<Bytes> {
+        let body = serde_json::json!({ "access_token": access.expose() });
+        let mut request = Request::new(Bytes::from(body.to_string()));
+        *request.method_mut() = method;
+        *request.uri_mut() = url.clone();
+        let headers = request.headers_mut();
+        headers.insert(AUTHORIZATION, self.client.basic());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        dress(headers, &self.version);
+        request
+    }
+}
+
+#[derive(Deserialize)]
+struct Body {
+    /// Null for GitHub Apps.
+    #[serde(default)]
+    scopes: Words,
+    /// RFC 3339, or null for a token that does not end.
+    #[serde(default)]
+    expires_at: Loose,
+    user: User,
+}
+
+#[derive(Deserialize)]
+struct User {
+    id: Loose,
+}
+
+impl Inspection for Application {
+    fn encode(&self, access: &AccessToken, _: SystemTime) -> Result<Request<Bytes>, Unsendable> {
+        Ok(self.request(Method::POST, &self.inspect_url, access))
+    }
+
+    fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> InspectionVerdict {
+        match answer::page::<Body>(answer) {
+            Some(body) => InspectionVerdict::Active(Inspected {
+                expires_at: humantime::parse_rfc3339(body.expires_at.text()).ok(),
+                scopes: body.scopes.0,
+                subject: body.user.id.name(),
+            }),
+            None => refused(answer, now).into(),
+        }
+    }
+
+    fn credential(&self) -> Option<&Arc<Secret>> {
+        Some(self.client.credential())
+    }
+}
+
+impl Revocation for Application {
+    fn ends(&self) -> Ends {
+        Ends::Token
+    }
+
+    fn encode(&self, held: Held<'_>, _: SystemTime) -> Result<Request<Bytes>, Unsendable> {
+        Ok(self.request(Method::DELETE, &self.revoke_url, held.access))
+    }
+
+    fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> RevocationVerdict {
+        match answer.status() {
+            StatusCode::NO_CONTENT => RevocationVerdict::Revoked,
+            _ => refused(answer, now).into(),
+        }
+    }
+
+    fn credential(&self) -> Option<&Arc<Secret>> {
+        Some(self.client.credential())
+    }
+}
+
+/// A dead token is `Not Found`, and so is another application's.
+fn refused(answer: &Response<Bytes>, now: SystemTime) -> Setback {
+    let message = answer::object::<Failure>(answer.body()).map(|failure| failure.message);
+    match (answer.status(), message.as_ref().map(Loose::text)) {
+        (StatusCode::NOT_FOUND, Some("Not Found")) => Setback::Dead("not_found"),
+        (StatusCode::UNAUTHORIZED, Some(message)) if !message.is_empty() => {
+            Setback::Client("bad_credentials")
+        }
+        _ => setback::passing(answer, now),
+    }
+}

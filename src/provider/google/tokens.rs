@@ -1,0 +1,123 @@
+//! Google's token endpoints: <https://developers.google.com/identity/protocols/oauth2/web-server>.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, Uri};
+use serde::Deserialize;
+
+use crate::{
+    provider::{
+        AuthMethod, Ends, Held, Inspected, Inspection, InspectionVerdict, Lack, Revocation,
+        RevocationVerdict, Settings, Unsendable,
+        answer::{self, Loose, Words},
+        client::{Client, Form, assertion::Signing, posted},
+        inspection::time,
+        query,
+        renewal::RefreshGrant,
+        setback::{self, Meaning, OAuthError},
+    },
+    token::AccessToken,
+};
+
+const TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
+const INSPECT_URL: &str = "https://oauth2.googleapis.com/tokeninfo";
+const REVOKE_URL: &str = "https://oauth2.googleapis.com/revoke";
+
+/// A renewal: the refresh token stays as it is, and is not repeated.
+pub(super) fn renewal(settings: &Settings) -> Result<RefreshGrant, Lack> {
+    let url = settings.token_url.clone().unwrap_or(Uri::from_static(TOKEN_URL));
+    let signing = Signing { audience: url.to_string(), names_certificate: false };
+    let client = Client::new(settings, AuthMethod::Post, signing)?;
+    Ok(RefreshGrant { client, url, rotates: false, fields: Vec::new(), lifetime: None, dialect })
+}
+
+/// `invalid_rapt` means that the organisation's session control wants a new login.
+fn dialect(error: &OAuthError) -> Option<Meaning> {
+    match error.error.text() {
+        "invalid_grant" if error.subtype.text() == "invalid_rapt" => Some(Meaning::Dead("invalid_rapt")),
+        "deleted_client" => Some(Meaning::Client("deleted_client")),
+        "disabled_client" => Some(Meaning::Client("disabled_client")),
+        _ => None,
+    }
+}
+
+/// `tokeninfo`, which anybody may ask who has the token. It takes the token in the query.
+#[derive(Debug)]
+pub(super) struct TokenInfo {
+    url: Uri,
+}
+
+#[derive(Deserialize)]
+struct Body {
+    /// As text.
+    #[serde(default)]
+    exp: Loose,
+    #[serde(default)]
+    scope: Words,
+    #[serde(default)]
+    sub: Loose,
+    /// For whom the token was issued: always there for a live one.
+    aud: String,
+}
+
+impl TokenInfo {
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self { url: settings.inspect_url.clone().unwrap_or(Uri::from_static(INSPECT_URL)) }
+    }
+}
+
+impl Inspection for TokenInfo {
+    fn encode(&self, access: &AccessToken, _: SystemTime) -> Result<Request<Bytes>, Unsendable> {
+        let mut request = Request::new(Bytes::new());
+        *request.uri_mut() = query::extended(&self.url, "access_token", access.expose())?;
+        Ok(request)
+    }
+
+    fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> InspectionVerdict {
+        match answer::page::<Body>(answer).filter(|body| !body.aud.is_empty()) {
+            Some(body) => InspectionVerdict::Active(Inspected {
+                expires_at: time(body.exp.number()),
+                scopes: body.scope.0,
+                subject: body.sub.name(),
+            }),
+            None => setback::of(answer, of_token, now).into(),
+        }
+    }
+}
+
+/// Ends the user's whole grant, whichever of its tokens is sent.
+#[derive(Debug)]
+pub(super) struct TokenRevocation {
+    url: Uri,
+}
+
+impl TokenRevocation {
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self { url: settings.revoke_url.clone().unwrap_or(Uri::from_static(REVOKE_URL)) }
+    }
+}
+
+impl Revocation for TokenRevocation {
+    fn ends(&self) -> Ends {
+        Ends::Grant
+    }
+
+    fn encode(&self, held: Held<'_>, _: SystemTime) -> Result<Request<Bytes>, Unsendable> {
+        let token = held.refresh.map_or(held.access.expose(), |refresh| refresh.expose());
+        Ok(posted(&self.url, Form::default().field("token", token)))
+    }
+
+    fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> RevocationVerdict {
+        if answer.status() == StatusCode::OK && !setback::is_page(answer) {
+            return RevocationVerdict::Revoked;
+        }
+        setback::of(answer, of_token, now).into()
+    }
+}
+
+/// Where the token itself is what the request is about.
+fn of_token(error: &OAuthError) -> Option<Meaning> {
+    let is_dead = error.error.text() == "invalid_token" || error.description.text() == "Invalid Value";
+    is_dead.then_some(Meaning::Dead("invalid_token"))
+}

@@ -1,0 +1,68 @@
+//! Inspection at providers that have none: a harmless request with the token, and whether it is refused.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header::ACCEPT, header::AUTHORIZATION};
+
+use super::{Inspected, Inspection, InspectionVerdict};
+use crate::{
+    provider::{
+        Unsendable, Verdict,
+        answer::{self, Loose},
+        bearer,
+        setback::{self, Passing},
+    },
+    token::AccessToken,
+};
+
+/// A request for the user's own profile.
+#[derive(Debug)]
+pub(in crate::provider) struct Probe {
+    /// Where it is.
+    pub(in crate::provider) url: Uri,
+    /// The field with the account's id.
+    pub(in crate::provider) id: &'static str,
+    /// What an answer of this provider means.
+    pub(in crate::provider) judge: fn(&Response<Bytes>, SystemTime) -> Verdict,
+}
+
+impl Inspection for Probe {
+    fn encode(&self, access: &AccessToken, _: SystemTime) -> Result<Request<Bytes>, Unsendable> {
+        let mut request = Request::new(Bytes::new());
+        *request.method_mut() = Method::GET;
+        *request.uri_mut() = self.url.clone();
+        request.headers_mut().insert(AUTHORIZATION, bearer::authorization(access));
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+        Ok(request)
+    }
+
+    /// A token that may not see the profile is alive all the same.
+    fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> InspectionVerdict {
+        let forbidden = answer.status() == StatusCode::FORBIDDEN;
+        match (self.judge)(answer, now) {
+            Verdict::TokenRefused => InspectionVerdict::Dead,
+            Verdict::ScopeNotGranted { .. } => InspectionVerdict::Active(self.inspected(answer)),
+            Verdict::Accepted if forbidden || self.subject(answer).is_some() => {
+                InspectionVerdict::Active(self.inspected(answer))
+            }
+            Verdict::RateLimited { retry_after } | Verdict::Unavailable { retry_after } => {
+                let what = format!("it answered {}", answer.status());
+                InspectionVerdict::Passing(Passing { retry_after, what })
+            }
+            Verdict::Accepted | Verdict::NotConfigured => setback::passing(answer, now).into(),
+        }
+    }
+}
+
+impl Probe {
+    fn inspected(&self, answer: &Response<Bytes>) -> Inspected {
+        let scopes = answer::list(answer.headers(), "x-oauth-scopes").into_iter().map(str::to_owned);
+        Inspected { expires_at: None, scopes: scopes.collect(), subject: self.subject(answer) }
+    }
+
+    fn subject(&self, answer: &Response<Bytes>) -> Option<String> {
+        let mut profile: std::collections::HashMap<String, Loose> = answer::page(answer)?;
+        profile.remove(self.id)?.name()
+    }
+}

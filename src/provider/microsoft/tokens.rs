@@ -1,0 +1,98 @@
+//! The Microsoft identity platform's token endpoints.
+//! <https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow#refresh-the-access-token>
+
+use http::Uri;
+
+use super::{Accounts, judge};
+use crate::provider::{
+    AuthMethod, IdentityApi, Lack, Settings,
+    answer::Loose,
+    client::{Client, assertion::Signing},
+    inspection::Probe,
+    renewal::RefreshGrant,
+    setback::{self, Meaning, OAuthError},
+};
+
+/// For applications of many tenants; one that is registered for a single tenant sets `token_url` with its name.
+const WORK_URL: &str = "https://login.microsoftonline.com/organizations/oauth2/v2.0/token";
+/// <https://learn.microsoft.com/previous-versions/azure/active-directory/azuread-dev/v1-protocols-oauth-code>
+const WORK_V1_URL: &str = "https://login.microsoftonline.com/common/oauth2/token";
+/// Applications for personal accounts alone are refused at `common` (AADSTS9002331), and others are served here too.
+const PERSONAL_URL: &str = "https://login.microsoftonline.com/consumers/oauth2/v2.0/token";
+
+/// A renewal. Every answer has a new refresh token, and the old ones stay good:
+/// <https://learn.microsoft.com/entra/identity-platform/refresh-tokens>
+pub(super) fn renewal(settings: &Settings, accounts: Accounts) -> Result<RefreshGrant, Lack> {
+    let v1 = settings.identity_api == IdentityApi::V1;
+    let own = match accounts {
+        Accounts::AddIns => return Err(Lack::Unsupported),
+        Accounts::Personal => PERSONAL_URL,
+        Accounts::Work if v1 => WORK_V1_URL,
+        Accounts::Work => WORK_URL,
+    };
+    let url = settings.token_url.clone().unwrap_or(Uri::from_static(own));
+    let signing = Signing { audience: url.to_string(), names_certificate: true };
+    let client = Client::new(settings, AuthMethod::Post, signing)?;
+    let fields = if v1 && accounts == Accounts::Work { resource(settings) } else { scope(settings) };
+    Ok(RefreshGrant { client, url, rotates: false, fields, lifetime: None, dialect })
+}
+
+/// Without it, the token is for what the last one was for.
+fn resource(settings: &Settings) -> Vec<(&'static str, String)> {
+    settings.resource.iter().map(|resource| ("resource", resource.clone())).collect()
+}
+
+/// The scopes of the grant, sent every time: without them the answer has other scopes, or is a failure. Those that
+/// were granted for the API are what `.default` means. `offline_access` keeps the refresh tokens coming.
+fn scope(settings: &Settings) -> Vec<(&'static str, String)> {
+    let mut scopes = settings.scopes.clone();
+    if scopes.is_empty() {
+        let api = settings.hosts.iter().find(|host| !host.starts_with("*."));
+        scopes.extend(api.map(|host| format!("https://{host}/.default")));
+    }
+    if !scopes.iter().any(|scope| scope == "offline_access") {
+        scopes.push("offline_access".to_owned());
+    }
+    vec![("scope", scopes.join(" "))]
+}
+
+/// Too many requests in a short time, and a transient error: both come with the name of a dead grant.
+/// <https://learn.microsoft.com/entra/identity-platform/reference-breaking-changes> (the loop),
+/// <https://learn.microsoft.com/entra/identity-platform/reference-error-codes>
+const PASSING: [i64; 2] = [50_196, 90_024];
+
+/// What the user must do, in the words of `suberror` and `error`:
+/// <https://learn.microsoft.com/entra/msal/dotnet/advanced/exceptions/msal-error-handling>
+const DEAD: [&str; 11] = [
+    "additional_action",
+    "bad_token",
+    "basic_action",
+    "client_mismatch",
+    "consent_required",
+    "interaction_required",
+    "login_required",
+    "message_only",
+    "protection_policy_required",
+    "token_expired",
+    "user_password_expired",
+];
+
+/// The numbers are not for programs to rely on, so only those that save a grant are looked at.
+fn dialect(error: &OAuthError) -> Option<Meaning> {
+    let code = error.error.text();
+    let is_grant = code == "invalid_grant" || code == "interaction_required";
+    let mut codes = error.codes.iter().flatten().filter_map(Loose::number);
+    if is_grant && codes.any(|code| PASSING.contains(&code)) {
+        return Some(Meaning::Passing);
+    }
+    let by_suberror = || setback::known(error.suberror.text(), &DEAD).filter(|_| is_grant);
+    by_suberror().or_else(|| setback::known(code, &DEAD)).map(Meaning::Dead)
+}
+
+/// The user's own profile: Microsoft inspects no tokens. Only where tokens are for Graph.
+pub(super) fn inspection(settings: &Settings) -> Result<Probe, Lack> {
+    let graph = settings.hosts.iter().find(|host| host.contains("graph") && !host.starts_with("*."));
+    let own = graph.and_then(|host| format!("https://{host}/v1.0/me").parse().ok());
+    let url = settings.inspect_url.clone().or(own).ok_or(Lack::Unsupported)?;
+    Ok(Probe { url, id: "id", judge })
+}

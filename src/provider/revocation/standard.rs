@@ -1,0 +1,53 @@
+//! RFC 7009.
+
+use std::{sync::Arc, time::SystemTime};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, Uri};
+
+use super::{Ends, Revocation, RevocationVerdict};
+use crate::{
+    provider::{
+        Held, Unsendable,
+        client::{Client, Form},
+        setback,
+    },
+    secret::Secret,
+};
+
+/// A revocation endpoint.
+#[derive(Debug)]
+pub(in crate::provider) struct StandardRevocation {
+    /// Who asks.
+    pub(in crate::provider) client: Client,
+    /// The endpoint.
+    pub(in crate::provider) url: Uri,
+}
+
+impl Revocation for StandardRevocation {
+    fn ends(&self) -> Ends {
+        Ends::Token
+    }
+
+    /// The refresh token, if there is one: servers end its access tokens with it (section 2.1), not the other way round.
+    fn encode(&self, held: Held<'_>, now: SystemTime) -> Result<Request<Bytes>, Unsendable> {
+        let (token, hint) = match held.refresh {
+            Some(refresh) => (refresh.expose(), "refresh_token"),
+            None => (held.access.expose(), "access_token"),
+        };
+        let form = Form::default().field("token", token).field("token_type_hint", hint);
+        self.client.post(&self.url, form, now)
+    }
+
+    /// A success, even for a token that the server does not know (section 2.2).
+    fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> RevocationVerdict {
+        if matches!(answer.status(), StatusCode::OK | StatusCode::NO_CONTENT) && !setback::is_page(answer) {
+            return RevocationVerdict::Revoked;
+        }
+        setback::of(answer, setback::plain, now).into()
+    }
+
+    fn credential(&self) -> Option<&Arc<Secret>> {
+        Some(self.client.credential())
+    }
+}

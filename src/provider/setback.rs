@@ -1,0 +1,126 @@
+//! Why a token, inspection or revocation endpoint did not do what it was asked: RFC 6749, section 5.2, and dialects.
+//!
+//! Only the provider's own word makes a failure permanent. Throttles, failures of servers, empty and broken bodies and
+//! whatever stands in front of a provider say nothing about a grant.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde::Deserialize;
+
+use super::answer::{self, Loose};
+use crate::retry::retry_after;
+
+/// Why it was not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Setback {
+    /// The provider says that the token or grant is dead.
+    Dead(&'static str),
+    /// The provider refuses the application, or what it asks.
+    Client(&'static str),
+    /// It may pass.
+    Passing(Passing),
+}
+
+/// A failure that may pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passing {
+    /// How long the provider asks to wait.
+    pub retry_after: Option<Duration>,
+    /// What happened, for the log: "it answered 503 Service Unavailable". Quotes nothing that the provider sent.
+    pub what: String,
+}
+
+/// An error body: RFC 6749's fields, Google's `error_subtype`, Microsoft's `suberror` and `error_codes`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct OAuthError {
+    pub(super) error: Loose,
+    #[serde(rename = "error_description")]
+    pub(super) description: Loose,
+    #[serde(rename = "error_subtype")]
+    pub(super) subtype: Loose,
+    pub(super) suberror: Loose,
+    #[serde(rename = "error_codes")]
+    pub(super) codes: Option<Vec<Loose>>,
+}
+
+/// What an error means to one provider, where it differs from RFC 6749.
+pub(super) type Dialect = fn(&OAuthError) -> Option<Meaning>;
+
+/// What an error means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// The token or grant is dead.
+    Dead(&'static str),
+    /// The application or its request is refused.
+    Client(&'static str),
+    /// It may pass, whatever it is called.
+    Passing,
+}
+
+/// For providers that speak as RFC 6749 does.
+pub(super) fn plain(_: &OAuthError) -> Option<Meaning> {
+    None
+}
+
+/// What an answer means that does not hold what was asked for. Errors in a success count too: GitHub has them there.
+pub(super) fn of(answer: &Response<Bytes>, dialect: Dialect, now: SystemTime) -> Setback {
+    let status = answer.status();
+    if !may_be_final(status) {
+        return passing(answer, now);
+    }
+    let error: OAuthError = answer::object(answer.body()).unwrap_or_default();
+    match dialect(&error).or_else(|| standard(error.error.text())) {
+        Some(Meaning::Dead(code)) => Setback::Dead(code),
+        Some(Meaning::Client(code)) => Setback::Client(code),
+        Some(Meaning::Passing) | None => passing(answer, now),
+    }
+}
+
+/// Whether the body of an answer with this status may decide for good.
+pub(super) fn may_be_final(status: StatusCode) -> bool {
+    let passes = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
+    status == StatusCode::OK || status.is_client_error() && !passes.contains(&status)
+}
+
+/// Whether an answer is a page for people, whatever its status: a portal's, a gateway's.
+pub(super) fn is_page(answer: &Response<Bytes>) -> bool {
+    answer.body().trim_ascii_start().starts_with(b"<")
+}
+
+/// `answer` as a failure that may pass.
+pub(super) fn passing(answer: &Response<Bytes>, now: SystemTime) -> Setback {
+    let retry_after = retry_after(answer.headers(), now).or_else(|| answer::exhausted(answer.headers(), now));
+    let what = match answer.status() {
+        status if status.is_success() => format!("it answered {status} without what was asked for"),
+        status => format!("it answered {status}"),
+    };
+    Setback::Passing(Passing { retry_after, what })
+}
+
+/// The name of `text` among `names`: what is remembered of an answer is never its own text.
+pub(super) fn known(text: &str, names: &[&'static str]) -> Option<&'static str> {
+    names.iter().copied().find(|name| *name == text)
+}
+
+/// RFC 6749, section 5.2; `invalid_target` is RFC 8707's and `unsupported_token_type` RFC 7009's.
+fn standard(error: &str) -> Option<Meaning> {
+    const CLIENT: [&str; 7] = [
+        "invalid_client",
+        "unauthorized_client",
+        "unsupported_grant_type",
+        "invalid_scope",
+        "invalid_request",
+        "invalid_target",
+        "unsupported_token_type",
+    ];
+    if error == "invalid_grant" {
+        return Some(Meaning::Dead("invalid_grant"));
+    }
+    known(error, &CLIENT).map(Meaning::Client)
+}
+
+#[cfg(test)]
+mod tests;
