@@ -164,13 +164,18 @@ fn try_config(
     Ok(config)
 }
 
-/// Every host that an adapter calls without being told to: what the sandbox does not play must not leave the machine
+/// Every host that an adapter reaches without being told to: what the sandbox does not play must not leave the machine
 /// either.
-const HOSTS: [&str; 6] = [
+const HOSTS: [&str; 10] = [
     "*.googleapis.com",
     "api.github.com",
     "uploads.github.com",
     "graph.facebook.com",
     "api.bitbucket.org",
     "graph.microsoft.com",
+    // Where tokens are renewed, inspected and revoked.
+    "github.com",
+    "bitbucket.org",
+    "login.microsoftonline.com",
+    "login.live.com",
 ];
