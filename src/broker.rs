@@ -9,6 +9,7 @@ use crate::{
     identity::{Identity, UserId},
     policy::{Action, Caller, Denied, Permit, Policy},
     provider::Provider,
+    renewal::{ProviderClient, Renewals},
     retry::attempts::RetryBudget,
     telemetry::Metrics,
     transport::Transport,
@@ -27,7 +28,7 @@ pub use call::{Answer, Call, Diagnosis, Reason};
 pub use lend::Lend;
 pub use list::List;
 pub use live_token::LiveToken;
-pub use state::{IdentityView, State};
+pub use state::{IdentityView, RenewalTrouble, State};
 
 use refusals::Refusals;
 
@@ -35,6 +36,7 @@ use refusals::Refusals;
 pub struct Broker {
     auth0: Arc<Auth0>,
     providers: Providers,
+    renewals: Arc<Renewals>,
     policy: Policy,
     refusals: Refusals,
     metrics: Arc<Metrics>,
@@ -42,8 +44,13 @@ pub struct Broker {
 
 impl Broker {
     /// A broker between one tenant and its providers.
-    pub fn new(auth0: Arc<Auth0>, providers: Providers, metrics: Arc<Metrics>) -> Self {
-        Self { auth0, providers, policy: Policy, refusals: Refusals::default(), metrics }
+    pub fn new(
+        auth0: Arc<Auth0>,
+        providers: Providers,
+        renewals: Arc<Renewals>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { auth0, providers, renewals, policy: Policy, refusals: Refusals::default(), metrics }
     }
 
     /// Asks the policy. Every use case wants the permit that this returns.
@@ -62,8 +69,7 @@ pub struct Providers(BTreeMap<String, ProviderEntry>);
 /// One provider, as one connection or all of a strategy reach it.
 struct ProviderEntry {
     strategy: String,
-    adapter: Box<dyn Provider>,
-    transport: Transport,
+    client: Arc<ProviderClient>,
     budget: RetryBudget,
     /// Calls under way.
     places: Semaphore,
@@ -83,14 +89,16 @@ impl Providers {
         transport: Transport,
     ) {
         let places = Semaphore::new(CALLS_PER_PROVIDER);
-        let entry = ProviderEntry { strategy, adapter, transport, budget: RetryBudget::default(), places };
+        let client = ProviderClient { name: name.clone(), adapter: adapter.into(), transport };
+        let entry =
+            ProviderEntry { strategy, client: Arc::new(client), budget: RetryBudget::default(), places };
         self.0.insert(name, entry);
     }
 
     /// The adapter of an identity. A connection may be called after a strategy that is not its own: its tokens
     /// must not reach that strategy's hosts.
     fn of(&self, identity: &Identity) -> Option<&ProviderEntry> {
-        let names = [&identity.connection, &identity.provider];
+        let names = [identity.connection(), &identity.provider];
         names
             .into_iter()
             .filter_map(|name| self.0.get(name))

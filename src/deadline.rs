@@ -17,18 +17,21 @@ pub enum Stage {
     Queue,
     /// Auth0's answer.
     Auth0,
+    /// The renewal of a token, here or by another replica.
+    Renewal,
     /// The provider's answer.
     Provider,
 }
 
 impl Stage {
-    const ALL: [Self; 3] = [Self::Queue, Self::Auth0, Self::Provider];
+    const ALL: [Self; 4] = [Self::Queue, Self::Auth0, Self::Renewal, Self::Provider];
 
     /// What is waited for, in words.
     pub fn subject(self) -> &'static str {
         match self {
             Self::Queue => "its turn, or for the rest of the request",
             Self::Auth0 => "Auth0",
+            Self::Renewal => "the renewal of the token",
             Self::Provider => "the provider",
         }
     }
@@ -38,6 +41,7 @@ impl Stage {
         match self {
             Self::Queue => "queue",
             Self::Auth0 => "auth0",
+            Self::Renewal => "renewal",
             Self::Provider => "provider",
         }
     }

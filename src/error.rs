@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::{auth0::Auth0Error, deadline::Stage, field::InvalidField, identity::SelectError, policy::Denied};
+use crate::{
+    auth0::Auth0Error, deadline::Stage, field::InvalidField, identity::SelectError, policy::Denied,
+    renewal::Lifeless, store::StoreError,
+};
 
 /// Why a call gets no answer. `service/status.rs` turns each into a gRPC status.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -33,6 +36,31 @@ pub enum Error {
         /// What is wrong with the token at hand.
         why: Lifeless,
     },
+    /// A renewal failed in a way that may pass. The grant is kept.
+    #[error(
+        "the {provider} token of connection {connection} could not be renewed ({reason}); the grant is kept"
+    )]
+    RenewalFailed {
+        /// The strategy.
+        provider: String,
+        /// The connection.
+        connection: String,
+        /// A word for it.
+        reason: String,
+        /// How long until the next try.
+        retry_after: Duration,
+    },
+    /// Something that this needs is not configured.
+    #[error("{}this needs the configuration of {}", for_whom(.provider.as_deref()), .missing.join(" and "))]
+    NotConfigured {
+        /// The strategy; `None` where it is about no provider.
+        provider: Option<String>,
+        /// Keys of the configuration, by their full names.
+        missing: Vec<String>,
+    },
+    /// The token store gave no answer, and going on would not be safe.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The provider offers nothing for this, or this service does not.
     #[error("this version does not offer {operation}{}", for_provider(.provider.as_deref()))]
     OperationUnsupported {
@@ -85,6 +113,10 @@ fn for_provider(provider: Option<&str>) -> String {
     provider.map(|provider| format!(" for {provider}")).unwrap_or_default()
 }
 
+fn for_whom(provider: Option<&str>) -> String {
+    provider.map(|provider| format!("for {provider} ")).unwrap_or_default()
+}
+
 /// Whose business an error is: decides how loud the log is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blame {
@@ -108,11 +140,21 @@ impl Error {
             | Self::OperationUnsupported { .. }
             | Self::ResponseTooLarge { .. } => Blame::Caller,
             Self::Auth0(Auth0Error::RateLimited { .. } | Auth0Error::Unavailable { .. })
+            | Self::Store(StoreError::Unavailable { .. })
+            | Self::RenewalFailed { .. }
             | Self::ProviderUnavailable { .. }
             | Self::ProviderProtocol { .. }
             | Self::Overloaded
             | Self::DeadlineExceeded(_) => Blame::Outside,
-            Self::Auth0(Auth0Error::Misconfigured { .. }) | Self::Internal => Blame::Operator,
+            Self::Auth0(Auth0Error::Misconfigured { .. })
+            | Self::NotConfigured { .. }
+            | Self::Store(
+                StoreError::Misconfigured { .. }
+                | StoreError::UnknownKey { .. }
+                | StoreError::Corrupt { .. }
+                | StoreError::Newer,
+            )
+            | Self::Internal => Blame::Operator,
         }
     }
 }
@@ -126,21 +168,4 @@ impl Error {
             _ => None,
         }
     }
-}
-
-/// Why a token is of no use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Lifeless {
-    /// Its time is over.
-    #[error("has expired:")]
-    Expired,
-    /// It ends before it is needed.
-    #[error("lives for {} s more, less than was asked for: ask for less, or", .left.as_secs())]
-    TooShort {
-        /// What is left.
-        left: Duration,
-    },
-    /// The provider refused it.
-    #[error("is no longer accepted by the provider:")]
-    Refused,
 }

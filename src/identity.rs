@@ -1,12 +1,12 @@
 //! Auth0 users, the identities linked to them, and the choice of exactly one.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::{
     field::InvalidField,
-    token::{AccessToken, Expiry, RefreshToken},
+    token::{AccessToken, Expiry, RefreshToken, TokenSource},
 };
 
 /// Everything but RFC 3986's unreserved characters: what must be encoded wherever text becomes part of a URL.
@@ -53,6 +53,17 @@ impl fmt::Display for UserId {
     }
 }
 
+/// Names one identity among all users'.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct IdentityKey {
+    /// The Auth0 user.
+    pub user: UserId,
+    /// The Auth0 connection.
+    pub connection: String,
+    /// The provider's own id of the account.
+    pub account_id: String,
+}
+
 /// A user as Auth0 describes them, with the tokens that it keeps.
 #[derive(Clone, Debug)]
 pub struct Profile {
@@ -67,28 +78,36 @@ pub struct Profile {
 pub struct Identity {
     /// The Auth0 strategy: `google-oauth2`, `github`, `oauth2`, ...
     pub provider: String,
-    /// The Auth0 connection.
-    pub connection: String,
-    /// The provider's own id of the account.
-    pub account_id: String,
+    /// Its user, connection and account; shared, since every call looks things up by it.
+    pub key: Arc<IdentityKey>,
     /// Whether Auth0 counts the connection as social.
     pub is_social: bool,
     /// What Auth0 keeps of the provider's tokens; `None` where it keeps none.
-    pub token: Option<StoredToken>,
+    pub token: Option<Arc<StoredToken>>,
 }
 
 impl Identity {
+    /// The Auth0 connection.
+    pub fn connection(&self) -> &str {
+        &self.key.connection
+    }
+
+    /// The provider's own id of the account.
+    pub fn account_id(&self) -> &str {
+        &self.key.account_id
+    }
+
     /// The selector that means this identity and no other.
     pub fn selector(&self) -> Selector {
         Selector {
             provider: self.provider.clone(),
-            connection: self.connection.clone(),
-            account_id: self.account_id.clone(),
+            connection: self.key.connection.clone(),
+            account_id: self.key.account_id.clone(),
         }
     }
 }
 
-/// The tokens that Auth0 keeps for an identity.
+/// An access token of an identity and what belongs to it, wherever it is kept.
 #[derive(Clone, Debug)]
 pub struct StoredToken {
     /// The provider's access token.
@@ -97,6 +116,17 @@ pub struct StoredToken {
     pub refresh: Option<RefreshToken>,
     /// When the access token stops working, as far as is known.
     pub expiry: Option<Expiry>,
+    /// The scopes that were granted; empty if that is not known.
+    pub scopes: Vec<String>,
+    /// Where it came from.
+    pub source: TokenSource,
+}
+
+impl StoredToken {
+    /// A token that Auth0 keeps in the profile; it does not keep the scopes.
+    pub fn of_profile(access: AccessToken, refresh: Option<RefreshToken>, expiry: Option<Expiry>) -> Self {
+        Self { access, refresh, expiry, scopes: Vec::new(), source: TokenSource::Auth0Profile }
+    }
 }
 
 /// Which identity of a user is meant. An empty field matches any.
@@ -139,8 +169,8 @@ impl Selector {
     fn matches(&self, identity: &Identity) -> bool {
         let accepts = |wanted: &str, value: &str| wanted.is_empty() || wanted == value;
         accepts(&self.provider, &identity.provider)
-            && accepts(&self.connection, &identity.connection)
-            && accepts(&self.account_id, &identity.account_id)
+            && accepts(&self.connection, identity.connection())
+            && accepts(&self.account_id, identity.account_id())
     }
 }
 
@@ -188,7 +218,7 @@ pub struct Selected<'a> {
     /// The identity.
     pub identity: &'a Identity,
     /// Its token.
-    pub token: &'a StoredToken,
+    pub token: &'a Arc<StoredToken>,
 }
 
 impl Profile {
@@ -213,7 +243,7 @@ impl Profile {
                 None => SelectError::NotLinked { provider: selector.provider.clone() },
                 Some(first) => SelectError::TokenNotStored {
                     provider: first.provider.clone(),
-                    connection: first.connection.clone(),
+                    connection: first.connection().to_owned(),
                 },
             }),
         }
@@ -223,7 +253,7 @@ impl Profile {
 /// `provider/connection/account_id`, as in the candidates of an ambiguity.
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.provider, self.connection, self.account_id)
+        write!(f, "{}/{}/{}", self.provider, self.connection(), self.account_id())
     }
 }
 
@@ -235,10 +265,13 @@ mod tests {
         let access = AccessToken::new(format!("{connection}-{account_id}"));
         Identity {
             provider: provider.to_owned(),
-            connection: connection.to_owned(),
-            account_id: account_id.to_owned(),
+            key: Arc::new(IdentityKey {
+                user: UserId("user".to_owned()),
+                connection: connection.to_owned(),
+                account_id: account_id.to_owned(),
+            }),
             is_social: true,
-            token: token.then_some(StoredToken { access, refresh: None, expiry: None }),
+            token: token.then(|| Arc::new(StoredToken::of_profile(access, None, None))),
         }
     }
 

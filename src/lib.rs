@@ -5,6 +5,7 @@
 //! - [`cli`] chooses what to run; [`server`] puts everything together and runs it; [`config`] is what it is told.
 //! - [`service`] speaks gRPC, [`broker`] has the use cases, [`policy`] says who may have which.
 //! - [`auth0`] and [`provider`] know the outside world's dialects; [`transport`] alone talks to it.
+//! - [`renewal`] keeps tokens alive, each renewed once however many callers and replicas want it.
 //! - [`store`] keeps what replicas share and what must outlive a process.
 //! - [`identity`], [`token`] and [`secret`] are what it is all about; [`cache`], [`retry`], [`deadline`] and
 //!   [`telemetry`] keep it quick, bounded and visible.
@@ -21,6 +22,7 @@ pub mod field;
 pub mod identity;
 pub mod policy;
 pub mod provider;
+pub mod renewal;
 pub mod retry;
 pub mod sandbox;
 pub mod secret;

@@ -12,7 +12,9 @@ use crate::{
     broker::{Broker, Providers},
     config::Config,
     provider::{self, Settings},
+    renewal::Renewals,
     service::{Gate, METHODS, pb},
+    store::Store,
     telemetry::{
         Metrics,
         admin::{self, Readiness},
@@ -64,6 +66,7 @@ pub struct Server {
     admin_listener: TcpListener,
     gate: Gate,
     auth0: Arc<Auth0>,
+    renewals: Arc<Renewals>,
     metrics: Arc<Metrics>,
     health: HealthReporter,
     drain: Duration,
@@ -80,7 +83,10 @@ impl Server {
         let metrics = Arc::new(Metrics::new(&METHODS));
         let transport = Transport::new()?;
         let auth0 = Arc::new(Auth0::new(&config.auth0, &transport, &metrics));
-        let broker = Broker::new(Arc::clone(&auth0), providers(config, &transport), Arc::clone(&metrics));
+        let store = Arc::new(Store::memory());
+        let renewals = Arc::new(Renewals::new(store, Arc::clone(&auth0), Arc::clone(&metrics)));
+        let providers = providers(config, &transport);
+        let broker = Broker::new(Arc::clone(&auth0), providers, Arc::clone(&renewals), Arc::clone(&metrics));
 
         let (health, health_service) = tonic_health::server::health_reporter();
         report(&health, ServingStatus::NotServing).await;
@@ -95,7 +101,8 @@ impl Server {
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?);
         let gate = Gate::new(Arc::new(broker), rest, config.default_deadline, Arc::clone(&metrics));
-        Ok(Self { listener, admin_listener, gate, auth0, metrics, health, drain: config.drain })
+        let drain = config.drain;
+        Ok(Self { listener, admin_listener, gate, auth0, renewals, metrics, health, drain })
     }
 
     /// Where gRPC is served.
@@ -121,7 +128,7 @@ impl Server {
         let stop = CancellationToken::new();
         let admin = admin::router(self.metrics, readiness.clone());
         background.spawn(run_until(stop.clone(), serve_admin(self.admin_listener, admin)));
-        background.spawn(run_until(stop.clone(), sweep(Arc::clone(&self.auth0))));
+        background.spawn(run_until(stop.clone(), sweep(Arc::clone(&self.auth0), Arc::clone(&self.renewals))));
         let starting = CancellationToken::new();
         let ready = become_ready(self.auth0, self.health.clone(), readiness.clone());
         background.spawn(run_until(starting.clone(), ready));
@@ -150,13 +157,7 @@ impl Server {
             self.health.clear_service_status(name).await;
         }
         connections.close();
-        if tokio::time::timeout_at(deadline, connections.wait()).await.is_err() {
-            tracing::warn!(
-                connections = connections.len(),
-                "Calls were still under way at the end of the drain time"
-            );
-        }
-        end.cancel();
+        finish(&connections, &self.renewals, deadline, &end).await;
         stop.cancel();
         background.close();
         background.wait().await;
@@ -201,11 +202,26 @@ async fn serve_admin(listener: TcpListener, router: axum::Router) {
     }
 }
 
-async fn sweep(auth0: Arc<Auth0>) {
+async fn sweep(auth0: Arc<Auth0>, renewals: Arc<Renewals>) {
     let mut every = tokio::time::interval(SWEEP_EVERY);
     loop {
         every.tick().await;
         auth0.sweep();
+        renewals.sweep();
+    }
+}
+
+/// Lets calls end until `deadline`, and then renewals, whose tokens would be lost with the process.
+async fn finish(connections: &TaskTracker, renewals: &Renewals, deadline: Instant, end: &CancellationToken) {
+    if tokio::time::timeout_at(deadline, connections.wait()).await.is_err() {
+        let connections = connections.len();
+        tracing::warn!(connections, "Calls were still under way at the end of the drain time");
+    }
+    end.cancel();
+    if tokio::time::timeout_at(deadline, renewals.settled()).await.is_err() {
+        tracing::error!(
+            "Renewals were still under way at the end of the drain time: their tokens may be lost"
+        );
     }
 }
 

@@ -28,10 +28,12 @@ pub use self::{
     keyring::{KeyId, Keyring},
     lease::{Acquired, Lease, LeaseName},
     memory::MEMORY_BYTES,
-    record::{Failure, IdentityKey, Record, RenewedTokens, Stored, Swap},
+    record::{Failure, Record, RenewedTokens, Stored, Swap},
     shared::{Shared, SharedSwap},
     url::StoreUrl,
 };
+
+use crate::identity::IdentityKey;
 
 mod clock;
 mod database;

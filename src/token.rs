@@ -103,6 +103,17 @@ impl FromStr for Fingerprint {
     }
 }
 
+/// Where a token came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenSource {
+    /// The `identities` of the user's Auth0 profile.
+    Auth0Profile,
+    /// Renewed by this service at the provider.
+    Renewed,
+    /// Auth0 Token Vault.
+    TokenVault,
+}
+
 /// How an expiry is known. Auth0 records how long a token lives, but not when it was issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExpiryBasis {

@@ -25,8 +25,9 @@ const LAYERS: &[&[&str]] = &[
     &["server"],
     &["service"],
     &["broker", "error"],
+    &["renewal"],
     &["auth0", "policy"],
-    &["cache", "transport", "provider", "telemetry", "config"],
+    &["cache", "transport", "provider", "telemetry", "config", "store"],
     &["retry", "identity", "deadline"],
     &["token", "secret", "field", "sandbox"],
 ];

@@ -1,12 +1,15 @@
 //! Auth0's JSON, and how it becomes ours. Lenient where Auth0 is: unknown keys, numbers as strings.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 
 use crate::{
-    identity::{Identity, Profile, StoredToken, UserId},
+    identity::{Identity, IdentityKey, Profile, StoredToken, UserId},
     token::{AccessToken, Expiry, ExpiryBasis, RefreshToken},
 };
 
@@ -100,24 +103,27 @@ impl UserAnswer {
         let last_login = self.last_login.and_then(|time| humantime::parse_rfc3339(&time).ok());
         // With linked identities nobody knows which of them `last_login` was about.
         let basis = if identities.len() == 1 { ExpiryBasis::LastLogin } else { ExpiryBasis::UpperBound };
-        let identities = identities.into_iter().map(|answer| answer.into_identity(last_login, basis));
-        Some(Profile { user_id: user, identities: identities.collect() })
+        let identities = identities.into_iter().map(|answer| answer.into_identity(&user, last_login, basis));
+        let identities = identities.collect();
+        Some(Profile { user_id: user, identities })
     }
 }
 
 impl IdentityAnswer {
-    fn into_identity(self, last_login: Option<SystemTime>, basis: ExpiryBasis) -> Identity {
+    fn into_identity(self, user: &UserId, last_login: Option<SystemTime>, basis: ExpiryBasis) -> Identity {
         let lifetime = self.expires_in.map(Duration::from_secs);
         let expiry = || Some(Expiry::at(last_login?.checked_add(lifetime?)?, basis));
         Identity {
-            token: self.access_token.filter(is_written).map(|access| StoredToken {
-                access: AccessToken::new(access),
-                refresh: self.refresh_token.filter(is_written).map(RefreshToken::new),
-                expiry: expiry(),
+            token: self.access_token.filter(is_written).map(|access| {
+                let refresh = self.refresh_token.filter(is_written).map(RefreshToken::new);
+                Arc::new(StoredToken::of_profile(AccessToken::new(access), refresh, expiry()))
             }),
             provider: self.provider,
-            connection: self.connection,
-            account_id: self.user_id,
+            key: Arc::new(IdentityKey {
+                user: user.clone(),
+                connection: self.connection,
+                account_id: self.user_id,
+            }),
             is_social: self.is_social.unwrap_or_default(),
         }
     }
@@ -219,7 +225,7 @@ mod tests {
         }));
         assert_eq!(expiry(&user.identities[0]), Some((1_795_305_600 + 3599, ExpiryBasis::UpperBound)));
         assert_eq!(expiry(&user.identities[1]), None);
-        assert_eq!(user.identities[1].account_id, "583231");
+        assert_eq!(user.identities[1].account_id(), "583231");
     }
 
     #[test]

@@ -8,13 +8,14 @@ use http::{HeaderMap, Method, Response, StatusCode, Uri, header};
 use super::{Broker, LiveToken, ProviderEntry, live_token::Wanted, masking};
 use crate::{
     deadline::{Deadline, Stage},
-    error::{Error, Lifeless},
+    error::Error,
     identity::Selector,
     policy::Permit,
     provider::{
         RateLimit, Verdict,
         request::{ApiRequest, BODY_LIMIT, RawRequest},
     },
+    renewal::Lifeless,
     transport::TransportError,
 };
 
@@ -107,7 +108,7 @@ impl Broker {
     pub async fn call(&self, permit: &Permit, call: Call, deadline: &Deadline) -> Result<Answer, Error> {
         // What is malformed for the provider that the caller names is refused before anybody is asked anything.
         if let Some(entry) = self.providers.of_strategy(&call.selector.provider) {
-            ApiRequest::check(call.request.clone(), &*entry.adapter)?;
+            ApiRequest::check(call.request.clone(), &*entry.client.adapter)?;
         }
         let wanted = Wanted {
             user: permit.user(),
@@ -116,12 +117,11 @@ impl Broker {
             rejected: None,
         };
         let live = self.live_token(&wanted, deadline).await?;
-        let entry =
-            self.providers.of(live.selected().identity).ok_or_else(|| Error::OperationUnsupported {
-                provider: Some(live.selected().identity.provider.clone()),
-                operation: "CallProvider",
-            })?;
-        let request = ApiRequest::check(call.request, &*entry.adapter)?;
+        let entry = self.providers.of(live.identity()).ok_or_else(|| Error::OperationUnsupported {
+            provider: Some(live.identity().provider.clone()),
+            operation: "CallProvider",
+        })?;
+        let request = ApiRequest::check(call.request, &*entry.client.adapter)?;
         let _place = entry.places.try_acquire().map_err(|_| Error::Overloaded)?;
         let exchange =
             Exchange { entry, repeatable: call.idempotent || is_idempotent(&request.method), request };
@@ -140,20 +140,19 @@ impl Broker {
         if first.verdict != Verdict::TokenRefused {
             return Ok(exchange.answer(first, live, 0));
         }
-        self.refusals.saw(live.selected().token.access.fingerprint());
+        self.refusals.saw(live.token().access.fingerprint());
         // The new profile may offer another identity to the same selector: another account, or another provider's token.
-        let same = live.selected().identity.selector();
+        let same = live.identity().selector();
         let live = self.live_token(&Wanted { selector: &same, ..*wanted }, deadline).await?;
 
         let second = self.send(exchange, &live, deadline).await?;
         if second.verdict != Verdict::TokenRefused {
             return Ok(exchange.answer(second, live, first.attempts));
         }
-        let selected = live.selected();
-        self.refusals.saw(selected.token.access.fingerprint());
+        self.refusals.saw(live.token().access.fingerprint());
         Err(Error::ReauthenticationRequired {
-            provider: selected.identity.provider.clone(),
-            connection: selected.identity.connection.clone(),
+            provider: live.identity().provider.clone(),
+            connection: live.identity().connection().to_owned(),
             why: Lifeless::Refused,
         })
     }
@@ -164,7 +163,7 @@ impl Broker {
         live: &LiveToken,
         deadline: &Deadline,
     ) -> Result<Sent, Error> {
-        let secret = exchange.entry.adapter.client_secret().map(|secret| (secret, secret.get()));
+        let secret = exchange.entry.client.adapter.client_secret().map(|secret| (secret, secret.get()));
         let sent = self.send_with_retries(exchange, live, deadline).await?;
         if let (Verdict::NotConfigured, Some((secret, used))) = (&sent.verdict, secret)
             && secret.is_replaced(&used).await
@@ -208,17 +207,16 @@ impl Broker {
         live: &LiveToken,
         deadline: &Deadline,
     ) -> Result<Sent, TransportError> {
-        let selected = live.selected();
-        let adapter = &exchange.entry.adapter;
-        let request = adapter.encode(&exchange.request, &selected.token.access);
+        let adapter = &exchange.entry.client.adapter;
+        let request = adapter.encode(&exchange.request, &live.token().access);
         let uri = request.uri().clone();
-        let outcome = exchange.entry.transport.send(request, BODY_LIMIT, deadline.at()).await;
+        let outcome = exchange.entry.client.transport.send(request, BODY_LIMIT, deadline.at()).await;
         let outcome = outcome.map(|response| {
             let verdict = adapter.judge(&response, SystemTime::now());
             Sent { uri, response, verdict, attempts: 1 }
         });
         let word = outcome.as_ref().map_or("no_answer", |sent| sent.verdict.outcome());
-        self.metrics.provider_request(&selected.identity.provider, word);
+        self.metrics.provider_request(&live.identity().provider, word);
         outcome
     }
 }
@@ -233,7 +231,7 @@ struct Exchange<'a> {
 
 impl Exchange<'_> {
     fn answer(&self, sent: Sent, live: LiveToken, earlier_attempts: u32) -> Answer {
-        let adapter = &self.entry.adapter;
+        let adapter = &self.entry.client.adapter;
         let rate_limit = adapter.rate_limit(sent.response.headers(), SystemTime::now());
         let next_page = adapter.next_page(&sent.uri, &sent.response);
         Answer {
@@ -247,7 +245,7 @@ impl Exchange<'_> {
     }
 
     fn error(error: &TransportError, live: &LiveToken) -> Error {
-        let provider = live.selected().identity.provider.clone();
+        let provider = live.identity().provider.clone();
         match *error {
             TransportError::Timeout { .. } => Error::DeadlineExceeded(Stage::Provider),
             TransportError::TooLarge { status, limit, .. } => {
@@ -265,7 +263,7 @@ impl Exchange<'_> {
 
 /// The answer without what is not for the caller.
 fn presentable(response: Response<Bytes>, live: &LiveToken) -> Response<Bytes> {
-    let token = &live.selected().token.access;
+    let token = &live.token().access;
     let (mut head, body) = response.into_parts();
     drop_hop_by_hop(&mut head.headers);
     masking::mask_headers(&mut head.headers, token);

@@ -3,6 +3,7 @@
 use super::{Broker, IdentityView, page::Page};
 use crate::{
     auth0::{Fit, Need},
+    cache::Loaded,
     deadline::{Deadline, Stage},
     error::Error,
     policy::Permit,
@@ -32,9 +33,12 @@ impl Broker {
         let page = Page::parse(user, list.page_size, &list.page_token)?;
         deadline.enter(if self.auth0.is_throttled() { Stage::Queue } else { Stage::Auth0 });
         let need = Need { fit: &|_, _| Fit::Serves };
-        let profile = self.auth0.profile(user, need).await?.value;
+        let Loaded { value: profile, began } = self.auth0.profile(user, need).await?;
         let identities = profile.identities.iter().skip(page.start).take(page.size);
-        let views = identities.map(|identity| self.view(user, identity)).collect();
+        let mut views = Vec::with_capacity(identities.len());
+        for identity in identities {
+            views.push(self.view(identity, began).await);
+        }
         Ok((views, page.next(user, profile.identities.len())))
     }
 }

@@ -1,17 +1,24 @@
-//! The ladder to a live token: the kept one, a fresh read of the profile, and then only the user can help.
+//! The ladder to a live token: the newest one at hand, a fresh read of the profile, a renewal, and then only the user.
 
 use std::{ptr, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::Broker;
+use super::{Broker, ProviderEntry, state::RenewalTrouble};
 use crate::{
     auth0::{Fit, Need},
+    cache::Loaded,
     deadline::{Deadline, Stage},
-    error::{Error, Lifeless},
-    identity::{Profile, Selected, Selector, UserId},
-    token::{Expiry, Fingerprint, Freshness},
+    error::Error,
+    field::InvalidField,
+    identity::{Identity, Profile, Selector, StoredToken, UserId},
+    renewal::{Outlook, Standing, Subject, Wish},
+    token::{Fingerprint, TokenSource},
 };
+
+/// Steps of the ladder that one call takes at most. Each step up makes sure of something that the one before left open,
+/// so four suffice; one more for what changes meanwhile.
+const MOST_STEPS: usize = 5;
 
 /// A token that is wanted.
 #[derive(Clone, Copy)]
@@ -28,16 +35,26 @@ pub(super) struct Wanted<'a> {
 #[derive(Clone, Debug)]
 pub struct LiveToken {
     profile: Arc<Profile>,
-    /// Which of the profile's identities; it holds a token.
+    /// Which of the profile's identities.
     index: usize,
+    token: Arc<StoredToken>,
+    /// Whether it was renewed for this call.
+    pub renewed: bool,
+    /// Whether it can be renewed again without the user.
+    pub(super) renewable: bool,
+    /// How the last renewal failed, if it did.
+    pub(super) trouble: Option<RenewalTrouble>,
 }
 
 impl LiveToken {
-    /// The identity and its token.
-    pub fn selected(&self) -> Selected<'_> {
-        let identity = &self.profile.identities[self.index];
-        let token = identity.token.as_ref().expect("a live token was found in this identity");
-        Selected { identity, token }
+    /// Whose account it gives access to.
+    pub fn identity(&self) -> &Identity {
+        &self.profile.identities[self.index]
+    }
+
+    /// The token.
+    pub fn token(&self) -> &StoredToken {
+        &self.token
     }
 
     /// Whose it is.
@@ -46,18 +63,21 @@ impl LiveToken {
     }
 }
 
-/// Why no token of a profile will do.
-struct Unfit {
-    error: Error,
-    /// Since when the token is refused, if it is.
-    refused_since: Option<Instant>,
+/// A profile's token that will not do, so that a newer profile is wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Lacking {
+    token: Fingerprint,
+    /// A profile that was read before is of no use.
+    since: Option<Instant>,
 }
 
-impl Unfit {
-    /// Since when a profile whose read began at `began` is known to be out of date.
-    fn outdated(&self, began: Instant) -> Option<Instant> {
-        self.refused_since.filter(|since| began < *since)
-    }
+/// What one step of the ladder came to.
+enum Step {
+    Done(LiveToken),
+    /// A newer profile may tell more; or else this is the error.
+    Recheck(Lacking, Error),
+    /// A renewal was made, by whomever.
+    Again,
 }
 
 impl Broker {
@@ -66,55 +86,109 @@ impl Broker {
         wanted: &Wanted<'_>,
         deadline: &Deadline,
     ) -> Result<LiveToken, Error> {
-        let fit = |profile: &Profile, began: Instant| match self.choose(profile, wanted) {
-            Ok(_) => Fit::Serves,
-            Err(unfit) => unfit.outdated(began).map_or(Fit::Lacks, |since| Fit::Outdated { since }),
-        };
-        deadline.enter(if self.auth0.is_throttled() { Stage::Queue } else { Stage::Auth0 });
-
-        let read = || self.auth0.profile(wanted.user, Need { fit: &fit });
-        let mut loaded = read().await?;
-        let mut chosen = self.choose(&loaded.value, wanted);
-        // A first read may join one that was under way before the token was refused: then one more read tells.
-        if chosen.as_ref().is_err_and(|unfit| unfit.outdated(loaded.began).is_some()) {
-            loaded = read().await?;
-            chosen = self.choose(&loaded.value, wanted);
+        let mut lacking = None;
+        let mut renewed = false;
+        for _ in 0..MOST_STEPS {
+            let profile = self.profile(wanted, lacking, deadline).await?;
+            match self.step(wanted, profile, deadline).await? {
+                Step::Done(live) => {
+                    let renewed = renewed && live.token.source == TokenSource::Renewed;
+                    return Ok(LiveToken { renewed, ..live });
+                }
+                Step::Recheck(token, error) if lacking == Some(token) => return Err(error),
+                Step::Recheck(token, _) => lacking = Some(token),
+                Step::Again => renewed = true,
+            }
         }
-        let index = chosen.map_err(|unfit| unfit.error)?;
-        Ok(LiveToken { profile: loaded.value, index })
+        // Others kept renewing and refusing meanwhile.
+        Err(Error::Overloaded)
     }
 
-    /// Which of the profile's identities has the token that is wanted.
-    fn choose(&self, profile: &Profile, wanted: &Wanted<'_>) -> Result<usize, Unfit> {
-        let selected = profile.select(wanted.selector);
-        let selected = selected.map_err(|error| Unfit { error: error.into(), refused_since: None })?;
-        let refused_since = self.refusals.since(selected.token.access.fingerprint(), wanted.rejected);
-        if let Some(why) = lifeless(selected.token.expiry, refused_since, wanted.min_validity) {
-            let error = Error::ReauthenticationRequired {
-                provider: selected.identity.provider.clone(),
-                connection: selected.identity.connection.clone(),
-                why,
-            };
-            return Err(Unfit { error, refused_since });
+    /// A profile that selects one identity, and is newer than the one that lacked something.
+    async fn profile(
+        &self,
+        wanted: &Wanted<'_>,
+        lacking: Option<Lacking>,
+        deadline: &Deadline,
+    ) -> Result<Loaded<Arc<Profile>>, Error> {
+        let fit = |profile: &Profile, began: Instant| match profile.select(wanted.selector) {
+            Err(_) => Fit::Lacks,
+            Ok(selected) => match lacking {
+                Some(lacking) if lacking.token == selected.token.access.fingerprint() => {
+                    let since = lacking.since.filter(|since| began < *since);
+                    since.map_or(Fit::Lacks, |since| Fit::Outdated { since })
+                }
+                _ => Fit::Serves,
+            },
+        };
+        deadline.enter(if self.auth0.is_throttled() { Stage::Queue } else { Stage::Auth0 });
+        Ok(self.auth0.profile(wanted.user, Need { fit: &fit }).await?)
+    }
+
+    async fn step(
+        &self,
+        wanted: &Wanted<'_>,
+        profile: Loaded<Arc<Profile>>,
+        deadline: &Deadline,
+    ) -> Result<Step, Error> {
+        let Loaded { value: profile, began } = profile;
+        let selected = profile.select(wanted.selector)?;
+        let entry = self.providers.of(selected.identity);
+        let subject = Subject {
+            key: &selected.identity.key,
+            profile: selected.token,
+            read: began,
+            client: entry.map(|entry| &entry.client),
+        };
+        let known = self.renewals.known(subject).await;
+        let lacks = |since| Lacking { token: selected.token.access.fingerprint(), since };
+        let standing = match Standing::of(selected.token, began, known.as_deref().ok()) {
+            Ok(standing) => standing,
+            Err(since) => return Ok(Step::Recheck(lacks(Some(since)), Error::Overloaded)),
+        };
+        let newest = standing.token().access.fingerprint();
+        let refused_since = self.refusals.since(newest, wanted.rejected);
+        let wish = Wish { min_validity: wanted.min_validity, rejected: refused_since.map(|_| newest) };
+        let outlook =
+            standing.outlook(&wish, subject.client.map(|client| &**client), self.renewals.is_durable());
+        if outlook == Outlook::Live {
+            let index = profile.identities.iter().position(|identity| ptr::eq(identity, selected.identity));
+            let index = index.expect("the selected identity is one of the profile's");
+            let (token, renewable) = (Arc::clone(standing.token()), self.is_renewable(&standing, entry));
+            let trouble = standing.failure().map(RenewalTrouble::of);
+            return Ok(Step::Done(LiveToken { profile, index, token, renewed: false, renewable, trouble }));
         }
-        let index = profile.identities.iter().position(|identity| ptr::eq(identity, selected.identity));
-        Ok(index.expect("the selected identity is one of the profile's"))
+        // What the store would say may be what is missing.
+        known?;
+        if outlook == Outlook::Renewable {
+            deadline.enter(Stage::Renewal);
+            self.renewals.renew(subject, wish).await?;
+            return Ok(Step::Again);
+        }
+        let error = unfit(selected.identity, &wish, outlook);
+        Ok(Step::Recheck(lacks(refused_since), error))
+    }
+
+    pub(super) fn is_renewable(&self, standing: &Standing<'_>, entry: Option<&ProviderEntry>) -> bool {
+        entry.is_some_and(|entry| standing.is_renewable(&entry.client, self.renewals.is_durable()))
     }
 }
 
-fn lifeless(
-    expiry: Option<Expiry>,
-    refused_since: Option<Instant>,
-    min_validity: Duration,
-) -> Option<Lifeless> {
-    if refused_since.is_some() {
-        return Some(Lifeless::Refused);
-    }
-    match Freshness::of(expiry, min_validity) {
-        Freshness::Live => None,
-        Freshness::Dead => Some(Lifeless::Expired),
-        Freshness::TooShort => {
-            Some(Lifeless::TooShort { left: expiry.map(|expiry| expiry.remaining()).unwrap_or_default() })
+/// Why there is no token for `wish`.
+fn unfit(identity: &Identity, wish: &Wish, outlook: Outlook) -> Error {
+    let (provider, connection) = (identity.provider.clone(), identity.connection().to_owned());
+    match outlook {
+        Outlook::Over(why) => Error::ReauthenticationRequired { provider, connection, why },
+        Outlook::Resting { reason, left } => {
+            Error::RenewalFailed { provider, connection, reason, retry_after: left }
         }
+        Outlook::NotConfigured { missing } => Error::NotConfigured { provider: Some(provider), missing },
+        Outlook::NeverSoLong { lifetime } => {
+            let (wanted, lifetime) = (wish.min_validity.as_secs(), lifetime.as_secs());
+            let problem =
+                format!("is {wanted} s, but the tokens of {provider} live for {lifetime} s: ask for less");
+            InvalidField::new("min_validity", problem).into()
+        }
+        Outlook::Live | Outlook::Renewable => Error::Internal,
     }
 }

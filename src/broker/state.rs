@@ -2,21 +2,40 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::{Broker, LiveToken};
 use crate::{
     identity::{Identity, UserId},
-    token::{Expiry, Freshness},
+    renewal::{Outlook, Standing, Subject, Wish},
+    store::Failure,
+    token::Expiry,
 };
 
 /// Whether the service can act for an identity now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// A token is at hand.
+    /// A token is at hand, or can be renewed without the user.
     Active,
     /// The user must log in through the provider again.
     ReauthenticationRequired,
     /// Auth0 holds no token.
     NoToken,
+}
+
+/// How the last renewal failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RenewalTrouble {
+    /// In a way that may pass; the grant is kept.
+    Passing,
+    /// The provider says that the grant has ended.
+    GrantDead,
+}
+
+impl RenewalTrouble {
+    pub(super) fn of(failure: &Failure) -> Self {
+        if failure.permanent { Self::GrantDead } else { Self::Passing }
+    }
 }
 
 /// An identity without its secrets.
@@ -34,20 +53,27 @@ pub struct IdentityView {
     pub is_social: bool,
     /// Whether it can be used.
     pub state: State,
+    /// Whether the token can be renewed without the user.
+    pub renewable: bool,
     /// When its token ends, as far as is known.
     pub expiry: Option<Expiry>,
+    /// How the last renewal failed, if it did.
+    pub trouble: Option<RenewalTrouble>,
 }
 
 impl IdentityView {
-    fn new(user: &UserId, identity: &Identity, state: State) -> Self {
+    /// An identity without a token.
+    fn new(identity: &Identity) -> Self {
         Self {
-            user: user.clone(),
+            user: identity.key.user.clone(),
             provider: identity.provider.clone(),
-            connection: identity.connection.clone(),
-            account_id: identity.account_id.clone(),
+            connection: identity.connection().to_owned(),
+            account_id: identity.account_id().to_owned(),
             is_social: identity.is_social,
-            state,
-            expiry: identity.token.as_ref().and_then(|token| token.expiry),
+            state: State::NoToken,
+            renewable: false,
+            expiry: None,
+            trouble: None,
         }
     }
 }
@@ -55,22 +81,47 @@ impl IdentityView {
 impl LiveToken {
     /// Describes the token's identity, which is active: that was judged when the token was chosen.
     pub fn view(&self) -> IdentityView {
-        IdentityView::new(self.user(), self.selected().identity, State::Active)
+        IdentityView {
+            state: State::Active,
+            renewable: self.renewable,
+            expiry: self.token().expiry,
+            trouble: self.trouble,
+            ..IdentityView::new(self.identity())
+        }
     }
 }
 
 impl Broker {
-    /// Describes `identity` as it stands now.
-    pub fn view(&self, user: &UserId, identity: &Identity) -> IdentityView {
-        IdentityView::new(user, identity, self.state(identity))
-    }
-
-    fn state(&self, identity: &Identity) -> State {
-        let Some(token) = &identity.token else { return State::NoToken };
-        let refused = self.refusals.since(token.access.fingerprint(), None).is_some();
-        match Freshness::of(token.expiry, Duration::ZERO) {
-            Freshness::Live if !refused => State::Active,
-            _ => State::ReauthenticationRequired,
+    /// Describes `identity`, of a profile whose read began at `read`, as it stands now. A store that fails is done
+    /// without: then this is what the profile alone shows.
+    pub(super) async fn view(&self, identity: &Identity, read: Instant) -> IdentityView {
+        let view = IdentityView::new(identity);
+        let Some(token) = &identity.token else { return view };
+        let entry = self.providers.of(identity);
+        let client = entry.map(|entry| &entry.client);
+        let known =
+            self.renewals.known(Subject { key: &identity.key, profile: token, read, client }).await.ok();
+        // A profile that may be older than what is known is taken as it is: whoever needs the token makes sure.
+        let standing =
+            Standing::of(token, read, known.as_deref()).or_else(|_| Standing::of(token, read, None));
+        let Ok(standing) = standing else { return view };
+        let newest = standing.token();
+        let fingerprint = newest.access.fingerprint();
+        let rejected = self.refusals.since(fingerprint, None).map(|_| fingerprint);
+        let wish = Wish { min_validity: Duration::ZERO, rejected };
+        let outlook = standing.outlook(&wish, client.map(|client| &**client), self.renewals.is_durable());
+        let state = match outlook {
+            Outlook::Live | Outlook::Renewable | Outlook::Resting { .. } => State::Active,
+            Outlook::Over(_) | Outlook::NotConfigured { .. } | Outlook::NeverSoLong { .. } => {
+                State::ReauthenticationRequired
+            }
+        };
+        IdentityView {
+            state,
+            renewable: self.is_renewable(&standing, entry),
+            expiry: newest.expiry,
+            trouble: standing.failure().map(RenewalTrouble::of),
+            ..view
         }
     }
 }

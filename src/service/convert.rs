@@ -6,11 +6,11 @@ use http::HeaderMap;
 
 use super::pb;
 use crate::{
-    broker::{Answer, Diagnosis, IdentityView, LiveToken, Reason, State},
+    broker::{Answer, Diagnosis, IdentityView, LiveToken, Reason, RenewalTrouble, State},
     field::InvalidField,
     identity::{Selector, UserId},
     provider::{RateLimit, request::RawRequest},
-    token::{ExpiryBasis, Fingerprint},
+    token::{ExpiryBasis, Fingerprint, TokenSource},
 };
 
 /// How long a lent token lives at least, where the caller does not say.
@@ -76,6 +76,11 @@ impl From<IdentityView> for pb::Identity {
             State::ReauthenticationRequired => pb::identity::State::ReauthenticationRequired,
             State::NoToken => pb::identity::State::NoToken,
         };
+        let trouble = match view.trouble {
+            None => pb::ErrorReason::Unspecified,
+            Some(RenewalTrouble::Passing) => pb::ErrorReason::RenewalFailed,
+            Some(RenewalTrouble::GrantDead) => pb::ErrorReason::ReauthenticationRequired,
+        };
         Self {
             user_id: view.user.as_str().to_owned(),
             provider: view.provider,
@@ -83,10 +88,10 @@ impl From<IdentityView> for pb::Identity {
             account_id: view.account_id,
             is_social: view.is_social,
             state: state.into(),
-            renewable: false,
+            renewable: view.renewable,
             expire_time: view.expiry.and_then(|expiry| timestamp(expiry.time)),
             expiry_basis: basis.into(),
-            last_renewal_error: pb::ErrorReason::Unspecified.into(),
+            last_renewal_error: trouble.into(),
         }
     }
 }
@@ -100,14 +105,18 @@ fn timestamp(time: SystemTime) -> Option<prost_types::Timestamp> {
 }
 
 pub(super) fn lent(live: &LiveToken) -> pb::GetIdentityTokenResponse {
-    let token = live.selected().token;
+    let token = live.token();
+    let source = match token.source {
+        TokenSource::Auth0Profile => pb::TokenSource::Auth0Profile,
+        TokenSource::Renewed => pb::TokenSource::Renewed,
+        TokenSource::TokenVault => pb::TokenSource::TokenVault,
+    };
     pb::GetIdentityTokenResponse {
         identity: Some(live.view().into()),
         access_token: token.access.expose().to_owned(),
         token_type: "Bearer".to_owned(),
-        // Auth0 does not keep them.
-        scopes: Vec::new(),
-        source: pb::TokenSource::Auth0Profile.into(),
+        scopes: token.scopes.clone(),
+        source: source.into(),
         fingerprint: token.access.fingerprint().to_string(),
         refresh_token: String::new(),
     }
@@ -117,7 +126,7 @@ pub(super) fn answer(answer: Answer) -> pb::CallProviderResponse {
     let report = pb::CallReport {
         identity: Some(answer.live.view().into()),
         attempts: answer.attempts.try_into().unwrap_or(i32::MAX),
-        token_renewed: false,
+        token_renewed: answer.live.renewed,
         diagnosis: answer.diagnosis.map(Into::into),
         rate_limit: answer.rate_limit.map(Into::into),
         next_page_path: answer.next_page.unwrap_or_default(),

@@ -103,6 +103,19 @@ fn parts(error: &Error, message: &str) -> Parts {
                     LOGIN_HELP,
                 )
         }
+        Error::RenewalFailed { provider, connection, retry_after, .. } => {
+            Parts::new(Code::Unavailable, ErrorReason::RenewalFailed)
+                .with("provider", provider)
+                .with("connection", connection)
+                .retry(*retry_after)
+        }
+        Error::NotConfigured { provider, missing } => {
+            Parts::new(Code::FailedPrecondition, ErrorReason::ProviderNotConfigured)
+                .with("missing", missing.join(","))
+                .with_some("provider", provider.as_deref().unwrap_or_default())
+                .precondition("configuration", message)
+        }
+        Error::Store(_) => Parts::new(Code::Unavailable, ErrorReason::StoreUnavailable).retry(SHORTLY),
         Error::OperationUnsupported { provider, operation } => {
             Parts::new(Code::Unimplemented, ErrorReason::OperationUnsupported)
                 .with("operation", *operation)

@@ -16,6 +16,8 @@ use crate::token::{AccessToken, Fingerprint, RefreshToken};
 struct Plain<'a> {
     #[serde(borrow)]
     tokens: Option<PlainTokens<'a>>,
+    #[serde(borrow)]
+    spare: Option<Cow<'a, str>>,
     descends_from: Option<String>,
     failure: Option<PlainFailure<'a>>,
     revoked: bool,
@@ -28,6 +30,7 @@ struct PlainTokens<'a> {
     access: Cow<'a, str>,
     #[serde(borrow)]
     refresh: Option<Cow<'a, str>>,
+    obtained_at: i64,
     expires_at: Option<i64>,
     scopes: Cow<'a, [String]>,
 }
@@ -47,9 +50,11 @@ pub(super) fn encode(record: &Record) -> Zeroizing<Vec<u8>> {
         tokens: record.tokens.as_ref().map(|tokens| PlainTokens {
             access: tokens.access.expose().into(),
             refresh: tokens.refresh.as_ref().map(|refresh| refresh.expose().into()),
+            obtained_at: to_millis(tokens.obtained_at),
             expires_at: tokens.expires_at.map(to_millis),
             scopes: tokens.scopes.as_slice().into(),
         }),
+        spare: record.spare.as_ref().map(|refresh| refresh.expose().into()),
         descends_from: record.descends_from.as_ref().map(Fingerprint::to_string),
         failure: record.failure.as_ref().map(|failure| PlainFailure {
             count: failure.count,
@@ -73,8 +78,9 @@ pub(super) fn size(record: &Record) -> usize {
             + tokens.refresh.as_ref().map_or(0, |refresh| refresh.expose().len())
             + tokens.scopes.iter().map(|scope| scope.len() + 4).sum::<usize>()
     });
+    let spare = record.spare.as_ref().map_or(0, |refresh| refresh.expose().len());
     let failure = record.failure.as_ref().map_or(0, |failure| failure.reason.len());
-    512 + tokens + failure
+    512 + tokens + spare + failure
 }
 
 /// The record that `bytes` are.
@@ -84,9 +90,11 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Record, StoreError> {
         tokens: plain.tokens.map(|tokens| RenewedTokens {
             access: AccessToken::new(secret(tokens.access)),
             refresh: tokens.refresh.map(|refresh| RefreshToken::new(secret(refresh))),
+            obtained_at: from_millis(tokens.obtained_at),
             expires_at: tokens.expires_at.map(from_millis),
             scopes: tokens.scopes.into_owned(),
         }),
+        spare: plain.spare.map(|refresh| RefreshToken::new(secret(refresh))),
         descends_from: plain.descends_from.as_deref().map(fingerprint).transpose()?,
         failure: plain.failure.map(|failure| Failure {
             count: failure.count,
@@ -128,9 +136,11 @@ mod tests {
             tokens: Some(RenewedTokens {
                 access: AccessToken::new("access \" \u{1} ü"),
                 refresh: Some(RefreshToken::new("refresh")),
+                obtained_at: time,
                 expires_at: Some(time),
                 scopes: vec!["openid".to_owned(), "a b".to_owned()],
             }),
+            spare: Some(RefreshToken::new("spare")),
             descends_from: Some(Fingerprint::of("old")),
             failure: Some(Failure {
                 count: 3,
@@ -152,7 +162,7 @@ mod tests {
 
     #[test]
     fn what_a_later_version_adds_is_ignored_and_what_lacks_is_damage() {
-        let known = r#""tokens":null,"descends_from":null,"failure":null,"revoked":false"#;
+        let known = r#""tokens":null,"spare":null,"descends_from":null,"failure":null,"revoked":false"#;
         assert!(decode(format!(r#"{{{known},"refused":[],"new":1}}"#).as_bytes()).is_ok());
         assert!(decode(format!("{{{known}}}").as_bytes()).is_err());
         assert!(decode(format!(r#"{{{known},"refused":["?"]}}"#).as_bytes()).is_err());

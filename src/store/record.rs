@@ -3,27 +3,16 @@
 use std::time::SystemTime;
 
 use super::format;
-use crate::{
-    identity::UserId,
-    token::{AccessToken, Fingerprint, RefreshToken},
-};
-
-/// Which identity a record is about.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct IdentityKey {
-    /// The Auth0 user.
-    pub user: UserId,
-    /// The Auth0 connection.
-    pub connection: String,
-    /// The provider's own id of the account.
-    pub account_id: String,
-}
+use crate::token::{AccessToken, Fingerprint, RefreshToken};
 
 /// What a renewal obtained, and what has to be remembered besides.
 #[derive(Clone, Debug, Default)]
 pub struct Record {
     /// The last tokens that were obtained here; `None` while no renewal has succeeded.
     pub tokens: Option<RenewedTokens>,
+    /// A refresh token of an earlier login that was never refused: Google sends one at the first consent only, so the
+    /// next login's profile may show none.
+    pub spare: Option<RefreshToken>,
     /// The access token that Auth0's profile showed when this record began. Once it shows another one, the user has
     /// logged in since, and what Auth0 has is newer than all this.
     pub descends_from: Option<Fingerprint>,
@@ -42,6 +31,8 @@ pub struct RenewedTokens {
     pub access: AccessToken,
     /// The refresh token that the next renewal needs: the provider's new one, or the old one if it sent none.
     pub refresh: Option<RefreshToken>,
+    /// When they were obtained, by the clock of whoever obtained them.
+    pub obtained_at: SystemTime,
     /// When the access token stops working, as the provider said; `None` if it did not.
     pub expires_at: Option<SystemTime>,
     /// What the token may be used for; empty if the provider did not say.

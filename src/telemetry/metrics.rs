@@ -22,6 +22,7 @@ pub struct Metrics {
     management_token_expiry: Gauge,
     profiles: Family<ProfileLabels, Counter>,
     provider_requests: Family<ProviderLabels, Counter>,
+    renewals: Family<ProviderLabels, Counter>,
 }
 
 /// One RPC's metrics, each looked up once: recording costs an array index.
@@ -146,6 +147,12 @@ impl Metrics {
             "Requests sent to providers, by provider and outcome",
             Family::clone(&provider_requests),
         );
+        let renewals = Family::default();
+        registry.register(
+            "renewals",
+            "Requests for new tokens sent to providers, by provider and outcome",
+            Family::clone(&renewals),
+        );
         Self {
             registry,
             rpcs,
@@ -155,6 +162,7 @@ impl Metrics {
             management_token_expiry,
             profiles,
             provider_requests,
+            renewals,
         }
     }
 
@@ -201,6 +209,11 @@ impl Metrics {
     pub fn provider_request(&self, provider: &str, outcome: &'static str) {
         let labels = ProviderLabels { provider: provider.to_owned(), outcome };
         self.provider_requests.get_or_create(&labels).inc();
+    }
+
+    /// A token was renewed, or was not.
+    pub fn renewal(&self, provider: &str, outcome: &'static str) {
+        self.renewals.get_or_create(&ProviderLabels { provider: provider.to_owned(), outcome }).inc();
     }
 }
 

@@ -120,7 +120,8 @@ async fn the_page_says_what_happened_and_to_how_many_but_never_to_whom() {
     assert_eq!(page.value("idp_token_rpc_duration_seconds_count{method=\"GetIdentityToken\"}"), 4.0);
     assert_eq!(page.value("idp_token_auth0_requests_total{endpoint=\"token\",outcome=\"ok\"}"), 1.0);
     assert_eq!(page.value("idp_token_auth0_requests_total{endpoint=\"users\",outcome=\"ok\"}"), 3.0);
-    assert_eq!(page.value("idp_token_profiles_total{source=\"cache\"}"), 3.0);
+    // Twice more for her, and once to make sure that his dead token is the newest.
+    assert_eq!(page.value("idp_token_profiles_total{source=\"cache\"}"), 4.0);
     assert_eq!(page.value("idp_token_profiles_total{source=\"auth0\"}"), 3.0);
     assert!(page.value("idp_token_management_token_expiry_timestamp_seconds") > 1.7e9);
 

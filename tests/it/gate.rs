@@ -12,6 +12,7 @@ use idp_token_service::{
     auth0::Auth0,
     broker::{Broker, Providers},
     provider::{self, HostPattern, Provider, RateLimit, Settings, Verdict, request::ApiRequest},
+    renewal::Renewals,
     sandbox::Fault,
     secret::Secret,
     service::{
@@ -21,6 +22,7 @@ use idp_token_service::{
             idp_token_service_client::IdpTokenServiceClient,
         },
     },
+    store::Store,
     telemetry::Metrics,
     token::AccessToken,
     transport::Transport,
@@ -280,7 +282,9 @@ async fn a_panic_costs_one_call_and_says_nothing() {
     let name = "google-oauth2".to_owned();
     let detouring = transport.detouring(config.providers[&name].detours.clone());
     providers.insert(name.clone(), name, Box::new(Buggy(google_adapter)), detouring);
-    let broker = Broker::new(auth0, providers, Arc::clone(&metrics));
+    let store = Arc::new(Store::memory());
+    let renewals = Arc::new(Renewals::new(store, Arc::clone(&auth0), Arc::clone(&metrics)));
+    let broker = Broker::new(auth0, providers, renewals, Arc::clone(&metrics));
     let gate = Gate::new(Arc::new(broker), Routes::default(), 30 * SECOND, Arc::clone(&metrics));
     let mut client = IdpTokenServiceClient::new(Direct(gate));
     let calling = |path| CallProviderRequest {

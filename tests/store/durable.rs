@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use idp_token_service::store::{Failure, IdentityKey, Record, Store, StoreError, Stored, Swap};
+use idp_token_service::{
+    identity::IdentityKey,
+    store::{Failure, Record, Store, StoreError, Stored, Swap},
+};
 use tokio::task::JoinSet;
 
 use crate::world::{World, ada, identity, name, put, record};

@@ -248,7 +248,7 @@ async fn keys_that_look_alike_are_different(world: World) {
     let store = world.open().await;
     let mut keys =
         vec![identity("a|b", "c"), identity("a", "b|c"), identity("a|b", "C"), identity("a|b", "c ")];
-    keys.push(idp_token_service::store::IdentityKey {
+    keys.push(idp_token_service::identity::IdentityKey {
         connection: "bitbucketc".to_owned(),
         ..identity("a|b", "")
     });

@@ -8,8 +8,8 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use idp_token_service::{
-    identity::UserId,
-    store::{IdentityKey, Keyring, Record, RenewedTokens, Store, StoreError, StoreUrl, Stored, Swap},
+    identity::{IdentityKey, UserId},
+    store::{Keyring, Record, RenewedTokens, Store, StoreError, StoreUrl, Stored, Swap},
     token::{AccessToken, Fingerprint, RefreshToken},
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
@@ -136,6 +136,7 @@ pub(crate) fn record(name: &str) -> Record {
         tokens: Some(RenewedTokens {
             access: AccessToken::new(format!("canary-access-{name}")),
             refresh: Some(RefreshToken::new(format!("canary-refresh-{name}"))),
+            obtained_at: SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_123),
             expires_at: Some(SystemTime::UNIX_EPOCH + Duration::from_millis(1_900_000_000_123)),
             scopes: vec!["account".to_owned(), "repository:write".to_owned()],
         }),

@@ -1,0 +1,102 @@
+//! One renewal's exchange with the provider.
+
+use std::time::SystemTime;
+
+use tokio::time::Instant;
+
+use super::{ProviderClient, failure::Setback};
+use crate::{
+    provider::{Held, Renewal, RenewalVerdict, Tokens, Unsendable},
+    transport::TransportError,
+};
+
+/// What became of it.
+pub(super) enum Outcome {
+    Renewed(Tokens),
+    Failed(Setback),
+}
+
+/// Asks for new tokens: once, and once more with the client's credential if that was replaced in its file meanwhile,
+/// since a client that is not believed is not served.
+pub(super) async fn renew(
+    client: &ProviderClient,
+    renewal: &dyn Renewal,
+    held: Held<'_>,
+    deadline: Instant,
+) -> Outcome {
+    let used = renewal.credential().get();
+    let first = once(client, renewal, held, deadline).await;
+    if matches!(first, Err(Refused { .. })) && renewal.credential().is_replaced(&used).await {
+        return once(client, renewal, held, deadline).await.unwrap_or_else(|refused| refused.told(client));
+    }
+    first.unwrap_or_else(|refused| refused.told(client))
+}
+
+/// The provider refuses the application, by this code.
+struct Refused {
+    code: &'static str,
+}
+
+impl Refused {
+    /// An operator must mend it, so it is an error in the log.
+    fn told(self, client: &ProviderClient) -> Outcome {
+        let provider = &client.name;
+        tracing::error!(
+            provider,
+            code = self.code,
+            "The provider refuses this application's request for new tokens: check client_id, the client's secret or \
+             key, token_auth_method, token_url and scopes of this provider"
+        );
+        Outcome::Failed(Setback::Passing { reason: self.code, retry_after: None })
+    }
+}
+
+async fn once(
+    client: &ProviderClient,
+    renewal: &dyn Renewal,
+    held: Held<'_>,
+    deadline: Instant,
+) -> Result<Outcome, Refused> {
+    let request = renewal.encode(held, SystemTime::now()).map_err(|error| unsendable(client, &error))?;
+    match client.exchange(request, deadline).await {
+        Ok(answer) => read(client, renewal.read(&answer, SystemTime::now())),
+        Err(error) => {
+            let provider = &client.name;
+            tracing::warn!(provider, %error, "No answer to a request for new tokens; the grant is kept");
+            Ok(Outcome::Failed(Setback::Passing { reason: word(&error), retry_after: None }))
+        }
+    }
+}
+
+fn unsendable(client: &ProviderClient, error: &Unsendable) -> Refused {
+    let provider = &client.name;
+    tracing::error!(provider, %error, "Cannot ask for new tokens");
+    Refused { code: "unsendable" }
+}
+
+fn read(client: &ProviderClient, verdict: RenewalVerdict) -> Result<Outcome, Refused> {
+    let provider = &client.name;
+    match verdict {
+        RenewalVerdict::Renewed(tokens) => Ok(Outcome::Renewed(tokens)),
+        RenewalVerdict::GrantDead { code } => {
+            tracing::warn!(provider, code, "The provider says that a grant has ended");
+            Ok(Outcome::Failed(Setback::Dead { code }))
+        }
+        RenewalVerdict::ClientRefused { code } => Err(Refused { code }),
+        RenewalVerdict::Passing(passing) => {
+            tracing::warn!(provider, what = passing.what, "No new tokens this time; the grant is kept");
+            let reason = if passing.retry_after.is_some() { "rate_limited" } else { "unavailable" };
+            Ok(Outcome::Failed(Setback::Passing { reason, retry_after: passing.retry_after }))
+        }
+    }
+}
+
+/// Whether it may have been carried out matters to who reads this.
+fn word(error: &TransportError) -> &'static str {
+    match error {
+        TransportError::Connect { .. } => "unreachable",
+        TransportError::Timeout { .. } => "timeout",
+        TransportError::Broken { .. } => "connection_broken",
+        TransportError::Malformed { .. } | TransportError::TooLarge { .. } => "unreadable_answer",
+    }
+}

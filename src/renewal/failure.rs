@@ -1,0 +1,101 @@
+//! What is remembered of a renewal that failed, and how long the identity rests.
+
+use std::time::{Duration, SystemTime};
+
+use crate::store::Failure;
+
+/// The first rest, doubling up to [`MOST`].
+const FIRST: Duration = Duration::from_secs(5);
+
+/// The longest rest that is not the provider's own wish.
+const MOST: Duration = Duration::from_secs(5 * 60);
+
+/// The longest wish of a provider that is heeded: its limits are by the hour at most.
+pub(super) const LONGEST_REST: Duration = Duration::from_secs(60 * 60);
+
+/// A renewal that did not happen, or of which nobody knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Setback {
+    /// The grant is dead, by the provider's word.
+    Dead {
+        /// The provider's code.
+        code: &'static str,
+    },
+    /// It may pass.
+    Passing {
+        /// A word for it.
+        reason: &'static str,
+        /// How long the provider asks to wait.
+        retry_after: Option<Duration>,
+    },
+}
+
+impl Setback {
+    /// What to remember after `previous`, if that was a failure too.
+    pub(super) fn after(&self, previous: Option<&Failure>) -> Failure {
+        let count = previous.map_or(0, |failure| failure.count).saturating_add(1);
+        match self {
+            Self::Dead { code } => Failure {
+                count,
+                rest_until: SystemTime::UNIX_EPOCH,
+                reason: (*code).to_owned(),
+                permanent: true,
+            },
+            Self::Passing { reason, retry_after } => Failure {
+                count,
+                rest_until: SystemTime::now() + rest(count, *retry_after),
+                reason: (*reason).to_owned(),
+                permanent: false,
+            },
+        }
+    }
+
+    /// The word for metrics.
+    pub(super) fn outcome(&self) -> &'static str {
+        match self {
+            Self::Dead { .. } => "grant_dead",
+            Self::Passing { reason, .. } => reason,
+        }
+    }
+}
+
+/// Half to all of the nominal rest, so that identities whose provider failed do not come back together.
+fn rest(count: u32, retry_after: Option<Duration>) -> Duration {
+    let nominal = FIRST.saturating_mul(1 << count.saturating_sub(1).min(16)).min(MOST);
+    let jittered = nominal.mul_f64(0.5 + fastrand::f64() / 2.0);
+    jittered.max(retry_after.unwrap_or_default().min(LONGEST_REST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rests_double_from_5_s_to_5_min_and_heed_the_provider() {
+        for (count, wish, least, most) in [
+            (1, None, 2.5, 5.0),
+            (2, None, 5.0, 10.0),
+            (4, None, 20.0, 40.0),
+            (7, None, 150.0, 300.0),
+            (u32::MAX, None, 150.0, 300.0),
+            (1, Some(60), 60.0, 60.0),
+            (1, Some(1), 2.5, 5.0),
+            (1, Some(86_400), 3600.0, 3600.0),
+        ] {
+            for _ in 0..100 {
+                let rest = rest(count, wish.map(Duration::from_secs)).as_secs_f64();
+                assert!((least..=most).contains(&rest), "{count} {wish:?}: {rest}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_providers_word_is_permanent_and_failures_are_counted() {
+        let passing = Setback::Passing { reason: "unavailable", retry_after: None };
+        let first = passing.after(None);
+        let second = passing.after(Some(&first));
+        assert_eq!((first.count, second.count, second.permanent), (1, 2, false));
+        let dead = Setback::Dead { code: "invalid_grant" }.after(Some(&second));
+        assert_eq!((dead.count, dead.permanent, dead.reason.as_str()), (3, true, "invalid_grant"));
+    }
+}

@@ -1,0 +1,81 @@
+//! What is known of an identity's tokens besides what Auth0's profile shows.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tokio::time::Instant;
+
+use super::failure::LONGEST_REST;
+use crate::{
+    identity::StoredToken,
+    store::{Record, RenewedTokens, Stored},
+    token::{Expiry, ExpiryBasis, TokenSource},
+};
+
+/// A token is not renewed again so soon: whoever needs another one after that keeps asking for something that
+/// renewing does not give.
+const SOONEST: Duration = Duration::from_secs(30);
+
+/// The store's record of an identity. Its times are measured on tokio's clock from when it was first seen here.
+#[derive(Debug)]
+pub struct Known {
+    /// What the next swap has to expect; 0 if nothing is stored.
+    pub(super) generation: u64,
+    /// Since when this generation is known here.
+    pub(super) since: Instant,
+    pub(super) record: Record,
+    /// The record's tokens, as those of a profile are.
+    token: Option<Arc<StoredToken>>,
+    /// No renewal is tried before.
+    rests_until: Instant,
+}
+
+impl Known {
+    /// What a load brought that began at `began`. The same generation as before is still the same.
+    pub(super) fn after(kept: Option<&Arc<Self>>, stored: Option<Stored>, began: Instant) -> Arc<Self> {
+        let (generation, record) =
+            stored.map_or_else(Default::default, |stored| (stored.generation, stored.record));
+        match kept {
+            Some(kept) if kept.generation == generation => Arc::clone(kept),
+            _ => Arc::new(Self::new(generation, record, began)),
+        }
+    }
+
+    pub(super) fn new(generation: u64, record: Record, since: Instant) -> Self {
+        let token = record.tokens.as_ref().map(|tokens| Arc::new(token(tokens)));
+        let rests_until = Instant::now() + rest(&record);
+        Self { generation, since, record, token, rests_until }
+    }
+
+    /// The tokens that were renewed here, if any.
+    pub(super) fn token(&self) -> Option<&Arc<StoredToken>> {
+        self.token.as_ref()
+    }
+
+    /// How long no renewal is tried: the last one failed, or it was just now.
+    pub(super) fn rest(&self) -> Duration {
+        self.rests_until.saturating_duration_since(Instant::now())
+    }
+}
+
+/// Clocks of replicas differ, and one may have been set back: no rest is longer than it can have been meant.
+fn rest(record: &Record) -> Duration {
+    let left = |until: SystemTime| until.duration_since(SystemTime::now()).unwrap_or_default();
+    match (&record.failure, &record.tokens) {
+        (Some(failure), _) => left(failure.rest_until).min(LONGEST_REST),
+        (None, Some(tokens)) => left(tokens.obtained_at + SOONEST).min(SOONEST),
+        (None, None) => Duration::ZERO,
+    }
+}
+
+fn token(tokens: &RenewedTokens) -> StoredToken {
+    StoredToken {
+        access: tokens.access.clone(),
+        refresh: tokens.refresh.clone(),
+        expiry: tokens.expires_at.map(|time| Expiry::at(time, ExpiryBasis::Provider)),
+        scopes: tokens.scopes.clone(),
+        source: TokenSource::Renewed,
+    }
+}
