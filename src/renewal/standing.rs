@@ -240,3 +240,6 @@ impl<'a> Standing<'a> {
         Some(Outlook::Resting { reason, left })
     }
 }
+
+#[cfg(test)]
+mod tests;
