@@ -11,7 +11,7 @@ use crate::{
     auth0::Auth0,
     broker::{Broker, Providers},
     config::Config,
-    provider::{self, Settings},
+    provider,
     service::{Gate, METHODS, pb},
     telemetry::{
         Metrics,
@@ -169,16 +169,10 @@ async fn bind(address: SocketAddr, key: &'static str) -> Result<TcpListener, Sta
 
 fn providers(config: &Config, transport: &Transport) -> Providers {
     let mut providers = Providers::default();
-    for (name, settings) in &config.providers {
-        let adapter_settings = Settings {
-            hosts: settings.hosts.clone(),
-            client_secret: settings.client_secret.clone(),
-            api_version: settings.api_version.clone(),
-            ..Settings::default()
-        };
-        let strategy = settings.strategy.as_str();
-        if let Some(adapter) = provider::build(strategy, adapter_settings) {
-            let transport = transport.detouring(settings.detours.clone());
+    for (name, configured) in &config.providers {
+        let strategy = configured.strategy.as_str();
+        if let Some(adapter) = provider::build(strategy, configured.settings.clone()) {
+            let transport = transport.detouring(configured.detours.clone());
             providers.insert(name.clone(), strategy.to_owned(), adapter, transport);
         }
     }

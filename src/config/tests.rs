@@ -3,6 +3,7 @@
 mod complaints;
 mod documentation;
 mod hostile;
+mod providers;
 mod settings;
 
 use std::{os::unix::fs::PermissionsExt, path::PathBuf};
