@@ -13,6 +13,7 @@ use crate::{
     config::Config,
     provider,
     service::{Gate, METHODS, pb},
+    store::{Store, StoreError},
     telemetry::{
         Metrics,
         admin::{self, Readiness},
@@ -20,8 +21,10 @@ use crate::{
     transport::{Transport, TransportSetupError},
 };
 
+mod background;
 mod connection;
 
+use background::Background;
 use connection::Connections;
 
 /// The health service's name of the whole server, and of the contract.
@@ -30,12 +33,6 @@ const HEALTH_NAMES: [&str; 2] = ["", "idptoken.v1.IdpTokenService"];
 /// After SIGTERM calls are still taken for this share of the drain time, so that health checks can see NOT_SERVING
 /// before connections are asked to go.
 const LAME_DUCK: u32 = 5;
-
-/// How often secrets that nobody uses any more are dropped from memory.
-const SWEEP_EVERY: Duration = Duration::from_secs(5);
-
-/// Between two attempts at the first Management token; the fetch itself rests longer when it keeps failing.
-const AUTHENTICATE_EVERY: Duration = Duration::from_millis(500);
 
 /// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +47,9 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// The token store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// No HTTP client.
     #[error(transparent)]
     Transport(#[from] TransportSetupError),
@@ -64,6 +64,7 @@ pub struct Server {
     admin_listener: TcpListener,
     gate: Gate,
     auth0: Arc<Auth0>,
+    store: Arc<Store>,
     metrics: Arc<Metrics>,
     health: HealthReporter,
     drain: Duration,
@@ -73,8 +74,9 @@ impl Server {
     /// Puts everything together and takes the ports.
     ///
     /// # Errors
-    /// When a port is taken or outgoing TLS cannot be set up. Auth0 is not asked yet.
+    /// When the token store cannot be opened, a port is taken or outgoing TLS cannot be set up. Auth0 is not asked yet.
     pub async fn bind(config: &Config) -> Result<Self, StartError> {
+        let store = Arc::new(Store::open(&config.store.url, config.store.keys.clone()).await?);
         let listener = bind(config.listen, "listen").await?;
         let admin_listener = bind(config.admin_listen, "admin_listen").await?;
         let metrics = Arc::new(Metrics::new(&METHODS));
@@ -95,7 +97,7 @@ impl Server {
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?);
         let gate = Gate::new(Arc::new(broker), rest, config.default_deadline, Arc::clone(&metrics));
-        Ok(Self { listener, admin_listener, gate, auth0, metrics, health, drain: config.drain })
+        Ok(Self { listener, admin_listener, gate, auth0, store, metrics, health, drain: config.drain })
     }
 
     /// Where gRPC is served.
@@ -117,14 +119,14 @@ impl Server {
     /// Serves until `shutdown`, then lets the calls under way finish within the drain time.
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
         let readiness = Readiness::default();
-        let background = TaskTracker::new();
-        let stop = CancellationToken::new();
+        let background = Background::default();
         let admin = admin::router(self.metrics, readiness.clone());
-        background.spawn(run_until(stop.clone(), serve_admin(self.admin_listener, admin)));
-        background.spawn(run_until(stop.clone(), sweep(Arc::clone(&self.auth0))));
+        background.spawn(background::serve_admin(self.admin_listener, admin));
+        background.spawn(background::sweep(Arc::clone(&self.auth0)));
+        background.spawn(background::remove_unused(self.store));
         let starting = CancellationToken::new();
-        let ready = become_ready(self.auth0, self.health.clone(), readiness.clone());
-        background.spawn(run_until(starting.clone(), ready));
+        let ready = background::become_ready(self.auth0, self.health.clone(), readiness.clone());
+        background.spawn_until(starting.clone(), ready);
 
         let connections = TaskTracker::new();
         let go_away = CancellationToken::new();
@@ -149,17 +151,17 @@ impl Server {
         for name in HEALTH_NAMES {
             self.health.clear_service_status(name).await;
         }
-        connections.close();
-        if tokio::time::timeout_at(deadline, connections.wait()).await.is_err() {
-            tracing::warn!(
-                connections = connections.len(),
-                "Calls were still under way at the end of the drain time"
-            );
-        }
+        all_gone(&connections, deadline).await;
         end.cancel();
-        stop.cancel();
-        background.close();
-        background.wait().await;
+        background.end().await;
+    }
+}
+
+async fn all_gone(connections: &TaskTracker, deadline: Instant) {
+    connections.close();
+    if tokio::time::timeout_at(deadline, connections.wait()).await.is_err() {
+        let connections = connections.len();
+        tracing::warn!(connections, "Calls were still under way at the end of the drain time");
     }
 }
 
@@ -183,39 +185,4 @@ async fn report(health: &HealthReporter, status: ServingStatus) {
     for name in HEALTH_NAMES {
         health.set_service_status(name, status).await;
     }
-}
-
-async fn run_until(stop: CancellationToken, work: impl Future<Output = ()>) {
-    let _ = stop.run_until_cancelled(work).await;
-}
-
-async fn serve_admin(listener: TcpListener, router: axum::Router) {
-    if let Err(error) = axum::serve(listener, router).await {
-        tracing::error!(%error, "The admin endpoint has stopped");
-    }
-}
-
-async fn sweep(auth0: Arc<Auth0>) {
-    let mut every = tokio::time::interval(SWEEP_EVERY);
-    loop {
-        every.tick().await;
-        auth0.sweep();
-    }
-}
-
-/// Without a Management token every call would fail, so none is invited before there is one.
-async fn become_ready(auth0: Arc<Auth0>, health: HealthReporter, readiness: Readiness) {
-    let mut told = String::new();
-    while let Err(error) = auth0.authenticate().await {
-        let message = error.to_string();
-        // Said once, and again when it changes.
-        if told != message {
-            tracing::error!("Not ready: {message}");
-            told = message;
-        }
-        tokio::time::sleep(AUTHENTICATE_EVERY).await;
-    }
-    report(&health, ServingStatus::Serving).await;
-    readiness.set(true);
-    tracing::info!("Ready");
 }

@@ -64,11 +64,8 @@ impl<'a> Section<'_, 'a> {
 
     /// The secret in the file that `raw` names; a warning if others may read it.
     pub(super) fn secret_file(&mut self, raw: &Raw<'a>) -> Option<Arc<Secret>> {
-        let file = Path::new(raw.text.as_ref());
-        if let Some(mode) = open_to_others(file) {
-            self.warn_about_mode(raw, mode);
-        }
-        Secret::from_file(file)
+        self.warn_if_open(raw);
+        Secret::from_file(Path::new(raw.text.as_ref()))
             .map(Arc::new)
             .map_err(|error| self.wrong(&raw.origin, &unreadable(&error)))
             .ok()
@@ -103,7 +100,9 @@ impl<'a> Section<'_, 'a> {
         }
     }
 
-    fn warn_about_mode(&mut self, raw: &Raw<'a>, mode: u32) {
+    /// Warns if others may read the file that `raw` names.
+    pub(super) fn warn_if_open(&mut self, raw: &Raw<'_>) {
+        let Some(mode) = open_to_others(Path::new(raw.text.as_ref())) else { return };
         let name = &raw.origin.name;
         self.warn(format!(
             "`{name}` names a file that its group or others may read (mode {mode:04o}): `chmod 600` it, or mount it \

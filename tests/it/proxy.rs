@@ -153,7 +153,7 @@ mod sent {
 
     fn facebook_secret(secret: Secret) -> impl FnOnce(&mut Config) {
         move |config| {
-            config.providers.get_mut("facebook").unwrap().settings.client_secret = Some(Arc::new(secret))
+            config.providers.get_mut("facebook").unwrap().settings.client_secret = Some(Arc::new(secret));
         }
     }
 
