@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     config::{self, Config, ConfigError, Environment, Problem},
+    store::StoreError,
     telemetry::logging,
 };
 
@@ -97,6 +98,16 @@ enum Failure {
 }
 
 impl Failure {
+    /// A store that does not open, or does not do its work.
+    fn of_store(error: &StoreError) -> Self {
+        let text = error.to_string();
+        match error {
+            StoreError::Misconfigured { .. } | StoreError::UnknownKey { .. } => Self::Usage(text),
+            StoreError::Unavailable { .. } => Self::Unreachable(text),
+            StoreError::Corrupt { .. } | StoreError::Newer => Self::Other(text),
+        }
+    }
+
     /// The codes of BSD's `sysexits.h`: EX_USAGE and EX_UNAVAILABLE; and what a shell reports of a program that
     /// SIGPIPE ended.
     fn code(&self) -> ExitCode {

@@ -1,8 +1,8 @@
 //! The configuration: plain data, read from a TOML file and the environment, checked as a whole.
 //!
 //! The environment wins over the file, every mistake is reported at once, and no report ever quotes a value: only
-//! names, places, and what to write instead. A key is one line: in `Config::read`, `Auth0::read` or
-//! `Provider::read`, with its default and its range, beside the documented field that it fills. What the service
+//! names, places, and what to write instead. A key is one line: in `Config::read`, or in the
+//! `read` of its table, with its default and its range, beside the documented field that it fills. What the service
 //! does not support yet is listed in `known::LATER` and refused by name.
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
@@ -14,6 +14,7 @@ pub use self::{
     environment::{Environment, log_directives},
     problem::{ConfigError, Location, Problem},
     provider::Provider,
+    store::Store,
     strategy::Strategy,
     value::LogFormat,
 };
@@ -34,6 +35,7 @@ mod raw;
 mod reader;
 mod secrets;
 mod section;
+mod store;
 mod strategy;
 #[cfg(test)]
 mod tests;
@@ -58,6 +60,8 @@ pub struct Config {
     pub auth0: Auth0,
     /// The providers by strategy or connection. Every strategy that needs no setting is there, with its defaults where nothing was set.
     pub providers: BTreeMap<String, Provider>,
+    /// Where renewed tokens are kept.
+    pub store: Store,
     /// What is not wrong, but should not stay so.
     pub warnings: Vec<Problem>,
 }
@@ -102,8 +106,9 @@ impl Config {
         let log = Log { level: root.or("log_level", "info"), format: root.or("log_format", "text") };
         let auth0 = root.section("auth0", Auth0::read).flatten();
         let providers = root.section("providers", Provider::read_all).unwrap_or_default();
+        let store = root.section("store", Store::read).flatten();
         root.finish();
-        let (auth0, warnings) = (auth0?, Vec::new());
+        let (auth0, store, warnings) = (auth0?, store?, Vec::new());
         Some(Self {
             listen,
             admin_listen,
@@ -113,6 +118,7 @@ impl Config {
             log,
             auth0,
             providers,
+            store,
             warnings,
         })
     }

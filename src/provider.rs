@@ -13,7 +13,7 @@ use http::{HeaderMap, Request, Response, Uri};
 use self::{ability::UNSUPPORTED, kind::listed, request::ApiRequest};
 pub use self::{
     ability::{Held, Lack, Unsendable},
-    client::AuthMethod,
+    client::{AuthMethod, has_certificate, private_key},
     host_pattern::HostPattern,
     inspection::{Inspected, Inspection, InspectionVerdict},
     kind::{HostRule, IdentityApi, Kind, Settings},

@@ -48,8 +48,8 @@ pub use faults::{Fault, Faults};
 pub use hosts::PROVIDER_HOSTS;
 pub use journal::{Entry, JOURNAL_BODY_BYTES, JOURNAL_ENTRIES, Journal};
 pub use seed::{
-    ApiSeed, ClientSeed, FacebookSeed, GitHubSeed, GoogleSeed, IdentitySeed, ManagementSeed, ProvidersSeed,
-    RepositorySeed, Seed, TokenSeed, UserSeed,
+    ApiSeed, ClientSeed, FacebookSeed, GitHubSeed, GoogleSeed, IdentitySeed, ManagementSeed, OAuthApp,
+    ProvidersSeed, RepositorySeed, Seed, TokenSeed, UserSeed,
 };
 
 use keys::SigningKey;
@@ -97,6 +97,11 @@ impl Sandbox {
     /// The audience of the Management API: `https://DOMAIN/api/v2/`.
     pub fn audience(&self) -> String {
         self.world.audience()
+    }
+
+    /// The OAuth app behind the connections of an Auth0 strategy; `None` where that provider is not played.
+    pub fn oauth_app(&self, strategy: &str) -> Option<OAuthApp<'_>> {
+        self.world.providers.app(strategy)
     }
 
     /// What arrived.

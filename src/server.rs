@@ -11,10 +11,10 @@ use crate::{
     auth0::Auth0,
     broker::{Broker, Providers},
     config::Config,
-    provider::{self, Settings},
+    provider,
     renewal::Renewals,
     service::{Gate, METHODS, pb},
-    store::Store,
+    store::{Store, StoreError},
     telemetry::{
         Metrics,
         admin::{self, Readiness},
@@ -22,8 +22,10 @@ use crate::{
     transport::{Transport, TransportSetupError},
 };
 
+mod background;
 mod connection;
 
+use background::Background;
 use connection::Connections;
 
 /// The health service's name of the whole server, and of the contract.
@@ -32,12 +34,6 @@ const HEALTH_NAMES: [&str; 2] = ["", "idptoken.v1.IdpTokenService"];
 /// After SIGTERM calls are still taken for this share of the drain time, so that health checks can see NOT_SERVING
 /// before connections are asked to go.
 const LAME_DUCK: u32 = 5;
-
-/// How often secrets that nobody uses any more are dropped from memory.
-const SWEEP_EVERY: Duration = Duration::from_secs(5);
-
-/// Between two attempts at the first Management token; the fetch itself rests longer when it keeps failing.
-const AUTHENTICATE_EVERY: Duration = Duration::from_millis(500);
 
 /// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +48,9 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// The token store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// No HTTP client.
     #[error(transparent)]
     Transport(#[from] TransportSetupError),
@@ -67,6 +66,7 @@ pub struct Server {
     gate: Gate,
     auth0: Arc<Auth0>,
     renewals: Arc<Renewals>,
+    store: Arc<Store>,
     metrics: Arc<Metrics>,
     health: HealthReporter,
     drain: Duration,
@@ -76,15 +76,15 @@ impl Server {
     /// Puts everything together and takes the ports.
     ///
     /// # Errors
-    /// When a port is taken or outgoing TLS cannot be set up. Auth0 is not asked yet.
+    /// When the token store cannot be opened, a port is taken or outgoing TLS cannot be set up. Auth0 is not asked yet.
     pub async fn bind(config: &Config) -> Result<Self, StartError> {
+        let store = Arc::new(Store::open(&config.store.url, config.store.keys.clone()).await?);
         let listener = bind(config.listen, "listen").await?;
         let admin_listener = bind(config.admin_listen, "admin_listen").await?;
         let metrics = Arc::new(Metrics::new(&METHODS));
         let transport = Transport::new()?;
         let auth0 = Arc::new(Auth0::new(&config.auth0, &transport, &metrics));
-        let store = Arc::new(Store::memory());
-        let renewals = Arc::new(Renewals::new(store, Arc::clone(&auth0), Arc::clone(&metrics)));
+        let renewals = Arc::new(Renewals::new(Arc::clone(&store), Arc::clone(&auth0), Arc::clone(&metrics)));
         let providers = providers(config, &transport);
         let broker = Broker::new(Arc::clone(&auth0), providers, Arc::clone(&renewals), Arc::clone(&metrics));
 
@@ -102,7 +102,7 @@ impl Server {
             .add_service(reflection().build_v1alpha()?);
         let gate = Gate::new(Arc::new(broker), rest, config.default_deadline, Arc::clone(&metrics));
         let drain = config.drain;
-        Ok(Self { listener, admin_listener, gate, auth0, renewals, metrics, health, drain })
+        Ok(Self { listener, admin_listener, gate, auth0, renewals, store, metrics, health, drain })
     }
 
     /// Where gRPC is served.
@@ -124,14 +124,14 @@ impl Server {
     /// Serves until `shutdown`, then lets the calls under way finish within the drain time.
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
         let readiness = Readiness::default();
-        let background = TaskTracker::new();
-        let stop = CancellationToken::new();
+        let background = Background::default();
         let admin = admin::router(self.metrics, readiness.clone());
-        background.spawn(run_until(stop.clone(), serve_admin(self.admin_listener, admin)));
-        background.spawn(run_until(stop.clone(), sweep(Arc::clone(&self.auth0), Arc::clone(&self.renewals))));
+        background.spawn(background::serve_admin(self.admin_listener, admin));
+        background.spawn(background::sweep(Arc::clone(&self.auth0), Arc::clone(&self.renewals)));
+        background.spawn(background::remove_unused(self.store));
         let starting = CancellationToken::new();
-        let ready = become_ready(self.auth0, self.health.clone(), readiness.clone());
-        background.spawn(run_until(starting.clone(), ready));
+        let ready = background::become_ready(self.auth0, self.health.clone(), readiness.clone());
+        background.spawn_until(starting.clone(), ready);
 
         let connections = TaskTracker::new();
         let go_away = CancellationToken::new();
@@ -156,11 +156,18 @@ impl Server {
         for name in HEALTH_NAMES {
             self.health.clear_service_status(name).await;
         }
-        connections.close();
-        finish(&connections, &self.renewals, deadline, &end).await;
-        stop.cancel();
-        background.close();
-        background.wait().await;
+        all_gone(&connections, deadline).await;
+        end.cancel();
+        settle(&self.renewals, deadline).await;
+        background.end().await;
+    }
+}
+
+async fn all_gone(connections: &TaskTracker, deadline: Instant) {
+    connections.close();
+    if tokio::time::timeout_at(deadline, connections.wait()).await.is_err() {
+        let connections = connections.len();
+        tracing::warn!(connections, "Calls were still under way at the end of the drain time");
     }
 }
 
@@ -170,16 +177,10 @@ async fn bind(address: SocketAddr, key: &'static str) -> Result<TcpListener, Sta
 
 fn providers(config: &Config, transport: &Transport) -> Providers {
     let mut providers = Providers::default();
-    for (name, settings) in &config.providers {
-        let adapter_settings = Settings {
-            hosts: settings.hosts.clone(),
-            client_secret: settings.client_secret.clone(),
-            api_version: settings.api_version.clone(),
-            ..Settings::default()
-        };
-        let strategy = settings.strategy.as_str();
-        if let Some(adapter) = provider::build(strategy, adapter_settings) {
-            let transport = transport.detouring(settings.detours.clone());
+    for (name, configured) in &config.providers {
+        let strategy = configured.strategy.as_str();
+        if let Some(adapter) = provider::build(strategy, configured.settings.clone()) {
+            let transport = transport.detouring(configured.detours.clone());
             providers.insert(name.clone(), strategy.to_owned(), adapter, transport);
         }
     }
@@ -192,52 +193,9 @@ async fn report(health: &HealthReporter, status: ServingStatus) {
     }
 }
 
-async fn run_until(stop: CancellationToken, work: impl Future<Output = ()>) {
-    let _ = stop.run_until_cancelled(work).await;
-}
-
-async fn serve_admin(listener: TcpListener, router: axum::Router) {
-    if let Err(error) = axum::serve(listener, router).await {
-        tracing::error!(%error, "The admin endpoint has stopped");
-    }
-}
-
-async fn sweep(auth0: Arc<Auth0>, renewals: Arc<Renewals>) {
-    let mut every = tokio::time::interval(SWEEP_EVERY);
-    loop {
-        every.tick().await;
-        auth0.sweep();
-        renewals.sweep();
-    }
-}
-
-/// Lets calls end until `deadline`, and then renewals, whose tokens would be lost with the process.
-async fn finish(connections: &TaskTracker, renewals: &Renewals, deadline: Instant, end: &CancellationToken) {
-    if tokio::time::timeout_at(deadline, connections.wait()).await.is_err() {
-        let connections = connections.len();
-        tracing::warn!(connections, "Calls were still under way at the end of the drain time");
-    }
-    end.cancel();
+/// What a provider has issued must not be lost because this process ends.
+async fn settle(renewals: &Renewals, deadline: Instant) {
     if tokio::time::timeout_at(deadline, renewals.settled()).await.is_err() {
-        tracing::error!(
-            "Renewals were still under way at the end of the drain time: their tokens may be lost"
-        );
+        tracing::error!("Renewals were still under way at the end of the drain time: tokens may be lost");
     }
-}
-
-/// Without a Management token every call would fail, so none is invited before there is one.
-async fn become_ready(auth0: Arc<Auth0>, health: HealthReporter, readiness: Readiness) {
-    let mut told = String::new();
-    while let Err(error) = auth0.authenticate().await {
-        let message = error.to_string();
-        // Said once, and again when it changes.
-        if told != message {
-            tracing::error!("Not ready: {message}");
-            told = message;
-        }
-        tokio::time::sleep(AUTHENTICATE_EVERY).await;
-    }
-    report(&health, ServingStatus::Serving).await;
-    readiness.set(true);
-    tracing::info!("Ready");
 }

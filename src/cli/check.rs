@@ -11,6 +11,7 @@ use super::{Failure, output::say};
 use crate::{
     auth0::{self, Auth0, Auth0Error, NEEDED_SCOPES},
     config::Config,
+    store::Store,
     telemetry::Metrics,
     transport::Transport,
 };
@@ -26,6 +27,8 @@ enum Grade {
     Well,
     Warning,
     Wrong,
+    /// Wrong, and for the configuration to mend.
+    Misconfigured,
     Unreachable,
 }
 
@@ -43,8 +46,13 @@ pub(super) async fn run(config: &Config) -> Result<(), Failure> {
     let transport = transport.map_err(|error| Failure::Other(error.to_string()))?;
     let mut findings = vec![finding(Grade::Well, "the configuration is well-formed")];
     findings.extend(config.warnings.iter().map(|warning| finding(Grade::Warning, warning.to_string())));
-    let (metadata, grant) = tokio::join!(check_metadata(config, &transport), check_grant(config, &transport));
+    let (store, metadata, grant) = tokio::join!(
+        check_store(config),
+        check_metadata(config, &transport),
+        check_grant(config, &transport)
+    );
     let (metadata, cause) = metadata;
+    findings.push(store);
     findings.push(metadata);
     // Where the tenant is not there at all, once is enough.
     let is_told = |finding: &Finding| cause.as_ref().is_some_and(|cause| finding.text.contains(cause));
@@ -53,7 +61,7 @@ pub(super) async fn run(config: &Config) -> Result<(), Failure> {
         let mark = match grade {
             Grade::Well => "ok      ",
             Grade::Warning => "warning ",
-            Grade::Wrong | Grade::Unreachable => "ERROR   ",
+            Grade::Wrong | Grade::Misconfigured | Grade::Unreachable => "ERROR   ",
         };
         say(format_args!("{mark}{text}"))?;
     }
@@ -67,7 +75,24 @@ fn verdict(findings: &[Finding]) -> Result<(), Failure> {
     if has(Grade::Wrong) {
         return Err(Failure::Other(summary));
     }
+    if has(Grade::Misconfigured) {
+        return Err(Failure::Usage(summary));
+    }
     if has(Grade::Unreachable) { Err(Failure::Unreachable(summary)) } else { Ok(()) }
+}
+
+async fn check_store(config: &Config) -> Finding {
+    match Store::open(&config.store.url, config.store.keys.clone()).await {
+        Ok(store) if store.is_durable() => {
+            finding(Grade::Well, "the token store answers, and its encryption keys are the right ones")
+        }
+        Ok(_) => finding(Grade::Well, "the token store is in memory: it forgets everything with the process"),
+        Err(error) => match Failure::of_store(&error) {
+            Failure::Usage(text) => finding(Grade::Misconfigured, text),
+            Failure::Unreachable(text) => finding(Grade::Unreachable, text),
+            _ => finding(Grade::Wrong, error.to_string()),
+        },
+    }
 }
 
 /// The tenant's own description: says whether the domain is the one that issues tokens.

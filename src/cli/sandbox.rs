@@ -1,12 +1,13 @@
 //! `sandbox`: the service against a make-believe tenant, with a tour.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use super::{Failure, output::say, serve::stop_signal, start_logging};
 use crate::{
     auth0::NEEDED_SCOPES,
     config::{Config, ConfigError, Environment},
     sandbox::{ClientSeed, Sandbox, SandboxError, Seed},
+    secret::Secret,
     server::Server,
     telemetry::logging::Format,
 };
@@ -160,6 +161,10 @@ fn try_config(
     config.drain = std::time::Duration::from_secs(1);
     for provider in config.providers.values_mut() {
         provider.detours = HOSTS.iter().map(|host| ((*host).to_owned(), base.clone())).collect();
+        if let Some(app) = sandbox.oauth_app(provider.strategy.as_str()) {
+            provider.settings.client_id = Some(app.client_id.to_owned());
+            provider.settings.client_secret = Some(Arc::new(Secret::fixed(app.client_secret)));
+        }
     }
     Ok(config)
 }

@@ -5,7 +5,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{Failure, start_logging};
 use crate::{
     config::{Config, LogFormat},
-    server::Server,
+    server::{Server, StartError},
     telemetry::logging::Format,
 };
 
@@ -13,7 +13,7 @@ pub(super) async fn run(config: &Config) -> Result<(), Failure> {
     log_as_configured(config);
     // Taken before anybody learns that there is a service to stop.
     let stop = stop_signal();
-    let server = Server::bind(config).await.map_err(|error| Failure::Other(error.to_string()))?;
+    let server = Server::bind(config).await.map_err(|error| not_started(&error))?;
     let told = |address: std::io::Result<std::net::SocketAddr>| {
         address.map_or_else(|error| error.to_string(), |address| address.to_string())
     };
@@ -26,6 +26,13 @@ pub(super) async fn run(config: &Config) -> Result<(), Failure> {
     server.run(stop).await;
     tracing::info!("Stopped");
     Ok(())
+}
+
+fn not_started(error: &StartError) -> Failure {
+    match error {
+        StartError::Store(error) => Failure::of_store(error),
+        error => Failure::Other(error.to_string()),
+    }
 }
 
 /// Starts logging, and logs what there is to say about the configuration.

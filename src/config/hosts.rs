@@ -6,6 +6,7 @@ use url::Url;
 
 use super::{
     network::{self, Base},
+    provider::Endpoints,
     section::Section,
     strategy::Strategy,
     value::Setting,
@@ -30,12 +31,16 @@ pub(super) struct Hosts {
 
 impl Hosts {
     /// `None` if something is wrong, which was reported. Without a strategy, which was reported too, all may be right.
-    pub(super) fn read(section: &mut Section<'_, '_>, strategy: Option<Strategy>) -> Option<Self> {
+    pub(super) fn read(
+        section: &mut Section<'_, '_>,
+        strategy: Option<Strategy>,
+        endpoints: Option<&Endpoints>,
+    ) -> Option<Self> {
         section.know_table(KEY, VALUES);
         let rule = strategy.map(|strategy| strategy.kind().hosts());
         let hosts = match rule {
             Some(HostRule::Fixed) => Self { hosts: Vec::new(), detours: detours(section) },
-            _ => Self::named(section)?,
+            _ => Self::named(section, endpoints)?,
         };
         if rule == Some(HostRule::Required) && hosts.hosts.is_empty() {
             section.wrong_table(
@@ -51,14 +56,22 @@ impl Hosts {
         Some(hosts)
     }
 
-    fn named(section: &mut Section<'_, '_>) -> Option<Self> {
+    fn named(section: &mut Section<'_, '_>, endpoints: Option<&Endpoints>) -> Option<Self> {
         if section.is_array(KEY) {
             let hosts = section.list(KEY, |HostPattern(host)| host).ok()?;
             return Some(Self { hosts, detours: BTreeMap::new() });
         }
         let detours = detours(section);
-        Some(Self { hosts: default_first(&detours), detours })
+        Some(Self { hosts: api_hosts(&detours, endpoints), detours })
     }
+}
+
+/// The table says where endpoints are reached, too: their hosts are API hosts only where the table has no others.
+fn api_hosts(detours: &BTreeMap<String, Url>, endpoints: Option<&Endpoints>) -> Vec<String> {
+    let is_api = |host: &String| !endpoints.is_some_and(|endpoints| endpoints.are_at(host));
+    let hosts = default_first(detours);
+    let of_api: Vec<_> = hosts.iter().filter(|host| is_api(host)).cloned().collect();
+    if of_api.is_empty() { hosts } else { of_api }
 }
 
 /// A table has no order, so the first name without a `*` is the default.

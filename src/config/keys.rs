@@ -111,6 +111,34 @@ impl Section<'_, '_> {
         items.into_iter().map(|item| item.map(&make)).collect()
     }
 
+    /// A key of several values that may be absent: an array in the file, words separated by spaces in the variable.
+    pub(super) fn several<T: Setting, V>(
+        &mut self,
+        name: &str,
+        default: &str,
+        make: impl Fn(T) -> V,
+    ) -> Result<Vec<V>, Reported> {
+        self.know(name, default, &format!("an array of {}", T::EXPECTED));
+        let Some(raw) = self.environment_value(name)? else {
+            self.check_array::<T>(name)?;
+            return self.list(name, make);
+        };
+        self.table.remove(name);
+        let values: Result<Vec<T>, _> = raw.text.split_whitespace().map(T::parse).collect();
+        let values = values.map_err(|what| self.wrong(&raw.origin, &what))?;
+        Ok(values.into_iter().map(make).collect())
+    }
+
+    fn check_array<T: Setting>(&mut self, name: &str) -> Result<(), Reported> {
+        if self.is_array(name) {
+            return Ok(());
+        }
+        let Some(value) = self.table.remove(name) else { return Ok(()) };
+        let origin = Origin::file(self.path.child(name).written, self.reader.document.location(value.span()));
+        let kind = value::kind(value.get_ref());
+        Err(self.wrong(&origin, &format!("must be an array of {}, not {kind}", T::EXPECTED)))
+    }
+
     fn item<T: Setting>(&mut self, name: &str, value: Spanned<DeValue<'_>>) -> Result<T, Reported> {
         let location = self.reader.document.location(value.span());
         let origin = Origin::file(self.path.child(name).written, location);

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use http::Uri;
 use url::{Host, Url};
 
 use super::value::{Setting, must_be};
@@ -15,20 +16,25 @@ impl Setting for Base {
 
     fn parse(text: &str) -> Result<Self, String> {
         let url = Url::parse(text).ok().filter(is_bare).ok_or_else(must_be::<Self>)?;
-        match url.scheme() {
-            "https" => Ok(Self(url)),
-            "http" if url.host().is_some_and(|host| is_local(&host)) => Ok(Self(url)),
-            "http" => Err("must begin with `https://`; `http://` is for loopback only, such as \
-                           `http://127.0.0.1:9000`"
-                .to_owned()),
-            _ => Err(must_be::<Self>()),
-        }
+        check_scheme::<Self>(&url)?;
+        Ok(Self(url))
+    }
+}
+
+/// In plain text nothing leaves this machine.
+fn check_scheme<T: Setting>(url: &Url) -> Result<(), String> {
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if url.host().is_some_and(|host| is_local(&host)) => Ok(()),
+        "http" => Err("must begin with `https://`; `http://` is for loopback only, such as \
+                       `http://127.0.0.1:9000`"
+            .to_owned()),
+        _ => Err(must_be::<T>()),
     }
 }
 
 fn is_bare(url: &Url) -> bool {
-    let credentials = !url.username().is_empty() || url.password().is_some();
-    url.has_host() && !credentials && url.path() == "/" && url.query().is_none() && url.fragment().is_none()
+    is_endpoint(url) && url.path() == "/" && url.query().is_none()
 }
 
 fn is_local(host: &Host<&str>) -> bool {
@@ -37,6 +43,27 @@ fn is_local(host: &Host<&str>) -> bool {
         Host::Ipv4(address) => address.is_loopback(),
         Host::Ipv6(address) => is_loopback(IpAddr::V6(*address)),
     }
+}
+
+/// Where requests that carry credentials are posted to.
+pub(super) struct Endpoint(pub(super) Uri);
+
+impl Setting for Endpoint {
+    const EXPECTED: &'static str = "a URL such as `https://login.acme.example/oauth/token`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let url = Url::parse(text)
+            .ok()
+            .filter(is_endpoint)
+            .ok_or_else(|| format!("must be {}, without credentials and fragment", Self::EXPECTED))?;
+        check_scheme::<Self>(&url)?;
+        url.as_str().parse().map(Self).map_err(|_| must_be::<Self>())
+    }
+}
+
+fn is_endpoint(url: &Url) -> bool {
+    let credentials = !url.username().is_empty() || url.password().is_some();
+    url.has_host() && !credentials && url.fragment().is_none()
 }
 
 /// Whether only this machine reaches `address`; an IPv4 address in IPv6 clothes counts as what it is.

@@ -1,31 +1,26 @@
 //! The identity providers, by strategy or by connection.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use url::Url;
 
-use super::{
-    hosts::Hosts,
-    known,
-    secrets::{FILE, SECRET},
-    section::Section,
-    strategy::Strategy,
-    value::Setting,
-};
-use crate::{provider, secret::Secret};
+pub(super) use self::endpoints::Endpoints;
+use self::{application::Application, renewal::Renewal};
+use super::{hosts::Hosts, section::Section, strategy::Strategy, value::Setting};
+use crate::provider::Settings;
+
+mod application;
+mod endpoints;
+mod renewal;
+mod table;
 
 /// One provider, `[providers.NAME]`.
 #[derive(Clone, Debug)]
 pub struct Provider {
     /// The kind of provider. The table's name where that is a strategy, else required.
     pub strategy: Strategy,
-    /// The secret of the application at the provider: Facebook's `appsecret_proof` is made with it. None.
-    pub client_secret: Option<Arc<Secret>>,
-    /// The version of the provider's API: GitHub's date, Facebook's `v25.0`. The adapter's own where none is given.
-    pub api_version: Option<String>,
-    /// The API hosts, the default first, in lower case; `*.` and a domain means all directly below it. Empty where
-    /// the adapter knows them.
-    pub hosts: Vec<String>,
+    /// What the adapter is made with.
+    pub settings: Settings,
     /// Where hosts are really reached, for tests: a host or `*.` wildcard in lower case, and a URL without path.
     pub detours: BTreeMap<String, Url>,
 }
@@ -47,16 +42,40 @@ impl Provider {
         names.into_iter().filter_map(provider).collect()
     }
 
+    /// Reads everything before it gives up, so that all that is wrong is told.
     fn read(section: &mut Section<'_, '_>, name: &str) -> Option<Self> {
-        let strategy = strategy(section, name);
-        let client_secret = client_secret(section);
+        let strategy = table::strategy(section, name);
+        if let Some(strategy) = strategy {
+            table::refuse_what_means_nothing(section, strategy);
+        }
+        let application = Application::read(section, strategy);
+        let endpoints = Endpoints::read(section);
+        let renewal = Renewal::read(section);
         let check =
             |ApiVersion(version): &_| strategy.map_or(Ok(()), |strategy| strategy.check_version(version));
         let api_version = section.optional_checked("api_version", "the adapter's", check);
-        let hosts = Hosts::read(section, strategy);
+        let hosts = Hosts::read(section, strategy, endpoints.as_ref());
+
         let api_version = api_version.ok()?.map(|ApiVersion(version)| version);
+        let (application, endpoints, renewal) = (application?, endpoints?, renewal?);
         let Hosts { hosts, detours } = hosts?;
-        Some(Self { strategy: strategy?, client_secret, api_version, hosts, detours })
+        let settings = Settings {
+            hosts,
+            client_id: application.client_id,
+            client_secret: application.client_secret,
+            private_key: application.private_key,
+            token_auth_method: application.token_auth_method,
+            token_url: endpoints.token_url,
+            inspect_url: endpoints.inspect_url,
+            revoke_url: endpoints.revoke_url,
+            scopes: renewal.scopes,
+            identity_api: renewal.identity_api,
+            resource: renewal.resource,
+            rotates: renewal.rotates,
+            lifetime: renewal.lifetime,
+            api_version,
+        };
+        Some(Self { strategy: strategy?, settings, detours })
     }
 }
 
@@ -64,51 +83,6 @@ impl Provider {
 fn is_connection(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     (1..=128).contains(&name.len()) && name.chars().all(allowed)
-}
-
-/// A table is called after a strategy, or says which strategy the connection has.
-fn strategy(section: &mut Section<'_, '_>, name: &str) -> Option<Strategy> {
-    let own = Strategy::named(name);
-    let agrees = |written: &Strategy| {
-        let contradicts = own.is_some_and(|own| own != *written);
-        if contradicts {
-            Err("contradicts the name of its table, which is a strategy too; remove it".to_owned())
-        } else {
-            Ok(())
-        }
-    };
-    let written = section.optional_checked("strategy", "the table's name", agrees).ok()?;
-    let strategy = written.or(own);
-    if strategy.is_none() {
-        section.wrong_table(&unknown(name));
-    }
-    if own.is_some_and(|own| own.kind().is_shared()) {
-        section.wrong_table(&shared(name));
-        return None;
-    }
-    strategy
-}
-
-/// The tokens of one provider must not reach the hosts of another.
-fn shared(name: &str) -> String {
-    format!(
-        "is a strategy that unrelated providers share: call the table after the connection, as \
-         `[providers.CONNECTION]`, and write `strategy = \"{name}\"` there"
-    )
-}
-
-fn unknown(name: &str) -> String {
-    let near = known::nearest(name, provider::strategies());
-    let meant = near.map(|near| format!(" (did you mean `{near}`?)")).unwrap_or_default();
-    let expected = provider::strategies_in_words();
-    format!("is none of {expected}{meant}; for a connection of another name, add its `strategy`")
-}
-
-fn client_secret(section: &mut Section<'_, '_>) -> Option<Arc<Secret>> {
-    section.know("client_secret", "none", SECRET);
-    section.know("client_secret_file", "none", FILE);
-    let (name, raw) = section.one_of(&["client_secret", "client_secret_file"]).ok()??;
-    if name == "client_secret" { section.secret_in(&raw) } else { section.secret_file(&raw) }
 }
 
 /// A version, in the shape that the strategy wants.

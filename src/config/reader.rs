@@ -63,7 +63,7 @@ impl<'a> Reader<'a> {
     pub(super) fn finish(mut self) -> Result<Vec<Problem>, ConfigError> {
         let leftovers: Vec<_> = self.leftovers.iter().map(|leftover| self.judge(leftover)).collect();
         self.problems.extend(leftovers);
-        let later = self.later_variables();
+        let later: Vec<_> = known::LATER.iter().map(|key| path::variable(key)).collect();
         self.problems.extend(self.unsupported(&later));
         self.warnings.extend(self.misspelt(&later));
         self.warnings.extend(self.exposed());
@@ -85,24 +85,6 @@ impl<'a> Reader<'a> {
             format!("unknown key `{key}`; remove it")
         };
         Problem::new(text).at(leftover.location.clone())
-    }
-
-    /// The variables of later keys; those of providers for each provider at hand.
-    fn later_variables(&self) -> Vec<String> {
-        let mut variables = Vec::new();
-        for later in known::LATER {
-            let Some(key) = later.strip_prefix("providers.NAME.") else {
-                variables.push(path::variable(later));
-                continue;
-            };
-            let strategies =
-                self.known.iter().filter(|known| known.path.pattern == "providers.NAME.strategy");
-            let tables = strategies.filter_map(|known| known.path.written.strip_suffix("strategy"));
-            variables.extend(tables.map(|table| path::variable(&format!("{table}{key}"))));
-        }
-        variables.sort();
-        variables.dedup();
-        variables
     }
 
     fn unsupported(&self, later: &[String]) -> Vec<Problem> {

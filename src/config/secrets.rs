@@ -10,7 +10,7 @@ use super::{
     section::Section,
     value::Shape,
 };
-use crate::secret::Secret;
+use crate::{provider, secret::Secret};
 
 /// What `client_secret` may be, for the documentation.
 pub(super) const SECRET: &str = "a secret; better `client_secret_file`";
@@ -64,11 +64,8 @@ impl<'a> Section<'_, 'a> {
 
     /// The secret in the file that `raw` names; a warning if others may read it.
     pub(super) fn secret_file(&mut self, raw: &Raw<'a>) -> Option<Arc<Secret>> {
-        let file = Path::new(raw.text.as_ref());
-        if let Some(mode) = open_to_others(file) {
-            self.warn_about_mode(raw, mode);
-        }
-        Secret::from_file(file)
+        self.warn_if_open(raw);
+        Secret::from_file(Path::new(raw.text.as_ref()))
             .map(Arc::new)
             .map_err(|error| self.wrong(&raw.origin, &unreadable(&error)))
             .ok()
@@ -76,8 +73,25 @@ impl<'a> Section<'_, 'a> {
 
     /// The same for a file that must hold an RSA private key; [`private_key`] says what else may be in it.
     pub(super) fn private_key_file(&mut self, raw: &Raw<'a>) -> Option<Arc<Secret>> {
+        self.key_file(raw, private_key::fault)
+    }
+
+    /// The same for a provider's application: the key's certificate may stand in the file too, or must.
+    pub(super) fn providers_private_key_file(
+        &mut self,
+        raw: &Raw<'a>,
+        wants_certificate: bool,
+    ) -> Option<Arc<Secret>> {
+        self.key_file(raw, |pem| {
+            let lacks = || wants_certificate && !provider::has_certificate(pem);
+            let fault = private_key::fault(provider::private_key(pem));
+            fault.or_else(|| lacks().then(|| CERTIFICATE_MISSING.to_owned()))
+        })
+    }
+
+    fn key_file(&mut self, raw: &Raw<'a>, fault: impl FnOnce(&str) -> Option<String>) -> Option<Arc<Secret>> {
         let key = self.secret_file(raw)?;
-        match private_key::fault(key.get().expose_secret()) {
+        match fault(key.get().expose_secret()) {
             None => Some(key),
             Some(fault) => {
                 self.wrong(&raw.origin, &format!("names {fault}"));
@@ -86,7 +100,9 @@ impl<'a> Section<'_, 'a> {
         }
     }
 
-    fn warn_about_mode(&mut self, raw: &Raw<'a>, mode: u32) {
+    /// Warns if others may read the file that `raw` names.
+    pub(super) fn warn_if_open(&mut self, raw: &Raw<'_>) {
+        let Some(mode) = open_to_others(Path::new(raw.text.as_ref())) else { return };
         let name = &raw.origin.name;
         self.warn(format!(
             "`{name}` names a file that its group or others may read (mode {mode:04o}): `chmod 600` it, or mount it \
@@ -94,6 +110,9 @@ impl<'a> Section<'_, 'a> {
         ));
     }
 }
+
+const CERTIFICATE_MISSING: &str = "a file without a certificate: Microsoft wants to know which key signed, so append \
+    the certificate that was uploaded for the application, in PEM form";
 
 /// Never quotes the path: somebody may have put the secret itself there.
 fn unreadable(error: &io::Error) -> String {

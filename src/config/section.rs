@@ -91,6 +91,18 @@ impl<'r, 'a> Section<'r, 'a> {
         Reported
     }
 
+    /// Reports that `name` is set where it must not be; `what` goes on after its name.
+    pub(super) fn refuse(&mut self, name: &str, what: &str) {
+        let origin = match self.environment_value(name) {
+            Ok(Some(raw)) => raw.origin,
+            _ => {
+                let Some(value) = self.table.remove(name) else { return };
+                Origin::file(self.path.child(name).written, self.reader.document.location(value.span()))
+            }
+        };
+        self.wrong(&origin, what);
+    }
+
     /// Hands the keys that nobody asked for to the reader.
     pub(super) fn finish(&mut self) {
         for name in std::mem::take(&mut self.table).into_iter().map(|(name, _)| name) {

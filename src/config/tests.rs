@@ -3,7 +3,9 @@
 mod complaints;
 mod documentation;
 mod hostile;
+mod providers;
 mod settings;
+mod store;
 
 use std::{os::unix::fs::PermissionsExt, path::PathBuf};
 
@@ -24,6 +26,11 @@ fn file(folder: &TempDir, name: &str, text: &str, mode: u32) -> PathBuf {
     std::fs::write(&path, text).expect("the file can be written");
     std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).expect("the mode can be set");
     path
+}
+
+/// A line of a file of encryption keys.
+fn encryption_key(number: u8) -> String {
+    base64::Engine::encode(&base64::prelude::BASE64_STANDARD, [number; 32])
 }
 
 fn folder() -> TempDir {

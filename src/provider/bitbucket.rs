@@ -25,6 +25,9 @@ pub(super) const KIND: Kind = Kind {
     strategies: &["bitbucket"],
     hosts: HostRule::Fixed,
     is_shared: false,
+    takes: &[kind::CLIENT, kind::PROOF, &["inspect_url"]],
+    takes_lone_secret: false,
+    wants_certificate: false,
     check_version: kind::no_version,
     build: |settings| Box::new(Bitbucket::new(&settings)),
 };

@@ -12,6 +12,7 @@ use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
 use self::assertion::Signing;
+pub use self::assertion::{has_certificate, private_key};
 pub(super) use self::form::Form;
 use super::{Lack, Settings, Unsendable};
 use crate::secret::Secret;

@@ -15,7 +15,7 @@ use super::{
     HostPattern, HostRule, Inspection, Kind, Lack, Provider, RateLimit, Renewal, Revocation, Settings,
     Verdict,
     answer::{self, Loose},
-    bearer, query,
+    bearer, kind, query,
     request::ApiRequest,
 };
 use crate::{retry::retry_after, secret::Secret, token::AccessToken};
@@ -42,6 +42,9 @@ pub(super) const KIND: Kind = Kind {
     strategies: &["facebook"],
     hosts: HostRule::Fixed,
     is_shared: false,
+    takes: &[kind::CLIENT, &["inspect_url", "revoke_url"]],
+    takes_lone_secret: true,
+    wants_certificate: false,
     check_version,
     build: |settings| Box::new(Facebook::new(settings)),
 };

@@ -28,6 +28,9 @@ pub(super) const KIND: Kind = Kind {
     strategies: &["oauth2", "oidc"],
     hosts: HostRule::Required,
     is_shared: true,
+    takes: &[kind::CLIENT, kind::PROOF, &["inspect_url", "revoke_url", "scopes", "rotates", "lifetime"]],
+    takes_lone_secret: false,
+    wants_certificate: false,
     check_version: kind::no_version,
     build: |settings| Box::new(Generic::new(&settings)),
 };

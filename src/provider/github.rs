@@ -15,7 +15,7 @@ use super::{
     HostPattern, HostRule, Inspection, Kind, Lack, Provider, RateLimit, Renewal, Revocation, Settings,
     Verdict,
     answer::{self, Loose},
-    bearer, query,
+    bearer, kind, query,
     renewal::{AGENT, RefreshGrant},
     request::ApiRequest,
 };
@@ -37,6 +37,9 @@ pub(super) const KIND: Kind = Kind {
     strategies: &["github"],
     hosts: HostRule::Fixed,
     is_shared: false,
+    takes: &[kind::CLIENT, &["inspect_url", "revoke_url"]],
+    takes_lone_secret: false,
+    wants_certificate: false,
     check_version,
     build: |settings| Box::new(GitHub::new(&settings)),
 };

@@ -59,6 +59,9 @@ pub(super) const KIND: Kind = Kind {
     strategies: &["google-oauth2", "google-apps"],
     hosts: HostRule::Fixed,
     is_shared: false,
+    takes: &[kind::CLIENT, kind::PROOF, &["inspect_url", "revoke_url"]],
+    takes_lone_secret: false,
+    wants_certificate: false,
     check_version: kind::no_version,
     build: |settings| Box::new(Google::new(&settings)),
 };

@@ -15,11 +15,23 @@ pub struct Kind {
     pub(super) hosts: HostRule,
     /// Whether unrelated providers share the strategy, so that settings are for one connection only.
     pub(super) is_shared: bool,
+    /// The keys of the configuration, besides those that every provider has, that mean something here.
+    pub(super) takes: &'static [&'static [&'static str]],
+    /// Whether a client secret serves without a client id.
+    pub(super) takes_lone_secret: bool,
+    /// Whether the file of the private key must hold the key's certificate too.
+    pub(super) wants_certificate: bool,
     /// Whether a text has the shape of the API's versions, or what to write instead.
     pub(super) check_version: fn(&str) -> Result<(), String>,
     /// The adapter.
     pub(super) build: fn(Settings) -> Box<dyn Provider>,
 }
+
+/// Keys of a provider that knows the application that its tokens are for.
+pub(super) const CLIENT: &[&str] = &["client_id", "client_secret", "client_secret_file", "token_url"];
+
+/// Keys of a provider that takes more than one kind of proof from the application.
+pub(super) const PROOF: &[&str] = &["private_key_file", "token_auth_method"];
 
 /// Who says which hosts are called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +53,21 @@ impl Kind {
     /// Whether unrelated providers share the strategy, so that settings must be for one connection.
     pub fn is_shared(&self) -> bool {
         self.is_shared
+    }
+
+    /// Whether the key of this name, such as `scopes`, means anything here.
+    pub fn takes(&self, key: &str) -> bool {
+        self.takes.iter().any(|keys| keys.contains(&key))
+    }
+
+    /// Whether a client secret serves without a client id: Facebook's `appsecret_proof` is made with it.
+    pub fn takes_lone_secret(&self) -> bool {
+        self.takes_lone_secret
+    }
+
+    /// Whether the file of the private key must hold the key's certificate too.
+    pub fn wants_certificate(&self) -> bool {
+        self.wants_certificate
     }
 
     /// Whether an adapter can be made without any setting.

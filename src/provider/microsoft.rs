@@ -22,6 +22,9 @@ pub(super) const WORK: Kind = Kind {
     strategies: &["waad"],
     hosts: HostRule::Default,
     is_shared: false,
+    takes: &[kind::CLIENT, kind::PROOF, &["inspect_url", "scopes", "identity_api", "resource"]],
+    takes_lone_secret: false,
+    wants_certificate: true,
     check_version: kind::no_version,
     build: |settings| Box::new(Microsoft::new(settings, Accounts::Work)),
 };
@@ -29,6 +32,7 @@ pub(super) const WORK: Kind = Kind {
 /// Personal Microsoft accounts.
 pub(super) const PERSONAL: Kind = Kind {
     strategies: &["windowslive"],
+    takes: &[kind::CLIENT, kind::PROOF, &["inspect_url", "scopes"]],
     build: |settings| Box::new(Microsoft::new(settings, Accounts::Personal)),
     ..WORK
 };
@@ -38,6 +42,7 @@ pub(super) const PERSONAL: Kind = Kind {
 pub(super) const SHAREPOINT: Kind = Kind {
     strategies: &["sharepoint"],
     hosts: HostRule::Required,
+    takes: &[&["inspect_url"]],
     build: |settings| Box::new(Microsoft::new(settings, Accounts::AddIns)),
     ..WORK
 };
@@ -73,6 +78,7 @@ pub(super) struct Microsoft {
 impl Microsoft {
     /// Graph's public cloud, unless `settings` name other hosts.
     pub(super) fn new(mut settings: Settings, accounts: Accounts) -> Self {
+        settings.hosts.retain(|host| !TOKEN_HOSTS.contains(&host.as_str()));
         if settings.hosts.is_empty() {
             settings.hosts.push(GRAPH.to_owned());
         }

@@ -130,6 +130,28 @@ pub struct ProvidersSeed {
     pub facebook: FacebookSeed,
 }
 
+/// The OAuth app behind a connection: what its token endpoint wants to see.
+#[derive(Clone, Copy)]
+pub struct OAuthApp<'a> {
+    /// The app's client id.
+    pub client_id: &'a str,
+    /// The app's client secret.
+    pub client_secret: &'a str,
+}
+
+impl ProvidersSeed {
+    /// The app behind the connections of an Auth0 strategy; `None` where that provider is not played.
+    pub fn app(&self, strategy: &str) -> Option<OAuthApp<'_>> {
+        let (client_id, client_secret) = match strategy {
+            "google-oauth2" | "google-apps" => (&self.google.client_id, &self.google.client_secret),
+            "github" => (&self.github.client_id, &self.github.client_secret),
+            "facebook" => (&self.facebook.client_id, &self.facebook.client_secret),
+            _ => return None,
+        };
+        Some(OAuthApp { client_id, client_secret })
+    }
+}
+
 /// The Google app and its project.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]

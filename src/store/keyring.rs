@@ -67,7 +67,8 @@ impl Keyring {
     /// The keys in `file`.
     ///
     /// # Errors
-    /// `Misconfigured`, naming the file and the line that is wrong, never what it says.
+    /// `Misconfigured`, naming the line that is wrong, never what it says, nor the file: the path may be a key that was
+    /// written in its place.
     pub fn from_file(file: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let file = file.into();
         Ok(Self { keys: RwLock::new(read(&file)?), file: Some(file) })
@@ -95,7 +96,9 @@ impl Keyring {
         let new = match read(file) {
             Ok(new) => new,
             Err(error) => {
-                tracing::warn!(%error, "Cannot read the encryption keys again; keeping those at hand");
+                tracing::warn!(
+                    file = %file.display(), %error, "Cannot read the encryption keys again; keeping those at hand"
+                );
                 return false;
             }
         };
@@ -148,8 +151,9 @@ impl fmt::Debug for Keyring {
 }
 
 fn read(file: &Path) -> Result<Keys, StoreError> {
-    let text = Zeroizing::new(std::fs::read_to_string(file).map_err(|error| StoreError::file(file, &error))?);
-    parse(&text).map_err(|what| StoreError::misconfigured(format!("{}: {what}", file.display())))
+    let text = std::fs::read_to_string(file).map(Zeroizing::new);
+    let text = text.map_err(|error| StoreError::misconfigured(format!("it cannot be read: {error}")))?;
+    parse(&text).map_err(StoreError::misconfigured)
 }
 
 fn parse(text: &str) -> Result<Keys, String> {

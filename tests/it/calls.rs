@@ -362,7 +362,11 @@ mod diagnosis {
 
     #[tokio::test]
     async fn what_an_operator_must_mend_is_told_apart() {
-        let world = World::seeded(|seed| seed.providers.facebook.require_appsecret_proof = true).await;
+        let world = World::with(
+            |seed| seed.providers.facebook.require_appsecret_proof = true,
+            |config| config.providers.get_mut("facebook").unwrap().settings.client_secret = None,
+        )
+        .await;
         let sheet = get("/v4/spreadsheets/1").at("sheets.googleapis.com");
         let switched_off = world.call(google(ADA), sheet).await.unwrap();
         let without_proof = world.call(facebook(ADA), get("/me")).await.unwrap();

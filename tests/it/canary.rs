@@ -95,14 +95,14 @@ impl Stage {
         let sandbox = Sandbox::start(sow(&key), ANYWHERE).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-        let config = detours(&sandbox) + &format!("client_secret_file = {:?}\n", path("facebook"));
-        std::fs::write(path("service.toml"), config).unwrap();
+        std::fs::write(path("service.toml"), detours(&sandbox)).unwrap();
         std::fs::write(path("facebook"), FACEBOOK_SECRET).unwrap();
         std::fs::write(path("key"), &key.private_pem).unwrap();
         std::fs::write(path("secret"), MANAGEMENT_SECRET).unwrap();
 
         let mut serve = command(&["serve", "--config", &path("service.toml")]);
         serve.envs(environment(&sandbox)).env_remove("AUTH0_CLIENT_SECRET");
+        serve.env("IDP_TOKEN_PROVIDERS_FACEBOOK_CLIENT_SECRET_FILE", path("facebook"));
         serve.env("IDP_TOKEN_LOG_FORMAT", format).env("RUST_LOG", "trace").env("IDP_TOKEN_DRAIN", "1s");
         if keyed {
             serve.env("AUTH0_CLIENT_ID", "sandbox-keyed").env("AUTH0_PRIVATE_KEY_FILE", path("key"));

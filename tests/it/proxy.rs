@@ -123,7 +123,10 @@ mod sent {
 
     #[tokio::test]
     async fn facebook_gets_a_version_unless_the_caller_names_one() {
-        let world = World::start().await;
+        let no_proof = |config: &mut Config| {
+            config.providers.get_mut("facebook").unwrap().settings.client_secret = None;
+        };
+        let world = World::configured(no_proof).await;
         for path in ["/me", "/v23.0/me", "/me/posts?limit=1"] {
             assert_eq!(world.call(facebook(ADA), get(path)).await.unwrap().status_code, 200);
         }
@@ -137,8 +140,8 @@ mod sent {
     #[tokio::test]
     async fn the_configured_versions_are_sent() {
         let world = World::configured(|config| {
-            config.providers.get_mut("facebook").unwrap().api_version = Some("v24.0".to_owned());
-            config.providers.get_mut("github").unwrap().api_version = Some("2026-03-10".to_owned());
+            config.providers.get_mut("facebook").unwrap().settings.api_version = Some("v24.0".to_owned());
+            config.providers.get_mut("github").unwrap().settings.api_version = Some("2026-03-10".to_owned());
         })
         .await;
         world.call(facebook(ADA), get("/me")).await.unwrap();
@@ -149,7 +152,9 @@ mod sent {
     }
 
     fn facebook_secret(secret: Secret) -> impl FnOnce(&mut Config) {
-        move |config| config.providers.get_mut("facebook").unwrap().client_secret = Some(Arc::new(secret))
+        move |config| {
+            config.providers.get_mut("facebook").unwrap().settings.client_secret = Some(Arc::new(secret));
+        }
     }
 
     fn proof(world: &World, secret: &str) -> String {

@@ -62,8 +62,8 @@ fn every_key_of_the_file_is_read() {
         (Duration::from_secs(600), 1000)
     );
     let facebook = &config.providers["facebook"];
-    assert_eq!(facebook.client_secret.as_deref().map(text).as_deref(), Some("app-secret"));
-    assert_eq!(facebook.api_version.as_deref(), Some("v25.0"));
+    assert_eq!(facebook.settings.client_secret.as_deref().map(text).as_deref(), Some("app-secret"));
+    assert_eq!(facebook.settings.api_version.as_deref(), Some("v25.0"));
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn the_environment_wins_unless_it_is_empty() {
     let config = config(&file, &variables);
     assert_eq!((config.drain, config.log.level), (Duration::from_secs(2), Level::WARN));
     assert_eq!(config.auth0.requests_per_second, 7);
-    assert_eq!(config.providers["github"].api_version.as_deref(), Some("2022-11-28"));
+    assert_eq!(config.providers["github"].settings.api_version.as_deref(), Some("2022-11-28"));
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_table_under_another_name_is_a_connection_of_its_strategy() {
         config(&format!("{LEAST}{more}"), &[("IDP_TOKEN_PROVIDERS_ACME_HUB_API_VERSION", "2026-03-10")]);
     let github = Strategy::named("github").expect("there is an adapter");
     let hub = &config.providers["acme-hub"];
-    assert_eq!((hub.strategy, hub.api_version.as_deref()), (github, Some("2026-03-10")));
+    assert_eq!((hub.strategy, hub.settings.api_version.as_deref()), (github, Some("2026-03-10")));
     let hosts: Vec<_> =
         config.providers["google-apps"].detours.iter().map(|(h, u)| (h.as_str(), u.as_str())).collect();
     let expected = [
@@ -120,7 +120,7 @@ fn a_table_under_another_name_is_a_connection_of_its_strategy() {
         ("www.googleapis.com", "http://127.0.0.1:9001/"),
     ];
     assert_eq!(hosts, expected);
-    assert!(config.providers["google-apps"].hosts.is_empty(), "the adapter knows them");
+    assert!(config.providers["google-apps"].settings.hosts.is_empty(), "the adapter knows them");
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn hosts_are_a_list_in_its_order_or_a_table_with_detours() {
         hosts = { '*.files.example' = 'http://127.0.0.1:1', 'a.files.example' = 'http://127.0.0.1:2' }\n\
         [providers.acme-work]\nstrategy = 'waad'\nhosts = ['acme.sharepoint.com']\n";
     let config = config(&format!("{LEAST}{more}"), &[]);
-    let hosts = |name: &str| config.providers[name].hosts.clone();
+    let hosts = |name: &str| config.providers[name].settings.hosts.clone();
     assert_eq!(hosts("acme-crm"), ["crm.acme.example", "api.acme.example"]);
     assert_eq!(hosts("acme-files"), ["a.files.example", "*.files.example"]);
     assert_eq!(config.providers["acme-files"].detours.len(), 2);

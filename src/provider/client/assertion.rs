@@ -48,8 +48,7 @@ pub(in crate::provider) fn sign(
     now: SystemTime,
 ) -> Result<SecretString, Unsendable> {
     let pem = pem.expose_secret();
-    let key = block(pem, "PRIVATE KEY").unwrap_or(pem);
-    let key = EncodingKey::from_rsa_pem(key.as_bytes())
+    let key = EncodingKey::from_rsa_pem(private_key(pem).as_bytes())
         .map_err(|_| Unsendable::Key("is no RSA key in PEM form"))?;
     let header = header(pem, signing)?;
     let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -64,11 +63,25 @@ fn header(pem: &str, signing: &Signing) -> Result<Header, Unsendable> {
     if !signing.names_certificate {
         return Ok(Header::new(Algorithm::RS256));
     }
-    let certificate = block(pem, "CERTIFICATE").and_then(der);
+    let certificate = certificate(pem);
     let certificate =
         certificate.ok_or(Unsendable::Key("has no certificate beside it, which Microsoft wants"))?;
     let thumbprint = URL_SAFE_NO_PAD.encode(digest(&SHA256, &certificate));
     Ok(Header { x5t_s256: Some(thumbprint), ..Header::new(Algorithm::PS256) })
+}
+
+/// The private key in `pem`, which may hold its certificate too; all of it where there is none.
+pub fn private_key(pem: &str) -> &str {
+    block(pem, "PRIVATE KEY").unwrap_or(pem)
+}
+
+/// Whether `pem` holds a certificate.
+pub fn has_certificate(pem: &str) -> bool {
+    certificate(pem).is_some()
+}
+
+fn certificate(pem: &str) -> Option<Vec<u8>> {
+    block(pem, "CERTIFICATE").and_then(der)
 }
 
 /// The first PEM block whose label ends with `label`, with its lines.

@@ -32,6 +32,11 @@ fn hosts_are_graphs_or_the_operators_and_never_where_tokens_come_from() {
     };
     assert_eq!(names(&microsoft(&[])), [GRAPH]);
     assert_eq!(names(&microsoft(&["acme.sharepoint.com", GRAPH])), ["acme.sharepoint.com", GRAPH]);
+    assert_eq!(
+        names(&microsoft(&["login.live.com", GRAPH])),
+        [GRAPH],
+        "the first is where calls go by default"
+    );
     let open = microsoft(&["*.microsoftonline.com", "login.live.com"]);
     for host in TOKEN_HOSTS {
         assert!(!open.hosts().iter().any(|pattern| pattern.matches(host)), "{host}");

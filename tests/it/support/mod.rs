@@ -21,6 +21,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use tonic::{Code, Request, Status, transport::Channel};
 use tonic_types::{ErrorDetails, StatusExt};
 
+pub mod database;
 pub mod http;
 pub mod keys;
 pub mod people;

@@ -51,12 +51,17 @@ pub fn environment(sandbox: &Sandbox) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// The `[providers]` part of a configuration file that finds every provider at `sandbox`.
+/// The `[providers]` part of a configuration file that finds every provider at `sandbox`, as the app that it knows.
 pub fn detours(sandbox: &Sandbox) -> String {
     let table = |strategy: &str, suffix: &str| {
         let hosts = PROVIDER_HOSTS.iter().filter(|host| host.ends_with(suffix));
         let hosts: Vec<_> = hosts.map(|host| format!("{host:?} = {:?}", sandbox.url())).collect();
-        format!("[providers.{strategy}]\nhosts = {{ {} }}\n", hosts.join(", "))
+        let app = sandbox.oauth_app(strategy).expect("the sandbox plays this provider");
+        let (id, secret) = (app.client_id, app.client_secret);
+        let hosts = hosts.join(", ");
+        format!(
+            "[providers.{strategy}]\nclient_id = {id:?}\nclient_secret = {secret:?}\nhosts = {{ {hosts} }}\n"
+        )
     };
     let google = table("google-oauth2", "googleapis.com");
     google + &table("github", "github.com") + &table("facebook", "facebook.com")
