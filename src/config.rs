@@ -11,6 +11,7 @@ use tracing::Level;
 
 pub use self::{
     auth0::{Auth0, ClientCredential},
+    connect::Connect,
     environment::{Environment, log_directives},
     problem::{ConfigError, Location, Problem},
     provider::Provider,
@@ -20,6 +21,7 @@ pub use self::{
 use self::{document::Document, network::is_loopback, reader::Reader, section::Section, value::AdminAddress};
 
 mod auth0;
+mod connect;
 mod document;
 mod environment;
 mod hosts;
@@ -58,6 +60,8 @@ pub struct Config {
     pub auth0: Auth0,
     /// The providers by strategy or connection. Every strategy that needs no setting is there, with its defaults where nothing was set.
     pub providers: BTreeMap<String, Provider>,
+    /// The login application behind connect links. None.
+    pub connect: Option<Connect>,
     /// What is not wrong, but should not stay so.
     pub warnings: Vec<Problem>,
 }
@@ -102,6 +106,7 @@ impl Config {
         let log = Log { level: root.or("log_level", "info"), format: root.or("log_format", "text") };
         let auth0 = root.section("auth0", Auth0::read).flatten();
         let providers = root.section("providers", Provider::read_all).unwrap_or_default();
+        let connect = root.section("connect", Connect::read).flatten();
         root.finish();
         let (auth0, warnings) = (auth0?, Vec::new());
         Some(Self {
@@ -113,6 +118,7 @@ impl Config {
             log,
             auth0,
             providers,
+            connect,
             warnings,
         })
     }

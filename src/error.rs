@@ -32,6 +32,8 @@ pub enum Error {
         connection: String,
         /// What is wrong with the token at hand.
         why: Lifeless,
+        /// Where the user gets another; `None` where no login application is configured.
+        connect_url: Option<String>,
     },
     /// The provider offers nothing for this, or this service does not.
     #[error("this version does not offer {operation}{}", for_provider(.provider.as_deref()))]
@@ -40,6 +42,14 @@ pub enum Error {
         provider: Option<String>,
         /// The RPC.
         operation: &'static str,
+    },
+    /// This needs something that an operator did not configure.
+    #[error("this needs what is not configured{}: {}", for_provider(.provider.as_deref()), .missing.join(", "))]
+    NotConfigured {
+        /// The strategy; `None` where it is about no provider.
+        provider: Option<String>,
+        /// The keys that are not set, as the configuration has them: `connect.client_id`.
+        missing: Vec<String>,
     },
     /// The provider cannot be reached, or the connection broke.
     #[error("no answer from {provider}: {cause}")]
@@ -112,7 +122,9 @@ impl Error {
             | Self::ProviderProtocol { .. }
             | Self::Overloaded
             | Self::DeadlineExceeded(_) => Blame::Outside,
-            Self::Auth0(Auth0Error::Misconfigured { .. }) | Self::Internal => Blame::Operator,
+            Self::Auth0(Auth0Error::Misconfigured { .. }) | Self::NotConfigured { .. } | Self::Internal => {
+                Blame::Operator
+            }
         }
     }
 }

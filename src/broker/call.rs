@@ -76,6 +76,8 @@ pub struct Diagnosis {
     pub missing_scopes: Vec<String>,
     /// How long the provider asks to wait.
     pub retry_after: Option<Duration>,
+    /// Where the user can grant what is missing.
+    pub connect_url: Option<String>,
 }
 
 /// The failures that are recognised.
@@ -125,7 +127,7 @@ impl Broker {
         let _place = entry.places.try_acquire().map_err(|_| Error::Overloaded)?;
         let exchange =
             Exchange { entry, repeatable: call.idempotent || is_idempotent(&request.method), request };
-        self.climb(&exchange, live, &wanted, deadline).await
+        self.climb(&exchange, live, &wanted, deadline).await.map(|answer| self.with_connect_link(answer))
     }
 
     /// A 401 was not processed, so sending again with another token is safe for any method; but only once.
@@ -151,11 +153,7 @@ impl Broker {
         }
         let selected = live.selected();
         self.refusals.saw(selected.token.access.fingerprint());
-        Err(Error::ReauthenticationRequired {
-            provider: selected.identity.provider.clone(),
-            connection: selected.identity.connection.clone(),
-            why: Lifeless::Refused,
-        })
+        Err(self.reauthentication(selected.identity, Lifeless::Refused))
     }
 
     async fn send(
@@ -318,6 +316,6 @@ impl Diagnosis {
             Verdict::Unavailable { retry_after } => (Reason::Unavailable, Vec::new(), retry_after),
             Verdict::NotConfigured => (Reason::NotConfigured, Vec::new(), None),
         };
-        Some(Self { reason, missing_scopes, retry_after })
+        Some(Self { reason, missing_scopes, retry_after, connect_url: None })
     }
 }

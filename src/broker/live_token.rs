@@ -90,11 +90,7 @@ impl Broker {
         let selected = selected.map_err(|error| Unfit { error: error.into(), refused_since: None })?;
         let refused_since = self.refusals.since(selected.token.access.fingerprint(), wanted.rejected);
         if let Some(why) = lifeless(selected.token.expiry, refused_since, wanted.min_validity) {
-            let error = Error::ReauthenticationRequired {
-                provider: selected.identity.provider.clone(),
-                connection: selected.identity.connection.clone(),
-                why,
-            };
+            let error = self.reauthentication(selected.identity, why);
             return Err(Unfit { error, refused_since });
         }
         let index = profile.identities.iter().position(|identity| ptr::eq(identity, selected.identity));

@@ -15,14 +15,23 @@ impl Setting for Base {
 
     fn parse(text: &str) -> Result<Self, String> {
         let url = Url::parse(text).ok().filter(is_bare).ok_or_else(must_be::<Self>)?;
-        match url.scheme() {
-            "https" => Ok(Self(url)),
-            "http" if url.host().is_some_and(|host| is_local(&host)) => Ok(Self(url)),
-            "http" => Err("must begin with `https://`; `http://` is for loopback only, such as \
-                           `http://127.0.0.1:9000`"
-                .to_owned()),
-            _ => Err(must_be::<Self>()),
+        if has_safe_scheme(&url) {
+            return Ok(Self(url));
         }
+        Err(if url.scheme() == "http" { NO_PLAIN_HTTP.to_owned() } else { must_be::<Self>() })
+    }
+}
+
+/// What is said of `http://` elsewhere.
+pub(super) const NO_PLAIN_HTTP: &str =
+    "must begin with `https://`; `http://` is for loopback only, such as `http://127.0.0.1:9000`";
+
+/// Whether nobody on the way can read along: HTTPS, or HTTP that stays on this machine.
+pub(super) fn has_safe_scheme(url: &Url) -> bool {
+    match url.scheme() {
+        "https" => true,
+        "http" => url.host().is_some_and(|host| is_local(&host)),
+        _ => false,
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     strategy::Strategy,
     value::Setting,
 };
-use crate::{provider, secret::Secret};
+use crate::{identity::is_connection_name, provider, secret::Secret};
 
 /// One provider, `[providers.NAME]`.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ impl Provider {
         names.sort();
         names.dedup();
         // What is not a connection's name stays in the table: an unknown key.
-        names.retain(|name| is_connection(name));
+        names.retain(|name| is_connection_name(name));
         let provider = |name: String| {
             let provider = section.named_section(&name, |section| Self::read(section, &name)).flatten()?;
             Some((name, provider))
@@ -58,12 +58,6 @@ impl Provider {
         let Hosts { hosts, detours } = hosts?;
         Some(Self { strategy: strategy?, client_secret, api_version, hosts, detours })
     }
-}
-
-/// Auth0 allows letters, digits and hyphens; underscores are in old names.
-fn is_connection(name: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    (1..=128).contains(&name.len()) && name.chars().all(allowed)
 }
 
 /// A table is called after a strategy, or says which strategy the connection has.
