@@ -67,7 +67,7 @@ impl Broker {
 
     /// Where the user of `identity` can log in again and grant `scopes`, as its provider named them; `None` without a
     /// login application.
-    fn link_for(&self, identity: &Identity, scopes: &[String]) -> Option<String> {
+    pub(super) fn link_for(&self, identity: &Identity, scopes: &[String]) -> Option<String> {
         let application: &LoginApplication = self.login.as_ref()?;
         let ask = Ask {
             connection: &identity.connection,
