@@ -13,6 +13,7 @@ use crate::{
 };
 
 mod client_assertion;
+pub mod connect;
 mod error;
 mod limiter;
 mod management_token;

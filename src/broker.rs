@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::Semaphore;
 
 use crate::{
-    auth0::Auth0,
-    identity::{Identity, UserId},
-    policy::{Action, Caller, Denied, Permit, Policy},
+    auth0::{Auth0, connect::LoginApplication},
+    identity::{ConnectionName, Identity, UserId},
+    policy::{Action, Caller, Denied, LinkPermit, Permit, Policy},
     provider::Provider,
     renewal::{ProviderClient, Renewals},
     retry::attempts::RetryBudget,
@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod call;
+mod connect;
 mod lend;
 mod list;
 mod live_token;
@@ -25,6 +26,7 @@ mod refusals;
 mod state;
 
 pub use call::{Answer, Call, Diagnosis, Reason};
+pub use connect::Connect;
 pub use lend::Lend;
 pub use list::List;
 pub use live_token::LiveToken;
@@ -37,20 +39,23 @@ pub struct Broker {
     auth0: Arc<Auth0>,
     providers: Providers,
     renewals: Arc<Renewals>,
+    /// The application behind connect links, where one is configured.
+    login: Option<LoginApplication>,
     policy: Policy,
     refusals: Refusals,
     metrics: Arc<Metrics>,
 }
 
 impl Broker {
-    /// A broker between one tenant and its providers.
+    /// A broker between one tenant and its providers. Without `login` there are no connect links.
     pub fn new(
         auth0: Arc<Auth0>,
         providers: Providers,
         renewals: Arc<Renewals>,
+        login: Option<LoginApplication>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { auth0, providers, renewals, policy: Policy, refusals: Refusals::default(), metrics }
+        Self { auth0, providers, renewals, login, policy: Policy, refusals: Refusals::default(), metrics }
     }
 
     /// Asks the policy. Every use case wants the permit that this returns.
@@ -59,6 +64,14 @@ impl Broker {
     /// When the policy says no.
     pub fn authorize(&self, caller: Caller, user: UserId, action: Action) -> Result<Permit, Denied> {
         self.policy.authorize(caller, user, action)
+    }
+
+    /// Asks the policy about links, which are for no user in particular.
+    ///
+    /// # Errors
+    /// When the policy says no.
+    pub fn authorize_link(&self, caller: Caller, connection: ConnectionName) -> Result<LinkPermit, Denied> {
+        self.policy.authorize_link(caller, connection)
     }
 }
 
@@ -103,6 +116,11 @@ impl Providers {
             .into_iter()
             .filter_map(|name| self.0.get(name))
             .find(|entry| entry.strategy == identity.provider)
+    }
+
+    /// The strategy of a connection, where it is configured or called after its strategy, as social ones are.
+    fn strategy_of(&self, connection: &str) -> Option<&str> {
+        self.0.get(connection).map(|entry| entry.strategy.as_str())
     }
 
     /// The adapter that a strategy's identities have, as a rule.

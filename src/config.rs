@@ -11,6 +11,7 @@ use tracing::Level;
 
 pub use self::{
     auth0::{Auth0, ClientCredential},
+    connect::Connect,
     environment::{Environment, log_directives},
     problem::{ConfigError, Location, Problem},
     provider::Provider,
@@ -21,6 +22,7 @@ pub use self::{
 use self::{document::Document, network::is_loopback, reader::Reader, section::Section, value::AdminAddress};
 
 mod auth0;
+mod connect;
 mod document;
 mod environment;
 mod hosts;
@@ -62,6 +64,8 @@ pub struct Config {
     pub providers: BTreeMap<String, Provider>,
     /// Where renewed tokens are kept.
     pub store: Store,
+    /// The login application behind connect links. None.
+    pub connect: Option<Connect>,
     /// What is not wrong, but should not stay so.
     pub warnings: Vec<Problem>,
 }
@@ -107,6 +111,7 @@ impl Config {
         let auth0 = root.section("auth0", Auth0::read).flatten();
         let providers = root.section("providers", Provider::read_all).unwrap_or_default();
         let store = root.section("store", Store::read).flatten();
+        let connect = root.section("connect", Connect::read).flatten();
         root.finish();
         let (auth0, store, warnings) = (auth0?, store?, Vec::new());
         Some(Self {
@@ -119,6 +124,7 @@ impl Config {
             auth0,
             providers,
             store,
+            connect,
             warnings,
         })
     }

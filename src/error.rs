@@ -35,6 +35,8 @@ pub enum Error {
         connection: String,
         /// What is wrong with the token at hand.
         why: Lifeless,
+        /// Where the user gets another; `None` where no login application is configured.
+        connect_url: Option<String>,
     },
     /// A renewal failed in a way that may pass. The grant is kept.
     #[error(
@@ -50,14 +52,6 @@ pub enum Error {
         /// How long until the next try.
         retry_after: Duration,
     },
-    /// Something that this needs is not configured.
-    #[error("{}this needs the configuration of {}", for_whom(.provider.as_deref()), .missing.join(" and "))]
-    NotConfigured {
-        /// The strategy; `None` where it is about no provider.
-        provider: Option<String>,
-        /// Keys of the configuration, by their full names.
-        missing: Vec<String>,
-    },
     /// The token store gave no answer, and going on would not be safe.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -68,6 +62,14 @@ pub enum Error {
         provider: Option<String>,
         /// The RPC.
         operation: &'static str,
+    },
+    /// This needs something that an operator did not configure.
+    #[error("this needs what is not configured{}: {}", for_provider(.provider.as_deref()), .missing.join(", "))]
+    NotConfigured {
+        /// The strategy; `None` where it is about no provider.
+        provider: Option<String>,
+        /// The keys that are not set, as the configuration has them: `connect.client_id`.
+        missing: Vec<String>,
     },
     /// The provider cannot be reached, or the connection broke.
     #[error("no answer from {provider}: {cause}")]
@@ -111,10 +113,6 @@ pub enum Error {
 
 fn for_provider(provider: Option<&str>) -> String {
     provider.map(|provider| format!(" for {provider}")).unwrap_or_default()
-}
-
-fn for_whom(provider: Option<&str>) -> String {
-    provider.map(|provider| format!("for {provider} ")).unwrap_or_default()
 }
 
 /// Whose business an error is: decides how loud the log is.

@@ -64,6 +64,39 @@ pub struct IdentityKey {
     pub account_id: String,
 }
 
+/// The name of an Auth0 connection: `google-oauth2`, `acme-workspace`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectionName(String);
+
+impl ConnectionName {
+    /// Takes a name as a caller wrote it. `field` names it in the error.
+    ///
+    /// # Errors
+    /// When no connection can have it.
+    pub fn parse(name: String, field: &str) -> Result<Self, InvalidField> {
+        if is_connection_name(&name) {
+            return Ok(Self(name));
+        }
+        let problem = if name.is_empty() {
+            "is required: the Auth0 connection, such as `google-oauth2`"
+        } else {
+            "is no Auth0 connection: 1 to 128 letters, digits and hyphens"
+        };
+        Err(InvalidField::new(field, problem))
+    }
+
+    /// The name as it is.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Auth0 allows letters, digits and hyphens; underscores are in old names.
+pub(crate) fn is_connection_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    (1..=128).contains(&name.len()) && name.chars().all(allowed)
+}
+
 /// A user as Auth0 describes them, with the tokens that it keeps.
 #[derive(Clone, Debug)]
 pub struct Profile {

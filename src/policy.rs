@@ -1,6 +1,6 @@
 //! Who may do what. Denies by default; what it allows, it allows with a [`Permit`], without which no use case runs.
 
-use crate::identity::UserId;
+use crate::identity::{ConnectionName, UserId};
 
 /// Who calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub enum Caller {
     Anonymous,
 }
 
-/// What a caller wants to do for a user.
+/// What a caller wants to do: for a user, save for links, which are about none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// See which identities are linked.
@@ -21,6 +21,8 @@ pub enum Action {
     },
     /// Have a request sent.
     CallProvider,
+    /// Have a link made at which some user can grant access.
+    CreateConnectLink,
 }
 
 /// Leave to do one thing for one user. Only [`Policy::authorize`] makes it.
@@ -33,6 +35,19 @@ impl Permit {
     /// For whom.
     pub fn user(&self) -> &UserId {
         &self.user
+    }
+}
+
+/// Leave to make links for one connection. Only [`Policy::authorize_link`] makes it.
+#[derive(Debug)]
+pub struct LinkPermit {
+    connection: ConnectionName,
+}
+
+impl LinkPermit {
+    /// For which connection.
+    pub fn connection(&self) -> &ConnectionName {
+        &self.connection
     }
 }
 
@@ -53,14 +68,29 @@ impl Policy {
     /// # Errors
     /// When it may not.
     pub fn authorize(&self, caller: Caller, user: UserId, action: Action) -> Result<Permit, Denied> {
+        self.decide(caller, action).map(|()| Permit { user })
+    }
+
+    /// Decides whether `caller` may have links made that lead to a login with `connection`.
+    ///
+    /// # Errors
+    /// When it may not.
+    pub fn authorize_link(&self, caller: Caller, connection: ConnectionName) -> Result<LinkPermit, Denied> {
+        self.decide(caller, Action::CreateConnectLink).map(|()| LinkPermit { connection })
+    }
+
+    fn decide(&self, caller: Caller, action: Action) -> Result<(), Denied> {
         match (caller, action) {
             (Caller::Anonymous, Action::GetIdentityToken { refresh_token: true }) => Err(Denied {
                 what: "to get refresh tokens; let it use the access token, which is kept alive for it",
             }),
             (
                 Caller::Anonymous,
-                Action::ListIdentities | Action::GetIdentityToken { .. } | Action::CallProvider,
-            ) => Ok(Permit { user }),
+                Action::ListIdentities
+                | Action::GetIdentityToken { .. }
+                | Action::CallProvider
+                | Action::CreateConnectLink,
+            ) => Ok(()),
         }
     }
 }

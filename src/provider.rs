@@ -17,6 +17,7 @@ pub use self::{
     host_pattern::HostPattern,
     inspection::{Inspected, Inspection, InspectionVerdict},
     kind::{HostRule, IdentityApi, Kind, Settings},
+    offline::{OfflineAccess, offline_access},
     renewal::{Renewal, RenewalVerdict, Source, Tokens},
     revocation::{Ends, Revocation, RevocationVerdict},
     setback::Passing,
@@ -37,6 +38,7 @@ mod host_pattern;
 mod inspection;
 mod kind;
 mod microsoft;
+mod offline;
 mod query;
 mod renewal;
 pub mod request;

@@ -220,6 +220,15 @@ impl Sandbox {
 
 /// The tenant's applications.
 impl Sandbox {
+    /// The first application that browsers log in to: its client id, and where they may be sent back to.
+    pub fn login_application(&self) -> Option<(String, Vec<String>)> {
+        let state = self.world.state();
+        state.clients.iter().find_map(|client| {
+            let uris = client.redirect_uris();
+            (!uris.is_empty()).then(|| (client.id().to_owned(), uris.to_vec()))
+        })
+    }
+
     /// Replaces the Management scopes granted to a client; tokens already issued keep theirs.
     pub fn set_tenant_scopes(&self, client_id: &str, scopes: &[&str]) -> Result<(), SandboxError> {
         let scopes = scopes.iter().map(|&scope| scope.to_owned()).collect();

@@ -8,7 +8,7 @@ use tonic::service::Routes;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
-    auth0::Auth0,
+    auth0::{Auth0, connect::LoginApplication},
     broker::{Broker, Providers},
     config::Config,
     provider,
@@ -85,8 +85,14 @@ impl Server {
         let transport = Transport::new()?;
         let auth0 = Arc::new(Auth0::new(&config.auth0, &transport, &metrics));
         let renewals = Arc::new(Renewals::new(Arc::clone(&store), Arc::clone(&auth0), Arc::clone(&metrics)));
-        let providers = providers(config, &transport);
-        let broker = Broker::new(Arc::clone(&auth0), providers, Arc::clone(&renewals), Arc::clone(&metrics));
+        let login = config.connect.as_ref().map(|connect| LoginApplication::new(&config.auth0, connect));
+        let broker = Broker::new(
+            Arc::clone(&auth0),
+            providers(config, &transport),
+            Arc::clone(&renewals),
+            login,
+            Arc::clone(&metrics),
+        );
 
         let (health, health_service) = tonic_health::server::health_reporter();
         report(&health, ServingStatus::NotServing).await;

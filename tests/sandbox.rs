@@ -525,6 +525,32 @@ mod login_page {
     }
 
     #[tokio::test]
+    async fn google_sends_no_refresh_token_without_the_consent_screen() {
+        let actor = Actor::new().await;
+        for more in ["&access_type=offline", "&prompt=consent"] {
+            code(&actor, &format!("&connection=google-oauth2{more}")).await;
+            assert_eq!(actor.sandbox.refresh_token(ALAN, "google-oauth2"), None, "{more}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_github_login_with_offline_access_brings_an_expiring_token_and_one_to_renew_it_with() {
+        let actor = Actor::new().await;
+        let ada = "&sandbox_user=google-oauth2%7C108204268033311374519&connection=github";
+        let log_in = async |more: &str| {
+            let start = format!("{START}{ada}{more}");
+            assert_eq!(actor.send(Method::GET, &start, &[], "").await.status, 302);
+            actor.sandbox.refresh_token(ADA, "github")
+        };
+        assert_eq!(log_in("").await, None);
+        assert!(log_in("&connection_scope=offline_access%2Cgist").await.is_some());
+        let scopes = actor.get_as(ADA, "github", "api.github.com/user").await;
+        assert_eq!(scopes.header("x-oauth-scopes"), "read:user, user:email, repo, gist");
+        actor.sandbox.advance(Duration::from_secs(28_801));
+        assert_eq!(actor.get_as(ADA, "github", "api.github.com/user").await.status, 401);
+    }
+
+    #[tokio::test]
     async fn the_page_offers_users_and_sends_nobody_to_a_strange_address() {
         let actor = Actor::new().await;
         let page = actor.send(Method::GET, &format!("{START}&connection=github"), &[], "").await;

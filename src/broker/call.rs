@@ -77,6 +77,8 @@ pub struct Diagnosis {
     pub missing_scopes: Vec<String>,
     /// How long the provider asks to wait.
     pub retry_after: Option<Duration>,
+    /// Where the user can grant what is missing.
+    pub connect_url: Option<String>,
 }
 
 /// The failures that are recognised.
@@ -125,7 +127,7 @@ impl Broker {
         let _place = entry.places.try_acquire().map_err(|_| Error::Overloaded)?;
         let exchange =
             Exchange { entry, repeatable: call.idempotent || is_idempotent(&request.method), request };
-        self.climb(&exchange, live, &wanted, deadline).await
+        self.climb(&exchange, live, &wanted, deadline).await.map(|answer| self.with_connect_link(answer))
     }
 
     /// A 401 was not processed, so sending again with another token is safe for any method; but only once.
@@ -150,11 +152,7 @@ impl Broker {
             return Ok(exchange.answer(second, live, first.attempts));
         }
         self.refusals.saw(live.token().access.fingerprint());
-        Err(Error::ReauthenticationRequired {
-            provider: live.identity().provider.clone(),
-            connection: live.identity().connection().to_owned(),
-            why: Lifeless::Refused,
-        })
+        Err(self.reauthentication(live.identity(), Lifeless::Refused))
     }
 
     async fn send(
@@ -316,6 +314,6 @@ impl Diagnosis {
             Verdict::Unavailable { retry_after } => (Reason::Unavailable, Vec::new(), retry_after),
             Verdict::NotConfigured => (Reason::NotConfigured, Vec::new(), None),
         };
-        Some(Self { reason, missing_scopes, retry_after })
+        Some(Self { reason, missing_scopes, retry_after, connect_url: None })
     }
 }

@@ -165,30 +165,31 @@ impl Broker {
             self.renewals.renew(subject, wish).await?;
             return Ok(Step::Again);
         }
-        let error = unfit(selected.identity, &wish, outlook);
+        let error = self.unfit(selected.identity, &wish, outlook);
         Ok(Step::Recheck(lacks(refused_since), error))
     }
 
     pub(super) fn is_renewable(&self, standing: &Standing<'_>, entry: Option<&ProviderEntry>) -> bool {
         entry.is_some_and(|entry| standing.is_renewable(&entry.client, self.renewals.is_durable()))
     }
-}
 
-/// Why there is no token for `wish`.
-fn unfit(identity: &Identity, wish: &Wish, outlook: Outlook) -> Error {
-    let (provider, connection) = (identity.provider.clone(), identity.connection().to_owned());
-    match outlook {
-        Outlook::Over(why) => Error::ReauthenticationRequired { provider, connection, why },
-        Outlook::Resting { reason, left } => {
-            Error::RenewalFailed { provider, connection, reason, retry_after: left }
+    /// Why there is no token for `wish`.
+    fn unfit(&self, identity: &Identity, wish: &Wish, outlook: Outlook) -> Error {
+        let (provider, connection) = (identity.provider.clone(), identity.connection().to_owned());
+        match outlook {
+            Outlook::Over(why) => self.reauthentication(identity, why),
+            Outlook::Resting { reason, left } => {
+                Error::RenewalFailed { provider, connection, reason, retry_after: left }
+            }
+            Outlook::NotConfigured { missing } => Error::NotConfigured { provider: Some(provider), missing },
+            Outlook::NeverSoLong { lifetime } => {
+                let (wanted, lifetime) = (wish.min_validity.as_secs(), lifetime.as_secs());
+                let problem = format!(
+                    "is {wanted} s, but the tokens of {provider} live for {lifetime} s: ask for less"
+                );
+                InvalidField::new("min_validity", problem).into()
+            }
+            Outlook::Live | Outlook::Renewable => Error::Internal,
         }
-        Outlook::NotConfigured { missing } => Error::NotConfigured { provider: Some(provider), missing },
-        Outlook::NeverSoLong { lifetime } => {
-            let (wanted, lifetime) = (wish.min_validity.as_secs(), lifetime.as_secs());
-            let problem =
-                format!("is {wanted} s, but the tokens of {provider} live for {lifetime} s: ask for less");
-            InvalidField::new("min_validity", problem).into()
-        }
-        Outlook::Live | Outlook::Renewable => Error::Internal,
     }
 }

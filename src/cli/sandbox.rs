@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use super::{Failure, output::say, serve::stop_signal, start_logging};
 use crate::{
     auth0::NEEDED_SCOPES,
-    config::{Config, ConfigError, Environment},
+    config::{Config, ConfigError, Connect, Environment},
     sandbox::{ClientSeed, Sandbox, SandboxError, Seed},
     secret::Secret,
     server::Server,
@@ -159,6 +159,8 @@ fn try_config(
     let base = url::Url::parse(&sandbox.url()).expect("the sandbox's address makes a valid URL");
     // No health check routes calls to a sandbox: it need not wait for one before it stops.
     config.drain = std::time::Duration::from_secs(1);
+    config.connect =
+        sandbox.login_application().map(|(client_id, redirect_uris)| Connect { client_id, redirect_uris });
     for provider in config.providers.values_mut() {
         provider.detours = HOSTS.iter().map(|host| ((*host).to_owned(), base.clone())).collect();
         if let Some(app) = sandbox.oauth_app(provider.strategy.as_str()) {

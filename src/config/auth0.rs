@@ -132,7 +132,7 @@ impl Setting for Audience {
 }
 
 /// What Auth0 calls an application.
-struct ClientId(String);
+pub(super) struct ClientId(pub(super) String);
 
 impl Setting for ClientId {
     const EXPECTED: &'static str = "a client id as the Auth0 dashboard shows it";

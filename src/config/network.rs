@@ -23,13 +23,22 @@ impl Setting for Base {
 
 /// In plain text nothing leaves this machine.
 fn check_scheme<T: Setting>(url: &Url) -> Result<(), String> {
+    if has_safe_scheme(url) {
+        return Ok(());
+    }
+    Err(if url.scheme() == "http" { NO_PLAIN_HTTP.to_owned() } else { must_be::<T>() })
+}
+
+/// What is said of `http://` elsewhere.
+pub(super) const NO_PLAIN_HTTP: &str =
+    "must begin with `https://`; `http://` is for loopback only, such as `http://127.0.0.1:9000`";
+
+/// Whether nobody on the way can read along: HTTPS, or HTTP that stays on this machine.
+pub(super) fn has_safe_scheme(url: &Url) -> bool {
     match url.scheme() {
-        "https" => Ok(()),
-        "http" if url.host().is_some_and(|host| is_local(&host)) => Ok(()),
-        "http" => Err("must begin with `https://`; `http://` is for loopback only, such as \
-                       `http://127.0.0.1:9000`"
-            .to_owned()),
-        _ => Err(must_be::<T>()),
+        "https" => true,
+        "http" => url.host().is_some_and(|host| is_local(&host)),
+        _ => false,
     }
 }
 

@@ -7,7 +7,7 @@ use url::Url;
 pub(super) use self::endpoints::Endpoints;
 use self::{application::Application, renewal::Renewal};
 use super::{hosts::Hosts, section::Section, strategy::Strategy, value::Setting};
-use crate::provider::Settings;
+use crate::{identity::is_connection_name, provider::Settings};
 
 mod application;
 mod endpoints;
@@ -34,7 +34,7 @@ impl Provider {
         names.sort();
         names.dedup();
         // What is not a connection's name stays in the table: an unknown key.
-        names.retain(|name| is_connection(name));
+        names.retain(|name| is_connection_name(name));
         let provider = |name: String| {
             let provider = section.named_section(&name, |section| Self::read(section, &name)).flatten()?;
             Some((name, provider))
@@ -77,12 +77,6 @@ impl Provider {
         };
         Some(Self { strategy: strategy?, settings, detours })
     }
-}
-
-/// Auth0 allows letters, digits and hyphens; underscores are in old names.
-fn is_connection(name: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    (1..=128).contains(&name.len()) && name.chars().all(allowed)
 }
 
 /// A version, in the shape that the strategy wants.

@@ -1,6 +1,7 @@
 //! The configuration as an operator meets it: files and variables in, settings or complaints out.
 
 mod complaints;
+mod connect;
 mod documentation;
 mod hostile;
 mod providers;

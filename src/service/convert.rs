@@ -6,9 +6,10 @@ use http::HeaderMap;
 
 use super::pb;
 use crate::{
-    broker::{Answer, Diagnosis, IdentityView, LiveToken, Reason, RenewalTrouble, State},
+    auth0::connect::{self, Scopes},
+    broker::{Answer, Connect, Diagnosis, IdentityView, LiveToken, Reason, RenewalTrouble, State},
     field::InvalidField,
-    identity::{Selector, UserId},
+    identity::{ConnectionName, Selector, UserId},
     provider::{RateLimit, request::RawRequest},
     token::{ExpiryBasis, Fingerprint, TokenSource},
 };
@@ -48,6 +49,15 @@ pub(super) fn rejected_fingerprint(text: &str) -> Result<Option<Fingerprint>, In
     }
     let malformed = |error| InvalidField::new("rejected_fingerprint", format!("is malformed: {error}"));
     text.parse().map(Some).map_err(malformed)
+}
+
+pub(super) fn connect_link(
+    request: pb::CreateConnectLinkRequest,
+) -> Result<(ConnectionName, Connect), InvalidField> {
+    let pb::CreateConnectLinkRequest { connection, scopes, offline_access, redirect_uri, state } = request;
+    let connection = ConnectionName::parse(connection, "connection")?;
+    let (scopes, state) = (Scopes::parse(scopes)?, connect::State::parse(state)?);
+    Ok((connection, Connect { scopes, offline_access, redirect_uri, state }))
 }
 
 pub(super) fn raw_request(request: Option<pb::HttpRequest>) -> Result<RawRequest, InvalidField> {
@@ -161,7 +171,7 @@ impl From<Diagnosis> for pb::Diagnosis {
             missing_scopes: diagnosis.missing_scopes,
             // Only a wait of more than 292 billion years does not fit.
             retry_after: diagnosis.retry_after.and_then(|wait| wait.try_into().ok()),
-            connect_url: String::new(),
+            connect_url: diagnosis.connect_url.unwrap_or_default(),
         }
     }
 }

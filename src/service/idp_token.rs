@@ -58,6 +58,16 @@ impl IdpToken {
         let answer = self.broker.call(&permit, call, &self.deadline).await?;
         Ok(convert::answer(answer))
     }
+
+    fn connect_link(
+        &self,
+        request: pb::CreateConnectLinkRequest,
+    ) -> Result<pb::CreateConnectLinkResponse, Error> {
+        let (connection, connect) = convert::connect_link(request)?;
+        let permit = self.broker.authorize_link(self.caller, connection)?;
+        let url = self.broker.connect_link(&permit, &connect)?;
+        Ok(pb::CreateConnectLinkResponse { url })
+    }
 }
 
 fn unsupported<T>(operation: &'static str) -> Result<T, Status> {
@@ -113,8 +123,8 @@ impl pb::idp_token_service_server::IdpTokenService for IdpToken {
 
     async fn create_connect_link(
         &self,
-        _: Request<pb::CreateConnectLinkRequest>,
+        request: Request<pb::CreateConnectLinkRequest>,
     ) -> Result<Response<pb::CreateConnectLinkResponse>, Status> {
-        unsupported("CreateConnectLink")
+        Ok(self.connect_link(request.into_inner()).map(Response::new)?)
     }
 }

@@ -14,7 +14,7 @@ pub const DOMAIN: &str = "idptoken.v1";
 /// When to come back where nothing better is known.
 const SHORTLY: Duration = Duration::from_secs(1);
 
-/// How an application sends its user through a login with one connection. The connect link will replace it.
+/// How an application sends its user through a login with one connection, where no connect link can be made.
 const LOGIN_HELP: &str =
     "https://auth0.com/docs/authenticate/identity-providers/adding-scopes-for-an-external-idp";
 
@@ -49,6 +49,18 @@ impl Parts {
     fn help(mut self, description: &str, url: &str) -> Self {
         self.details.add_help_link(description, url);
         self
+    }
+
+    fn login_help(self, connect_url: Option<&str>) -> Self {
+        match connect_url {
+            Some(url) => {
+                self.help("Send the user's browser here, to log in with this `connection` again", url)
+            }
+            None => self.help(
+                "Send the user to /authorize with this `connection`, and ask for the scopes again",
+                LOGIN_HELP,
+            ),
+        }
     }
 
     fn field(mut self, field: &str, problem: &str) -> Self {
@@ -93,15 +105,12 @@ fn parts(error: &Error, message: &str) -> Parts {
         Error::Denied(_) => Parts::new(Code::PermissionDenied, ErrorReason::CallerNotAllowed),
         Error::Select(error) => select(error, message),
         Error::Auth0(error) => auth0(error, message),
-        Error::ReauthenticationRequired { provider, connection, .. } => {
+        Error::ReauthenticationRequired { provider, connection, connect_url, .. } => {
             Parts::new(Code::FailedPrecondition, ErrorReason::ReauthenticationRequired)
                 .with("provider", provider)
                 .with("connection", connection)
                 .precondition(format!("{provider}/{connection}"), message)
-                .help(
-                    "Send the user to /authorize with this `connection`, and ask for the scopes again",
-                    LOGIN_HELP,
-                )
+                .login_help(connect_url.as_deref())
         }
         Error::RenewalFailed { provider, connection, retry_after, .. } => {
             Parts::new(Code::Unavailable, ErrorReason::RenewalFailed)
@@ -109,17 +118,17 @@ fn parts(error: &Error, message: &str) -> Parts {
                 .with("connection", connection)
                 .retry(*retry_after)
         }
-        Error::NotConfigured { provider, missing } => {
-            Parts::new(Code::FailedPrecondition, ErrorReason::ProviderNotConfigured)
-                .with("missing", missing.join(","))
-                .with_some("provider", provider.as_deref().unwrap_or_default())
-                .precondition("configuration", message)
-        }
         Error::Store(_) => Parts::new(Code::Unavailable, ErrorReason::StoreUnavailable).retry(SHORTLY),
         Error::OperationUnsupported { provider, operation } => {
             Parts::new(Code::Unimplemented, ErrorReason::OperationUnsupported)
                 .with("operation", *operation)
                 .with_some("provider", provider.as_deref().unwrap_or_default())
+        }
+        Error::NotConfigured { provider, missing } => {
+            Parts::new(Code::FailedPrecondition, ErrorReason::ProviderNotConfigured)
+                .with("missing", missing.join(","))
+                .with_some("provider", provider.as_deref().unwrap_or_default())
+                .precondition("configuration", message)
         }
         Error::ProviderUnavailable { provider, .. } => {
             Parts::new(Code::Unavailable, ErrorReason::ProviderUnavailable)

@@ -3,9 +3,8 @@
 use idp_token_service::{
     sandbox::Fault,
     service::pb::{
-        CallProviderRequest, CallProviderResponse, CreateConnectLinkRequest, ErrorReason, HttpRequest,
-        IdentitySelector, InspectIdentityTokenRequest, RevokeIdentityTokenRequest, StreamProviderRequest,
-        identity::State,
+        CallProviderRequest, CallProviderResponse, ErrorReason, HttpRequest, IdentitySelector,
+        InspectIdentityTokenRequest, RevokeIdentityTokenRequest, StreamProviderRequest, identity::State,
     },
 };
 use serde_json::Value;
@@ -242,10 +241,6 @@ async fn what_is_not_built_yet_says_so() {
         (
             "RevokeIdentityToken",
             client.revoke_identity_token(RevokeIdentityTokenRequest { identity }).await.map(drop),
-        ),
-        (
-            "CreateConnectLink",
-            client.create_connect_link(CreateConnectLinkRequest::default()).await.map(drop),
         ),
     ];
     for (operation, outcome) in outcomes {

@@ -198,8 +198,18 @@ impl Stage {
         let revoked =
             client.revoke_identity_token(RevokeIdentityTokenRequest { identity: Some(google(ADA)) }).await;
         self.keep(revoked);
-        let link = client.create_connect_link(CreateConnectLinkRequest::default()).await;
-        self.keep(link);
+        for request in [
+            CreateConnectLinkRequest::default(),
+            CreateConnectLinkRequest { connection: format!("{GITHUB}\n"), ..Default::default() },
+            CreateConnectLinkRequest {
+                connection: "github".to_owned(),
+                redirect_uri: GITHUB.to_owned(),
+                ..Default::default()
+            },
+        ] {
+            let link = client.create_connect_link(request).await;
+            self.keep(link);
+        }
         let head = CallProviderRequest { identity: Some(google(ADA)), ..Default::default() };
         let head = StreamProviderRequest { part: Some(Part::Head(head)) };
         let streamed = client.stream_provider(tokio_stream::once(head)).await;

@@ -18,7 +18,7 @@ use idp_token_service::{
     service::{
         Gate, METHODS,
         pb::{
-            CallProviderRequest, CreateConnectLinkRequest, ListIdentitiesRequest,
+            CallProviderRequest, ListIdentitiesRequest, RevokeIdentityTokenRequest,
             idp_token_service_client::IdpTokenServiceClient,
         },
     },
@@ -75,9 +75,10 @@ async fn unknown_services_and_methods_are_unimplemented() {
 #[tokio::test]
 async fn what_a_later_version_will_do_says_so() {
     let world = World::start().await;
-    let outcome = world.service.client().create_connect_link(CreateConnectLinkRequest::default()).await;
+    let request = RevokeIdentityTokenRequest::default();
+    let outcome = world.service.client().revoke_identity_token(request).await;
     let details = assert_error(outcome, Unimplemented, "OPERATION_UNSUPPORTED");
-    assert_eq!(metadata(&details, "operation"), "CreateConnectLink");
+    assert_eq!(metadata(&details, "operation"), "RevokeIdentityToken");
 }
 
 #[tokio::test]
@@ -284,7 +285,7 @@ async fn a_panic_costs_one_call_and_says_nothing() {
     providers.insert(name.clone(), name, Box::new(Buggy(google_adapter)), detouring);
     let store = Arc::new(Store::memory());
     let renewals = Arc::new(Renewals::new(store, Arc::clone(&auth0), Arc::clone(&metrics)));
-    let broker = Broker::new(auth0, providers, renewals, Arc::clone(&metrics));
+    let broker = Broker::new(auth0, providers, renewals, None, Arc::clone(&metrics));
     let gate = Gate::new(Arc::new(broker), Routes::default(), 30 * SECOND, Arc::clone(&metrics));
     let mut client = IdpTokenServiceClient::new(Direct(gate));
     let calling = |path| CallProviderRequest {

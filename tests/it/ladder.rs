@@ -83,7 +83,7 @@ async fn without_a_new_login_only_the_user_can_help_and_the_provider_is_left_alo
         let details = assert_error(outcome, Code::FailedPrecondition, "REAUTHENTICATION_REQUIRED");
         assert_eq!(metadata(&details, "provider"), identity.provider);
         assert_eq!(metadata(&details, "connection"), identity.provider);
-        assert!(details.help().unwrap().links[0].url.starts_with("https://"));
+        assert!(details.help().unwrap().links[0].url.contains("/authorize?response_type=code"));
         assert_eq!((world.provider_calls(host), world.sandbox.journal().profile_reads()), (1, 1));
 
         for _ in 0..5 {

@@ -8,6 +8,7 @@ mod auth0;
 mod calls;
 mod canary;
 mod commands;
+mod connect;
 mod gate;
 mod ladder;
 mod lending;

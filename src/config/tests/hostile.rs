@@ -50,6 +50,8 @@ const NAMES: &[&str] = &[
     "strategy",
     "callers",
     "tls",
+    "connect",
+    "redirect_uris",
     "\"\"",
 ];
 

@@ -61,6 +61,11 @@ impl Client {
         self.seed.grant_types.iter().any(|own| own == grant_type)
     }
 
+    /// Where the browser may be sent back to.
+    pub(crate) fn redirect_uris(&self) -> &[String] {
+        &self.seed.redirect_uris
+    }
+
     /// Whether the browser may be sent there.
     pub(crate) fn returns_to(&self, redirect_uri: &str) -> bool {
         self.seed.redirect_uris.iter().any(|own| own == redirect_uri)

@@ -12,6 +12,12 @@ use crate::sandbox::seed::{IdentitySeed, TokenSeed, UserSeed};
 /// Users sign up this long before the sandbox starts.
 const SIGNED_UP_BEFORE: Duration = Duration::from_secs(90 * 86_400);
 
+/// An OAuth app's tokens that were asked for with this scope expire, and come with a refresh token.
+const GITHUB_OFFLINE: &str = "offline_access";
+
+/// Seconds that GitHub's expiring tokens live.
+const GITHUB_LIFETIME: u64 = 28_800;
+
 /// All users by id.
 #[derive(Default)]
 pub(crate) struct Users(BTreeMap<String, User>);
@@ -232,7 +238,12 @@ impl Identity {
         if self.scopes.is_empty() {
             self.scopes = provider.login_scopes();
         }
-        let new: Vec<String> = more.into_iter().filter(|scope| !self.scopes.contains(scope)).collect();
+        let is_offline = |scope: &String| provider == Provider::GitHub && scope == GITHUB_OFFLINE;
+        if more.iter().any(is_offline) {
+            self.expires_in = Some(GITHUB_LIFETIME);
+        }
+        let is_new = |scope: &String| !self.scopes.contains(scope) && !is_offline(scope);
+        let new: Vec<String> = more.into_iter().filter(is_new).collect();
         self.scopes.extend(new);
     }
 
