@@ -15,6 +15,7 @@ pub use self::{
     problem::{ConfigError, Location, Problem},
     provider::Provider,
     strategy::Strategy,
+    token_vault::TokenVault,
     value::LogFormat,
 };
 use self::{document::Document, network::is_loopback, reader::Reader, section::Section, value::AdminAddress};
@@ -37,6 +38,7 @@ mod section;
 mod strategy;
 #[cfg(test)]
 mod tests;
+mod token_vault;
 mod value;
 
 /// Everything that an operator can set.

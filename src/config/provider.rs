@@ -61,7 +61,7 @@ impl Provider {
 }
 
 /// Auth0 allows letters, digits and hyphens; underscores are in old names.
-fn is_connection(name: &str) -> bool {
+pub(super) fn is_connection(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     (1..=128).contains(&name.len()) && name.chars().all(allowed)
 }

@@ -216,7 +216,6 @@ fn variables_of_later_versions_are_refused_by_name() {
     for variable in [
         "IDP_TOKEN_TLS_CLIENT_CA_FILE",
         "IDP_TOKEN_STORE_URL",
-        "AUTH0_TOKEN_VAULT_PRIVATE_KEY_FILE",
         "IDP_TOKEN_PROVIDERS_GITHUB_CLIENT_ID",
         "IDP_TOKEN_TRUSTED_PEERS",
     ] {

@@ -79,8 +79,14 @@ const SECRETS: [(&str, &str); 2] =
 
 #[test]
 fn the_example_is_a_right_configuration_as_it_stands_and_with_all_its_keys() {
-    let short = config(EXAMPLE, &SECRETS);
-    let long = config(&uncommented(), &SECRETS);
+    let (_folder, key) = rsa_key_file();
+    let vault = [
+        ("AUTH0_TOKEN_VAULT_CONNECTIONS", "google-oauth2"),
+        // The file that the example names is nowhere.
+        ("AUTH0_TOKEN_VAULT_PRIVATE_KEY_FILE", &key),
+    ];
+    let variables = [SECRETS, vault].concat();
+    let (short, long) = (config(EXAMPLE, &variables), config(&uncommented(), &variables));
     assert_eq!(Some(short.providers["acme-workspace"].strategy), Strategy::named("google-apps"));
     assert_eq!(long.providers["facebook"].api_version.as_deref(), Some("v25.0"));
     let settings = |config: &Config| {

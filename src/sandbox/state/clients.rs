@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use crate::sandbox::secrets;
-use crate::sandbox::seed::ClientSeed;
+use crate::sandbox::seed::{ClientSeed, PrivilegedWorkerSeed};
 
 /// An application of the tenant.
 pub(crate) struct Client {
@@ -59,6 +59,16 @@ impl Client {
     /// Whether the grant type is on for the client.
     pub(crate) fn may_use(&self, grant_type: &str) -> bool {
         self.seed.grant_types.iter().any(|own| own == grant_type)
+    }
+
+    /// The right to open Token Vault for any user.
+    pub(crate) fn privileged_worker(&self) -> Option<&PrivilegedWorkerSeed> {
+        self.seed.privileged_worker.as_ref()
+    }
+
+    /// The API whose own client this is.
+    pub(crate) fn resource_server(&self) -> Option<&str> {
+        self.seed.resource_server.as_deref()
     }
 
     /// Whether the browser may be sent there.
