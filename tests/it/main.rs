@@ -14,3 +14,4 @@ mod lending;
 mod lifecycle;
 mod proxy;
 mod retries;
+mod vault;
