@@ -180,6 +180,7 @@ impl Exchange {
         };
         body["grant_type"] = json!(GRANT_TYPE);
         body["connection"] = json!(account.connection);
+        // Auth0 documents this for end users' exchanges, and says nothing of it for workers'.
         if !account.account_id.is_empty() {
             body["login_hint"] = Value::from(account.account_id.as_str());
         }
