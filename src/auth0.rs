@@ -1,4 +1,5 @@
-//! The Auth0 tenant: its Management token, its users, and its rate limit, the scarcest resource of all.
+//! The Auth0 tenant: its Management token, its users, its Token Vault, and its rate limit, the scarcest resource of
+//! all.
 
 use std::sync::Arc;
 
@@ -12,21 +13,26 @@ use crate::{
     transport::Transport,
 };
 
+mod client;
 mod client_assertion;
 pub mod connect;
 mod error;
+mod jwt;
 mod limiter;
 mod management_token;
 mod profiles;
+mod token_vault;
 mod users;
 mod wire;
 
 pub use error::Auth0Error;
 pub use management_token::{NEEDED_SCOPES, granted_scopes};
+pub use token_vault::{Subject, VaultError, VaultToken};
 
 use limiter::Limiter;
 use management_token::ManagementToken;
 use profiles::Profiles;
+use token_vault::{Account, TokenVault};
 use users::Users;
 
 /// One tenant.
@@ -34,6 +40,7 @@ pub struct Auth0 {
     management_token: Arc<ManagementToken>,
     profiles: Profiles,
     limiter: Limiter,
+    vault: Option<TokenVault>,
 }
 
 impl Auth0 {
@@ -50,7 +57,10 @@ impl Auth0 {
             Arc::clone(metrics),
         );
         let profiles = Profiles::new(users, settings.profile_ttl, Arc::clone(metrics));
-        Self { management_token, profiles, limiter }
+        let vault = settings.token_vault.as_ref();
+        let vault =
+            vault.map(|vault| TokenVault::new(settings, vault, transport.clone(), Arc::clone(metrics)));
+        Self { management_token, profiles, limiter, vault }
     }
 
     /// A user's profile, kept or read.
@@ -59,6 +69,30 @@ impl Auth0 {
     /// When Auth0 has no such user, or gives no usable answer.
     pub async fn profile(&self, user: &UserId, need: Need<'_>) -> Result<Loaded<Arc<Profile>>, Auth0Error> {
         self.profiles.get(user, need).await
+    }
+
+    /// Whether the tokens of `connection` are in Token Vault, as far as is configured.
+    pub fn vault_has(&self, connection: &str) -> bool {
+        self.vault.as_ref().is_some_and(|vault| vault.has(connection))
+    }
+
+    /// A user's token out of Token Vault, kept or exchanged. Where it does not meet `need`, the vault has no better one
+    /// now. `account_id` is the provider's own id of the account; empty for whichever the user connected.
+    ///
+    /// # Errors
+    /// When the vault gives none, or is not configured for `connection`.
+    pub async fn vault_token(
+        &self,
+        user: &UserId,
+        connection: &str,
+        account_id: &str,
+        subject: Subject<'_>,
+        need: Need<'_, VaultToken>,
+    ) -> Result<Loaded<Arc<VaultToken>>, VaultError> {
+        let vault = self.vault.as_ref().filter(|vault| vault.has(connection));
+        let vault = vault.ok_or_else(|| token_vault::closed(connection))?;
+        let (connection, account_id) = (connection.to_owned(), account_id.to_owned());
+        vault.get(Account { user: user.clone(), connection, account_id }, subject, need).await
     }
 
     /// Fetches the Management token, or waits for it; the first success means that the service can work.
@@ -77,16 +111,17 @@ impl Auth0 {
     /// Lets go of profiles that nobody asked for lately.
     pub fn sweep(&self) {
         self.profiles.sweep();
+        self.vault.iter().for_each(TokenVault::sweep);
     }
 }
 
-/// What a use needs of a profile.
-pub struct Need<'a> {
-    /// Judges a profile, given when its read began.
-    pub fit: &'a (dyn Fn(&Profile, Instant) -> Fit + Sync),
+/// What a use needs of a profile, or of a token in Token Vault.
+pub struct Need<'a, T = Profile> {
+    /// Judges it, given when its read or exchange began.
+    pub fit: &'a (dyn Fn(&T, Instant) -> Fit + Sync),
 }
 
-/// Whether a kept profile will do.
+/// Whether a kept profile or token will do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fit {
     /// It does: it holds a token that lives long enough, say.

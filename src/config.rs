@@ -17,6 +17,7 @@ pub use self::{
     provider::Provider,
     store::Store,
     strategy::Strategy,
+    token_vault::TokenVault,
     value::LogFormat,
 };
 use self::{document::Document, network::is_loopback, reader::Reader, section::Section, value::AdminAddress};
@@ -41,6 +42,7 @@ mod store;
 mod strategy;
 #[cfg(test)]
 mod tests;
+mod token_vault;
 mod value;
 
 /// Everything that an operator can set.

@@ -48,8 +48,8 @@ pub use faults::{Fault, Faults};
 pub use hosts::PROVIDER_HOSTS;
 pub use journal::{Entry, JOURNAL_BODY_BYTES, JOURNAL_ENTRIES, Journal};
 pub use seed::{
-    ApiSeed, ClientSeed, FacebookSeed, GitHubSeed, GoogleSeed, IdentitySeed, ManagementSeed, OAuthApp,
-    ProvidersSeed, RepositorySeed, Seed, TokenSeed, UserSeed,
+    ApiSeed, ClientSeed, ConnectedAccountSeed, FacebookSeed, GitHubSeed, GoogleSeed, IdentitySeed,
+    ManagementSeed, OAuthApp, PrivilegedWorkerSeed, ProvidersSeed, RepositorySeed, Seed, TokenSeed, UserSeed,
 };
 
 use keys::SigningKey;
@@ -183,6 +183,12 @@ impl Sandbox {
     pub fn refresh_token(&self, user_id: &str, connection: &str) -> Option<String> {
         let state = self.world.state();
         state.users.identity(user_id, connection).ok()?.refresh_token.clone()
+    }
+
+    /// The access token that lies in Token Vault for an account.
+    pub fn vault_token(&self, user_id: &str, connection: &str) -> Option<String> {
+        let state = self.world.state();
+        state.vault.stored(user_id, connection).map(|(_, access)| access.to_owned())
     }
 
     /// Whether the provider still takes this access token.

@@ -140,6 +140,9 @@ fn seed(change: impl FnOnce(&mut Seed)) -> Seed {
     seed
 }
 
+#[path = "sandbox/vault.rs"]
+mod vault;
+
 mod tenant {
     use super::*;
 
@@ -233,7 +236,7 @@ mod tenant {
         assert_eq!(by_secret.status, 401);
     }
 
-    fn rsa_pair() -> (String, String) {
+    pub(super) fn rsa_pair() -> (String, String) {
         use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
         use aws_lc_rs::signature::KeyPair as _;
         let pair = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();

@@ -1,16 +1,13 @@
 //! `private_key_jwt`: the client proves itself with a signed assertion instead of a secret (RFC 7523).
 
-use std::time::{Duration, SystemTime};
-
-use aws_lc_rs::rand;
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Serialize;
 
-/// Auth0 advises a minute and refuses more than five
+use super::jwt;
+
+/// Seconds. Auth0 advises a minute and refuses more than five
 /// (<https://auth0.com/docs/get-started/authentication-and-authorization-flow/authenticate-with-private-key-jwt>).
-const LIFETIME: Duration = Duration::from_secs(60);
+const LIFETIME: u64 = 60;
 
 #[derive(Serialize)]
 struct Claims<'a> {
@@ -27,15 +24,8 @@ struct Claims<'a> {
 /// # Errors
 /// When the key cannot be read; the text says what is wrong and never quotes the key.
 pub(super) fn sign(client_id: &str, audience: &str, pem: &SecretString) -> Result<SecretString, String> {
-    let key = EncodingKey::from_rsa_pem(pem.expose_secret().as_bytes())
-        .map_err(|_| "the private key is not an RSA key in PEM form".to_owned())?;
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let (iat, exp) = (now.as_secs(), (now + LIFETIME).as_secs());
-    let mut random = [0; 16];
-    rand::fill(&mut random).map_err(|_| "the system gives no random bytes".to_owned())?;
-    let jti = URL_SAFE_NO_PAD.encode(random);
-    let claims = Claims { iss: client_id, sub: client_id, aud: audience, jti, iat, exp };
-    jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key)
-        .map(SecretString::from)
-        .map_err(|_| "the private key cannot sign".to_owned())
+    let iat = jwt::unix_now();
+    let exp = iat + LIFETIME;
+    let claims = Claims { iss: client_id, sub: client_id, aud: audience, jti: jwt::nonce()?, iat, exp };
+    jwt::sign("JWT", &claims, pem)
 }

@@ -6,19 +6,19 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
-    client_assertion,
+    client::Client,
     error::{Auth0Error, LONGEST_WINDOW},
     wire::{ErrorBody, TokenAnswer},
 };
 use crate::{
     cache::{Cache, Loaded, Rest, Use},
-    config::{self, ClientCredential},
+    config,
     retry::attempts::RetryBudget,
     telemetry::{Metrics, metrics::Endpoint},
     transport::Transport,
@@ -78,11 +78,8 @@ pub(super) struct ManagementToken {
 impl ManagementToken {
     pub(super) fn new(settings: &config::Auth0, transport: Transport, metrics: Arc<Metrics>) -> Self {
         let fetch = Fetch {
-            endpoint: format!("{}oauth/token", settings.base_url),
+            client: Client::new(settings),
             audience: settings.audience.clone(),
-            assertion_audience: format!("https://{}/", settings.domain),
-            client_id: settings.client_id.clone(),
-            credential: settings.credential.clone(),
             transport,
             budget: RetryBudget::default(),
             metrics,
@@ -133,11 +130,8 @@ pub async fn granted_scopes(auth0: &super::Auth0) -> Result<Vec<String>, Auth0Er
 
 /// All that a token request needs.
 struct Fetch {
-    endpoint: String,
+    client: Client,
     audience: String,
-    assertion_audience: String,
-    client_id: String,
-    credential: ClientCredential,
     transport: Transport,
     budget: RetryBudget,
     metrics: Arc<Metrics>,
@@ -147,7 +141,7 @@ impl Fetch {
     async fn run(&self) -> Result<Grant, Auth0Error> {
         match self.with_retries().await {
             // The secret may have been rotated: what the file says now has not been tried yet.
-            Err(Auth0Error::Misconfigured { .. }) if self.credential.reload().await => {
+            Err(Auth0Error::Misconfigured { .. }) if self.client.secret().reload().await => {
                 self.with_retries().await
             }
             outcome => outcome,
@@ -185,28 +179,7 @@ impl Fetch {
     }
 
     fn request(&self) -> Result<Request<Bytes>, Auth0Error> {
-        let mut body = json!({
-            "grant_type": "client_credentials",
-            "client_id": self.client_id,
-            "audience": self.audience,
-        });
-        match &self.credential {
-            ClientCredential::Secret(secret) => body["client_secret"] = json!(secret.get().expose_secret()),
-            ClientCredential::PrivateKey(pem) => {
-                let assertion = client_assertion::sign(&self.client_id, &self.assertion_audience, &pem.get())
-                    .map_err(Auth0Error::misconfigured)?;
-                body["client_assertion_type"] =
-                    json!("urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
-                body["client_assertion"] = json!(assertion.expose_secret());
-            }
-        }
-        Request::builder()
-            .method(Method::POST)
-            .uri(&self.endpoint)
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::ACCEPT, "application/json")
-            .body(Bytes::from(body.to_string()))
-            .map_err(|_| Auth0Error::misconfigured("`auth0.base_url` makes no valid URL"))
+        self.client.request(json!({ "grant_type": "client_credentials", "audience": self.audience }))
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
     raw::Raw,
     secrets::{FILE, SECRET},
     section::Section,
+    token_vault::TokenVault,
     value::{self, Setting},
 };
 use crate::secret::Secret;
@@ -31,6 +32,8 @@ pub struct Auth0 {
     pub profile_ttl: Duration,
     /// Management API requests a second. 1 to 1000; 10. Auth0's own limit is shared by the whole tenant.
     pub requests_per_second: u32,
+    /// The connections whose tokens are in Token Vault. None.
+    pub token_vault: Option<TokenVault>,
 }
 
 /// How the application proves itself to Auth0.
@@ -43,10 +46,10 @@ pub enum ClientCredential {
 }
 
 impl ClientCredential {
-    /// Reads the file again; says whether it holds another secret now.
-    pub async fn reload(&self) -> bool {
+    /// The secret or the key.
+    pub fn secret(&self) -> &Arc<Secret> {
         match self {
-            Self::Secret(secret) | Self::PrivateKey(secret) => secret.reload().await,
+            Self::Secret(secret) | Self::PrivateKey(secret) => secret,
         }
     }
 }
@@ -60,6 +63,7 @@ impl Auth0 {
         let credential = credential(section);
         let profile_ttl = section.within("profile_ttl", "60s", "1s", "10m");
         let requests_per_second = section.within("requests_per_second", "10", "1", "1000");
+        let token_vault = section.section("token_vault", TokenVault::read).flatten();
 
         let (domain, ClientId(client_id), credential) = (domain?, client_id?, credential?);
         let Base(own) = value::constant(&format!("https://{domain}"));
@@ -71,7 +75,16 @@ impl Auth0 {
         }
         let Audience(audience) =
             audience.ok()?.unwrap_or_else(|| value::constant(&format!("https://{domain}/api/v2/")));
-        Some(Self { domain, base_url, audience, client_id, credential, profile_ttl, requests_per_second })
+        Some(Self {
+            domain,
+            base_url,
+            audience,
+            client_id,
+            credential,
+            profile_ttl,
+            requests_per_second,
+            token_vault,
+        })
     }
 }
 

@@ -7,9 +7,15 @@ mod hostile;
 mod providers;
 mod settings;
 mod store;
+mod token_vault;
 
 use std::{os::unix::fs::PermissionsExt, path::PathBuf};
 
+use aws_lc_rs::{
+    encoding::{AsDer, Pkcs8V1Der},
+    rsa::{KeyPair, KeySize},
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use tempfile::TempDir;
 
 use super::*;
@@ -31,7 +37,7 @@ fn file(folder: &TempDir, name: &str, text: &str, mode: u32) -> PathBuf {
 
 /// A line of a file of encryption keys.
 fn encryption_key(number: u8) -> String {
-    base64::Engine::encode(&base64::prelude::BASE64_STANDARD, [number; 32])
+    BASE64_STANDARD.encode([number; 32])
 }
 
 fn folder() -> TempDir {
@@ -56,4 +62,17 @@ fn problems(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
 /// The settings of a configuration that is right.
 fn config(text: &str, variables: &[(&str, &str)]) -> Config {
     load(text, variables).unwrap_or_else(|problems| panic!("{problems:#?}\n{text}"))
+}
+
+fn pem(tag: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {tag}-----\n{}\n-----END {tag}-----\n", BASE64_STANDARD.encode(der))
+}
+
+/// A file with a good RSA private key, in a folder that goes with the guard.
+fn rsa_key_file() -> (TempDir, String) {
+    let key = KeyPair::generate(KeySize::Rsa2048).expect("a key for the test");
+    let key: Pkcs8V1Der<'_> = key.as_der().expect("the key can be written");
+    let folder = folder();
+    let path = file(&folder, "key.pem", &pem("PRIVATE KEY", key.as_ref()), 0o600).display().to_string();
+    (folder, path)
 }

@@ -2,12 +2,14 @@
 
 mod check;
 mod duration;
+mod token_vault;
 mod user;
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use token_vault::{ConnectedAccountSeed, PrivilegedWorkerSeed};
 pub use user::{IdentitySeed, TokenSeed, UserSeed};
 
 use super::error::SandboxError;
@@ -115,6 +117,10 @@ pub struct ClientSeed {
     /// Where `/authorize` may send the browser back to; compared exactly.
     #[serde(default)]
     pub redirect_uris: Vec<String>,
+    /// The right to open Token Vault for any user; absent means none.
+    pub privileged_worker: Option<PrivilegedWorkerSeed>,
+    /// The API whose own client this is, by its audience: it may exchange that API's access tokens in Token Vault.
+    pub resource_server: Option<String>,
 }
 
 /// The OAuth apps at the providers.

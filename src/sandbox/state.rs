@@ -6,6 +6,7 @@ mod fate;
 pub(crate) mod grants;
 pub(crate) mod things;
 pub(crate) mod users;
+pub(crate) mod vault;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,6 +17,7 @@ use clients::Client;
 use grants::Grants;
 use things::Things;
 use users::Users;
+use vault::Vault;
 
 use super::clock::Clock;
 use super::error::SandboxError;
@@ -44,6 +46,7 @@ pub(crate) struct State {
     pub(crate) users: Users,
     pub(crate) grants: Grants,
     pub(crate) things: Things,
+    pub(crate) vault: Vault,
     pub(crate) bucket: Bucket,
     /// `jti` of every client assertion seen: each is good once.
     pub(crate) assertions: HashSet<(String, String)>,
@@ -64,6 +67,7 @@ impl World {
             users: Users::default(),
             grants: Grants::default(),
             things: Things::new(seed.repositories),
+            vault: Vault::default(),
             bucket: Bucket::new(seed.management.requests_per_second, seed.management.burst, now),
             assertions: HashSet::new(),
             codes: HashMap::new(),

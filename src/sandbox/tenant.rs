@@ -6,6 +6,7 @@ pub(crate) mod control;
 mod management;
 mod profile;
 mod token;
+mod token_vault;
 
 use std::sync::Arc;
 

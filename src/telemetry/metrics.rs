@@ -71,6 +71,8 @@ struct ProviderLabels {
 pub enum Endpoint {
     /// `POST /oauth/token`.
     Token,
+    /// `POST /oauth/token` for a token out of Token Vault.
+    TokenVault,
     /// `GET /api/v2/users/{id}`.
     Users,
 }
@@ -79,6 +81,7 @@ impl Endpoint {
     fn name(self) -> &'static str {
         match self {
             Self::Token => "token",
+            Self::TokenVault => "token_vault",
             Self::Users => "users",
         }
     }

@@ -16,3 +16,4 @@ mod lifecycle;
 mod proxy;
 mod retries;
 mod store;
+mod vault;

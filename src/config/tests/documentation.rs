@@ -85,16 +85,18 @@ const SECRETS: [(&str, &str); 4] = [
 #[test]
 fn the_example_is_a_right_configuration_as_it_stands_and_with_all_its_keys() {
     let folder = folder();
-    let key = crate::sandbox::Seed::new_signing_key().expect("a key for the test");
-    let key = file(&folder, "key.pem", &key, 0o600);
+    let (_key_folder, key) = rsa_key_file();
     let store_key = file(&folder, "store-keys", &encryption_key(1), 0o600);
     let files = [
-        ("IDP_TOKEN_PROVIDERS_ACME_CRM_PRIVATE_KEY_FILE", key.to_str().expect("a path in UTF-8")),
+        ("IDP_TOKEN_PROVIDERS_ACME_CRM_PRIVATE_KEY_FILE", &*key),
         ("IDP_TOKEN_STORE_ENCRYPTION_KEYS_FILE", store_key.to_str().expect("a path in UTF-8")),
         ("IDP_TOKEN_STORE_URL", "memory:"),
     ];
-    let short = config(EXAMPLE, &SECRETS[..2]);
-    let long = config(&uncommented(), &[&SECRETS[..], &files].concat());
+    // The file that the example names is nowhere.
+    let vault =
+        [("AUTH0_TOKEN_VAULT_CONNECTIONS", "google-oauth2"), ("AUTH0_TOKEN_VAULT_PRIVATE_KEY_FILE", &*key)];
+    let short = config(EXAMPLE, &[&SECRETS[..2], &vault].concat());
+    let long = config(&uncommented(), &[&SECRETS[..], &files, &vault].concat());
     assert_eq!(Some(short.providers["acme-workspace"].strategy), Strategy::named("google-apps"));
     assert_eq!(long.providers["facebook"].settings.api_version.as_deref(), Some("v25.0"));
     let settings = |config: &Config| {

@@ -138,10 +138,6 @@ fn hosts_are_a_list_in_its_order_or_a_table_with_detours() {
     assert!(hosts("waad").is_empty(), "Graph's own");
 }
 
-fn pem(tag: &str, der: &[u8]) -> String {
-    format!("-----BEGIN {tag}-----\n{}\n-----END {tag}-----\n", BASE64_STANDARD.encode(der))
-}
-
 /// A key of 1128 bits in PKCS #8, which protects nothing: its primes are 2^607 - 1 and 2^521 - 1.
 const SHORT_KEY: &str = "\
     MIICtQIBADANBgkqhkiG9w0BAQEFAASCAp8wggKbAgEAAoGOAP//////////////////////////////////////////////////\

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use url::Host;
 
-use super::{IdentitySeed, Seed};
+use super::{ConnectedAccountSeed, IdentitySeed, Seed};
 use crate::sandbox::state::account::Provider;
 
 impl Seed {
@@ -26,7 +26,8 @@ impl Seed {
         unique("users", self.users.iter().map(|user| &user.id))?;
         let mut identities =
             self.users.iter().flat_map(|user| user.identities.iter().map(move |one| (&user.id, one)));
-        identities.try_for_each(|(user, identity)| check_identity(user, identity))
+        identities.try_for_each(|(user, identity)| check_identity(user, identity))?;
+        self.users.iter().flat_map(|user| &user.connected_accounts).try_for_each(check_account)
     }
 }
 
@@ -49,6 +50,15 @@ fn check_identity(user: &str, identity: &IdentitySeed) -> Result<(), String> {
         "the connection {connection:?} of {user:?} needs its `provider`, Auth0's strategy: `google-oauth2`, \
          `google-apps`, `github` or `facebook`, or one that is not played, such as `auth0` or `samlp`"
     ))
+}
+
+fn check_account(account: &ConnectedAccountSeed) -> Result<(), String> {
+    let strategy = account.provider.as_deref().unwrap_or(&account.connection);
+    if Provider::of_strategy(strategy).is_some() {
+        return Ok(());
+    }
+    let connection = &account.connection;
+    Err(format!("the connected account of {connection:?} needs the `provider` of one that is played"))
 }
 
 /// Whether issuer and audience can be made of it: two labels at least, and no address.

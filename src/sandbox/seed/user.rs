@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::duration;
+use super::{ConnectedAccountSeed, duration};
 
 /// A user of the tenant.
 #[derive(Clone, Deserialize)]
@@ -18,6 +18,9 @@ pub struct UserSeed {
     pub email: String,
     /// The linked accounts; the first is the one that the profile was made from.
     pub identities: Vec<IdentitySeed>,
+    /// The accounts whose tokens are in Token Vault.
+    #[serde(default)]
+    pub connected_accounts: Vec<ConnectedAccountSeed>,
 }
 
 /// One linked account, with the tokens of its last login.

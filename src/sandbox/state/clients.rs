@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use crate::sandbox::secrets;
-use crate::sandbox::seed::ClientSeed;
+use crate::sandbox::seed::{ClientSeed, PrivilegedWorkerSeed};
 
 /// An application of the tenant.
 pub(crate) struct Client {
@@ -64,6 +64,16 @@ impl Client {
     /// Where the browser may be sent back to.
     pub(crate) fn redirect_uris(&self) -> &[String] {
         &self.seed.redirect_uris
+    }
+
+    /// The right to open Token Vault for any user.
+    pub(crate) fn privileged_worker(&self) -> Option<&PrivilegedWorkerSeed> {
+        self.seed.privileged_worker.as_ref()
+    }
+
+    /// The API whose own client this is.
+    pub(crate) fn resource_server(&self) -> Option<&str> {
+        self.seed.resource_server.as_deref()
     }
 
     /// Whether the browser may be sent there.

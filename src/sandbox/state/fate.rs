@@ -41,6 +41,9 @@ impl State {
     fn held(&self, user: &str, selector: &str) -> Result<(Account, String), SandboxError> {
         let identity = self.users.identity(user, selector)?;
         let account = identity.account().ok_or_else(|| SandboxError::NotPlayed(selector.to_owned()))?;
+        if let (None, Some((account, token))) = (&identity.access_token, self.vault.stored(user, selector)) {
+            return Ok((account.clone(), token.to_owned()));
+        }
         let token = identity.access_token.clone();
         Ok((account, token.ok_or_else(|| SandboxError::NoToken(selector.to_owned()))?))
     }

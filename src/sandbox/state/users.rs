@@ -127,6 +127,7 @@ impl LoginKind {
 impl State {
     /// Adds a user, or replaces the one of that id, and issues the tokens of the last logins.
     pub(crate) fn add_user(&mut self, seed: UserSeed, now: SystemTime) {
+        self.connect_accounts(&seed.id, seed.connected_accounts, now);
         let nickname = seed.email.split('@').next().unwrap_or_default().to_owned();
         let identities: Vec<Identity> =
             seed.identities.into_iter().map(|one| self.sow(one, &nickname, now)).collect();
@@ -262,7 +263,7 @@ fn no_identity(user: &str, selector: &str) -> SandboxError {
 }
 
 /// `None`: no token. `Some(None)`: one is to be made up.
-fn wanted(seed: TokenSeed) -> Option<Option<String>> {
+pub(super) fn wanted(seed: TokenSeed) -> Option<Option<String>> {
     match seed {
         TokenSeed::Made(made) => made.then_some(None),
         TokenSeed::Written(text) => Some(Some(text)),

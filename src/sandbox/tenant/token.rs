@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::authorize;
 use super::client_auth::authenticate;
+use super::token_vault;
 use crate::sandbox::clock::unix;
 use crate::sandbox::form::{Form, refusal};
 use crate::sandbox::reply::{self, Refused, With as _};
@@ -37,6 +38,7 @@ fn issue_for(world: &World, headers: &HeaderMap, form: &Form) -> Result<Response
     match grant_type {
         "client_credentials" => client_credentials(world, &client, form),
         "authorization_code" => authorize::exchange(world, &client, form),
+        token_vault::GRANT_TYPE => token_vault::exchange(world, &client, form),
         _ => Err(refusal(
             StatusCode::FORBIDDEN,
             "unsupported_grant_type",

@@ -9,6 +9,9 @@ use idp_token_service::sandbox::Seed;
 /// One key for all sandboxes, since making one takes a while.
 pub static SIGNING_KEY: LazyLock<String> = LazyLock::new(|| Seed::new_signing_key().unwrap());
 
+/// One key for all privileged workers.
+pub static VAULT_KEY: LazyLock<ClientKey> = LazyLock::new(ClientKey::new);
+
 /// An application's key.
 pub struct ClientKey {
     pub private_pem: String,

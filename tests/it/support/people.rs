@@ -10,6 +10,8 @@ pub const GRACE: &str = "github|2000001";
 pub const EDSGER: &str = "google-oauth2|100000000000000000002";
 /// A Google token without the scope for calendars.
 pub const ALAN: &str = "google-oauth2|100000000000000000004";
+/// A Google account whose tokens are in Token Vault.
+pub const KATHERINE: &str = "google-oauth2|100000000000000000005";
 /// A database user: no provider, no token.
 pub const DONALD: &str = "auth0|507f1f77bcf86cd799439020";
 /// Two bars and a literal `%3A` in the id.

@@ -1,0 +1,201 @@
+//! Auth0 Token Vault: the tokens of connections whose profiles hold none, one exchange however many callers.
+//!
+//! Auth0 gives out the token that it has until that ends, and then renews it by itself: asking again earlier brings
+//! the same one.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{Auth0Error, Fit, Need, error::LONGEST_WINDOW};
+use crate::{
+    cache::{Cache, Loaded, Rest, Use},
+    config,
+    identity::UserId,
+    telemetry::Metrics,
+    token::{AccessToken, Expiry, Fingerprint},
+    transport::Transport,
+};
+
+mod answer;
+mod error;
+mod exchange;
+
+pub use error::VaultError;
+
+pub(super) use exchange::Account;
+
+use exchange::Exchange;
+
+/// About 2 KiB each: 100 MiB.
+const CAPACITY: u64 = 50_000;
+
+/// A token that nobody asks for is dropped, and zeroed, after this time.
+const IDLE: Duration = Duration::from_secs(10 * 60);
+
+/// However long a token lives, the vault is asked again after this time: the user may have disconnected the account.
+const LONGEST_KEPT: Duration = Duration::from_secs(60 * 60);
+
+/// A token of which Auth0 does not say how long it lives is kept for this time.
+const UNKNOWN_LIFE: Duration = Duration::from_secs(60);
+
+/// A token is not used in its last moments, in which a request might still be on its way.
+const MARGIN: Duration = Duration::from_secs(10);
+
+/// How soon the vault is asked again about a token that does not serve. It doubles while the vault gives the same one.
+const RECHECK: Duration = Duration::from_secs(5);
+
+/// The vault is asked about one account once in this time at most, also where it gives a token that is about to end.
+const LEAST_KEPT: Duration = Duration::from_secs(1);
+
+/// A failed exchange is not repeated at once by the next caller. Short, since the user may just be connecting.
+const REST: Rest<VaultError> = Rest {
+    first: Duration::from_secs(1),
+    most: Duration::from_secs(10),
+    least: |error| error.is_transient().flatten().unwrap_or_default().min(LONGEST_WINDOW),
+};
+
+/// A token out of the vault. `Debug` shows its fingerprint only.
+#[derive(Clone, Debug)]
+pub struct VaultToken {
+    /// The provider's access token.
+    pub access: AccessToken,
+    /// When it ends, which Auth0 knows from the provider; `None` if it does not say.
+    pub expiry: Option<Expiry>,
+    /// What the user granted; empty if Auth0 does not say.
+    pub scopes: Vec<String>,
+}
+
+/// On whose word the vault is opened. What it gives on the word of one is never given to the other.
+#[derive(Clone, Copy)]
+pub enum Subject<'a> {
+    /// This service's own, as a privileged worker that needs nothing but the user's id.
+    Worker,
+    /// An end user's: the Auth0 access token with which they call. That it is a good one, and of the user who is
+    /// asked for, is for the caller to check. The application must be the Custom API Client of the token's audience.
+    EndUser(&'a SecretString),
+}
+
+/// Exchanges, and keeps what they brought.
+pub(super) struct TokenVault {
+    connections: BTreeSet<String>,
+    kept: Cache<Key, Kept, VaultError>,
+    exchange: Arc<Exchange>,
+}
+
+/// What a token was obtained for. An end user's is for whoever shows the same access token.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    user: UserId,
+    connection: String,
+    account_id: String,
+    end_user: Option<Fingerprint>,
+}
+
+#[derive(Clone)]
+struct Kept {
+    token: Arc<VaultToken>,
+    /// How long it lived when it came, or counts as living.
+    life: Duration,
+    /// How many exchanges in a row brought the same token as the one before.
+    unchanged: u32,
+}
+
+impl TokenVault {
+    pub(super) fn new(
+        settings: &config::Auth0,
+        vault: &config::TokenVault,
+        transport: Transport,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let exchange = Exchange::new(settings, Arc::clone(&vault.private_key), transport, metrics);
+        Self {
+            connections: vault.connections.clone(),
+            kept: Cache::new(CAPACITY, IDLE, REST),
+            exchange: Arc::new(exchange),
+        }
+    }
+
+    pub(super) fn has(&self, connection: &str) -> bool {
+        self.connections.contains(connection)
+    }
+
+    /// See [`super::Auth0::vault_token`].
+    pub(super) async fn get(
+        &self,
+        account: Account,
+        subject: Subject<'_>,
+        need: Need<'_, VaultToken>,
+    ) -> Result<Loaded<Arc<VaultToken>>, VaultError> {
+        let key = Key::of(&account, subject);
+        let judge = |kept: &Loaded<Kept>| judge(kept, &need);
+        let outcome = self.kept.get(&key, judge, |previous, _| {
+            let (exchange, previous) = (Arc::clone(&self.exchange), previous.cloned());
+            let token = match subject {
+                Subject::Worker => None,
+                Subject::EndUser(token) => Some(token.clone()),
+            };
+            async move {
+                let token = exchange.run(&account, token.as_ref()).await?;
+                Ok(Kept::after(previous.as_ref(), token))
+            }
+        });
+        let outcome = match outcome.await {
+            Err(error) if error.is_transient().is_some() => self.stale(&key, &need).ok_or(error),
+            outcome => outcome,
+        };
+        outcome.map(|Loaded { value, began }| Loaded { value: value.token, began })
+    }
+
+    /// While Auth0 gives no answer, a token that serves goes on serving.
+    fn stale(&self, key: &Key, need: &Need<'_, VaultToken>) -> Option<Loaded<Kept>> {
+        let kept = self.kept.peek(key)?;
+        ((need.fit)(&kept.value.token, kept.began) == Fit::Serves).then_some(kept)
+    }
+
+    /// Lets go of what nobody asked for lately.
+    pub(super) fn sweep(&self) {
+        self.kept.sweep();
+    }
+}
+
+/// A token that serves is good until shortly before its end. One that does not may have been replaced in the vault.
+fn judge(kept: &Loaded<Kept>, need: &Need<'_, VaultToken>) -> Use {
+    let Kept { token, life, unchanged } = &kept.value;
+    let ttl = match (need.fit)(token, kept.began) {
+        Fit::Outdated { since } => return Use::ReloadSince(since),
+        Fit::Serves => life.saturating_sub(MARGIN).min(LONGEST_KEPT),
+        Fit::Lacks => RECHECK.saturating_mul(1 << (*unchanged).min(8)).min(*life),
+    };
+    if kept.began.elapsed() < ttl.max(LEAST_KEPT) { Use::Take } else { Use::Reload }
+}
+
+impl Key {
+    fn of(account: &Account, subject: Subject<'_>) -> Self {
+        Self {
+            user: account.user.clone(),
+            connection: account.connection.clone(),
+            account_id: account.account_id.clone(),
+            end_user: match subject {
+                Subject::Worker => None,
+                Subject::EndUser(token) => Some(Fingerprint::of(token.expose_secret())),
+            },
+        }
+    }
+}
+
+impl Kept {
+    /// What is known after an exchange brought `token`.
+    fn after(previous: Option<&Self>, token: VaultToken) -> Self {
+        let is_same = |previous: &&Self| previous.token.access.fingerprint() == token.access.fingerprint();
+        let unchanged = previous.filter(is_same).map_or(0, |previous| previous.unchanged.saturating_add(1));
+        let life = token.expiry.map_or(UNKNOWN_LIFE, |expiry| expiry.remaining());
+        Self { token: Arc::new(token), life, unchanged }
+    }
+}
+
+/// The answer where the vault is not for that connection.
+pub(super) fn closed(connection: &str) -> VaultError {
+    let listed = "is not listed in `auth0.token_vault.connections`";
+    Auth0Error::misconfigured(format!("the connection `{connection}` {listed}")).into()
+}
