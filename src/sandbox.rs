@@ -10,19 +10,22 @@
 //! |---|---|
 //! | `GET /sandbox/journal`, `DELETE` | what arrived, secrets as fingerprints; forgets it |
 //! | `POST /sandbox/faults`, `GET`, `DELETE` | scripts one fault; shows those that wait; removes all |
+//! | `GET /sandbox/reuse` | how often a dead refresh token was used again, and how many grants that ended |
 //! | `GET /sandbox/users` | users, identities and the states of their tokens |
 //! | `POST /sandbox/users/{id}/{connection}/{action}` | `log-in`, `consent`, `expire`, `revoke`, `change-password`, `forget` |
 //! | `POST /sandbox/clock/{duration}` | moves time forward, `1h` |
 //!
 //! `docs/sandbox.md` has examples. A fault is `{"host", "path", "method", "after": 0, "times": 1, "always", "delay": "3s", "processed"}` and one of
-//! `"answer": {"status", "headers", "body"}`, `"kind": "cut" | "hang" | "garbage" | "empty"`, `"cut_body": BYTES`.
+//! `"answer": {"status", "headers", "body"}`, `"amend": {FIELD: VALUE}`, `"kind": "cut" | "hang" | "garbage" | "empty"`, `"cut_body": BYTES`.
 
+mod assertion;
 mod clock;
 mod credentials;
 mod error;
 mod facebook;
 mod faults;
 mod form;
+mod generic;
 mod github;
 mod google;
 mod hosts;
@@ -48,9 +51,10 @@ pub use faults::{Fault, Faults};
 pub use hosts::PROVIDER_HOSTS;
 pub use journal::{Entry, JOURNAL_BODY_BYTES, JOURNAL_ENTRIES, Journal};
 pub use seed::{
-    ApiSeed, ClientSeed, FacebookSeed, GitHubSeed, GoogleSeed, IdentitySeed, ManagementSeed, ProvidersSeed,
-    RepositorySeed, Seed, TokenSeed, UserSeed,
+    ApiSeed, BitbucketSeed, ClientSeed, FacebookSeed, GenericSeed, GitHubSeed, GoogleSeed, IdentitySeed,
+    ManagementSeed, MicrosoftSeed, ProvidersSeed, RepositorySeed, Seed, TokenSeed, UserSeed,
 };
+pub use state::grants::Reuse;
 
 use keys::SigningKey;
 use state::World;
@@ -82,6 +86,18 @@ impl Sandbox {
     /// The tenant's base URL, and where every provider host is really reached: `http://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Every provider host that it plays: [`PROVIDER_HOSTS`], and those of the seed's generic providers.
+    pub fn hosts(&self) -> Vec<String> {
+        let generic = self.world.providers.generic.iter();
+        let own = generic.flat_map(|one| [one.api_host.clone(), one.auth_host.clone()]);
+        PROVIDER_HOSTS.iter().map(|&host| host.to_owned()).chain(own).collect()
+    }
+
+    /// How often refresh tokens were used again that had died at an earlier use, and how many grants that cost.
+    pub fn reuse(&self) -> Reuse {
+        self.world.state().grants.reuse()
     }
 
     /// The canonical domain of the tenant that it plays.
@@ -147,7 +163,7 @@ impl Sandbox {
     /// Adds a user, or replaces the one of that id.
     pub fn add_user(&self, user: UserSeed) {
         let now = self.world.clock.now();
-        self.world.state().add_user(user, now);
+        self.world.state().add_user(user, &self.world.providers, now);
     }
 
     /// The user logs in again: the provider issues a new token, Auth0 keeps it and moves `last_login`.

@@ -1,5 +1,6 @@
 //! One listener for everything: reads a request, writes it down, lets a fault happen or the right system answer.
 
+mod amended;
 mod broken;
 
 use std::io;
@@ -23,7 +24,7 @@ use super::faults::{Act, Effect};
 use super::hosts::{self, Site};
 use super::journal::Entry;
 use super::state::World;
-use super::{facebook, github, google, tenant};
+use super::{facebook, generic, github, google, tenant};
 
 /// The systems that answer.
 pub(crate) struct Sites {
@@ -33,6 +34,7 @@ pub(crate) struct Sites {
     google: Router,
     github: Router,
     facebook: Router,
+    generic: Vec<Router>,
 }
 
 /// Why a connection closes without an answer: a fault said so, or the client left in the middle of its body.
@@ -80,13 +82,14 @@ impl Sites {
             google: unlimited(google::router(Arc::clone(world))),
             github: unlimited(github::router(Arc::clone(world))),
             facebook: unlimited(facebook::router(Arc::clone(world))),
+            generic: generic_routers(world),
         })
     }
 
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, Closed> {
         let (parts, body) = request.into_parts();
         let named = hosts::named_in(&parts);
-        let site = Site::of(&named);
+        let site = Site::of(&named, &self.world.providers.generic);
         let body = body.collect().await?.to_bytes();
         if site == Site::Tenant && parts.uri.path().starts_with("/sandbox/") {
             return Ok(call(&self.control, parts, body).await);
@@ -121,25 +124,35 @@ impl Sites {
         body: Bytes,
     ) -> Result<Response<Body>, Closed> {
         let Some(act) = act else { return Ok(call(self.router(site), parts, body).await) };
-        tokio::time::sleep(act.delay).await;
-        if let Effect::Pass = act.effect {
-            return Ok(call(self.router(site), parts, body).await);
+        if act.effect.needs_request() || act.processed {
+            // Before the wait: a client that gives up meanwhile does not undo what was done for it.
+            let real = call(self.router(site), parts, body).await;
+            tokio::time::sleep(act.delay).await;
+            return misbehave(act.effect, real).await;
         }
-        let real = match act.processed {
-            true => call(self.router(site), parts, body).await,
-            false => Response::new(Body::empty()),
-        };
-        misbehave(act.effect, real).await
+        tokio::time::sleep(act.delay).await;
+        match act.effect {
+            Effect::Pass => Ok(call(self.router(site), parts, body).await),
+            effect => misbehave(effect, Response::new(Body::empty())).await,
+        }
     }
 
     fn router(&self, site: Site) -> &Router {
         match site {
-            Site::Tenant => &self.tenant,
+            Site::Tenant | Site::Bitbucket | Site::Graph | Site::MicrosoftLogin | Site::SharePoint => {
+                &self.tenant
+            }
             Site::Google => &self.google,
             Site::GitHub => &self.github,
             Site::Facebook => &self.facebook,
+            Site::Generic(index) => self.generic.get(index).unwrap_or(&self.tenant),
         }
     }
+}
+
+fn generic_routers(world: &Arc<World>) -> Vec<Router> {
+    let seeds = world.providers.generic.iter().cloned().enumerate();
+    seeds.map(|(index, seed)| unlimited(generic::router(Arc::clone(world), index, seed))).collect()
 }
 
 /// axum refuses bodies over 2 MB, which the played systems do not; this one is in memory already.
@@ -151,6 +164,7 @@ async fn misbehave(effect: Effect, real: Response<Body>) -> Result<Response<Body
     match effect {
         Effect::Pass => Ok(real),
         Effect::Answer(status, headers, body) => Ok(scripted(status, headers, body)),
+        Effect::Amend(patch) => Ok(amended::by(&patch, real).await),
         Effect::Cut => Err(Closed::Cut),
         Effect::CutBody(after) => Ok(real.map(|body| broken::after(body, after))),
         Effect::Hang => std::future::pending().await,

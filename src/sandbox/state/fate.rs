@@ -25,7 +25,7 @@ impl State {
         let (account, _) = self.held(user, selector)?;
         let death = match account.provider {
             Provider::Facebook => Death::AppRemoved,
-            Provider::Google | Provider::GitHub => Death::Revoked,
+            _ => Death::Revoked,
         };
         self.grants.end_account(&account, death);
         Ok(())
