@@ -19,6 +19,7 @@
 //! `"answer": {"status", "headers", "body"}`, `"amend": {FIELD: VALUE}`, `"kind": "cut" | "hang" | "garbage" | "empty"`, `"cut_body": BYTES`.
 
 mod assertion;
+mod bitbucket;
 mod clock;
 mod credentials;
 mod error;
@@ -32,6 +33,7 @@ mod hosts;
 mod journal;
 mod keys;
 mod limits;
+mod microsoft;
 mod reply;
 mod secrets;
 mod seed;

@@ -24,7 +24,7 @@ use super::faults::{Act, Effect};
 use super::hosts::{self, Site};
 use super::journal::Entry;
 use super::state::World;
-use super::{facebook, generic, github, google, tenant};
+use super::{bitbucket, facebook, generic, github, google, microsoft, tenant};
 
 /// The systems that answer.
 pub(crate) struct Sites {
@@ -34,6 +34,10 @@ pub(crate) struct Sites {
     google: Router,
     github: Router,
     facebook: Router,
+    bitbucket: Router,
+    graph: Router,
+    microsoft_login: Router,
+    sharepoint: Router,
     generic: Vec<Router>,
 }
 
@@ -82,6 +86,10 @@ impl Sites {
             google: unlimited(google::router(Arc::clone(world))),
             github: unlimited(github::router(Arc::clone(world))),
             facebook: unlimited(facebook::router(Arc::clone(world))),
+            bitbucket: unlimited(bitbucket::router(Arc::clone(world))),
+            graph: unlimited(microsoft::graph(Arc::clone(world))),
+            microsoft_login: unlimited(microsoft::login(Arc::clone(world))),
+            sharepoint: unlimited(microsoft::sharepoint(Arc::clone(world))),
             generic: generic_routers(world),
         })
     }
@@ -139,12 +147,14 @@ impl Sites {
 
     fn router(&self, site: Site) -> &Router {
         match site {
-            Site::Tenant | Site::Bitbucket | Site::Graph | Site::MicrosoftLogin | Site::SharePoint => {
-                &self.tenant
-            }
+            Site::Tenant => &self.tenant,
             Site::Google => &self.google,
             Site::GitHub => &self.github,
             Site::Facebook => &self.facebook,
+            Site::Bitbucket => &self.bitbucket,
+            Site::Graph => &self.graph,
+            Site::MicrosoftLogin => &self.microsoft_login,
+            Site::SharePoint => &self.sharepoint,
             Site::Generic(index) => self.generic.get(index).unwrap_or(&self.tenant),
         }
     }

@@ -2,12 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
+mod bitbucket;
 mod facebook;
 mod faults_and_journal;
+mod faults_of_renewals;
 mod generic;
 mod github;
 mod google;
 mod login_page;
+mod microsoft;
+mod sharepoint;
 mod tenant;
 
 use std::sync::OnceLock;
@@ -24,6 +28,9 @@ const BARBARA: &str = "google-oauth2|100000000000000000003";
 const ALAN: &str = "google-oauth2|100000000000000000004";
 const MARGARET: &str = "github|2000003";
 const KATHERINE: &str = "oauth2|acme-crm|501";
+const KEN: &str = "bitbucket|{7b1e0f3c-52a4-4d0a-9f0e-1a2b3c4d5e6f}";
+const RADIA: &str = "waad|dGhpcyBpcyBhIHBhaXJ3aXNlIHN1Yg";
+const HEDY: &str = "windowslive|4f2a9c1d7e3b5a60";
 const SIWE: &str = "oauth2|siwe|eip155%3A5%3A0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
 const SLASHES: &str = "samlp|acme-adfs|https://adfs.acme.example/users/42";
 

@@ -24,7 +24,7 @@ impl State {
     pub(crate) fn revoke_token(&mut self, user: &str, selector: &str) -> Result<(), SandboxError> {
         let (account, _) = self.held(user, selector)?;
         let death = match account.provider {
-            Provider::Facebook => Death::AppRemoved,
+            Provider::Facebook | Provider::Entra | Provider::MicrosoftAccount => Death::AppRemoved,
             _ => Death::Revoked,
         };
         self.grants.end_account(&account, death);

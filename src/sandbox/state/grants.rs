@@ -11,7 +11,7 @@ use super::account::{Account, Provider};
 
 pub use renewal::Reuse;
 pub(crate) use renewal::{Consent, Rotation, Wish};
-pub(crate) use resource::{GRAPH, short_name, within};
+pub(crate) use resource::{GRAPH, within};
 
 /// GitHub keeps this many tokens for one user, app and set of scopes; the next login ends the oldest.
 const GITHUB_TOKENS_KEPT: usize = 10;

@@ -14,7 +14,7 @@ pub(crate) fn within(scopes: &[String], resource: Option<&str>) -> Vec<String> {
 }
 
 /// `AllSites.Read`, where the scope is the resource's.
-pub(crate) fn short_name<'a>(scope: &'a str, resource: &str) -> Option<&'a str> {
+fn short_name<'a>(scope: &'a str, resource: &str) -> Option<&'a str> {
     if !scope.contains("://") {
         return (resource == GRAPH).then_some(scope);
     }
