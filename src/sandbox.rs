@@ -214,7 +214,8 @@ impl Sandbox {
         self.world.state().revoke_token(user_id, connection)
     }
 
-    /// The user changes the password at the provider, which ends all tokens of the account.
+    /// The user changes the password at the provider, which ends all tokens of the account; at Microsoft, where only an
+    /// administrator's change does so, it is that.
     pub fn change_password(&self, user_id: &str, connection: &str) -> Result<(), SandboxError> {
         self.world.state().change_password(user_id, connection)
     }
