@@ -5,6 +5,9 @@ use crate::*;
 const HOST: &str = "login.crm.example";
 const TOKEN: &str = "login.crm.example/oauth2/token";
 
+/// What a fault does to a renewal.
+type Spoil = fn(Fault) -> Fault;
+
 fn refresh(actor: &Actor) -> String {
     actor.sandbox.refresh_token(KATHERINE, "acme-crm").unwrap()
 }
@@ -64,7 +67,7 @@ async fn a_client_that_gives_up_on_a_slow_server_has_changed_nothing() {
 
 #[tokio::test]
 async fn each_way_to_lose_an_answer_leaves_the_grant_rotated() {
-    let lost: [(&str, fn(Fault) -> Fault); 8] = [
+    let lost: [(&str, Spoil); 8] = [
         ("cut", |fault| fault.processed().cut()),
         ("cut body", |fault| fault.cut_body(10)),
         ("408", |fault| fault.processed().answer(408)),
@@ -87,7 +90,7 @@ async fn each_way_to_lose_an_answer_leaves_the_grant_rotated() {
 
 #[tokio::test]
 async fn a_refusal_that_is_not_processed_leaves_the_grant_as_it_was() {
-    let refused: [(&str, fn(Fault) -> Fault); 5] = [
+    let refused: [(&str, Spoil); 5] = [
         ("408", |fault| fault.answer(408)),
         ("429", |fault| fault.answer(429)),
         ("500", |fault| fault.answer(500)),
