@@ -12,5 +12,6 @@ mod gate;
 mod ladder;
 mod lending;
 mod lifecycle;
+mod more_providers;
 mod proxy;
 mod retries;

@@ -61,3 +61,28 @@ async fn the_page_offers_users_and_sends_nobody_to_a_strange_address() {
     let silent = actor.send(Method::GET, &format!("{START}&prompt=none"), &[], "").await;
     assert!(silent.header("location").contains("error=login_required"));
 }
+
+#[tokio::test]
+async fn a_login_on_the_page_or_over_http_brings_new_tokens_at_every_provider() {
+    let actor = Actor::new().await;
+    let people = [
+        (KEN, "bitbucket", "api.bitbucket.org/2.0/user"),
+        (RADIA, "acme-entra", "graph.microsoft.com/v1.0/me"),
+        (HEDY, "windowslive", "graph.microsoft.com/v1.0/me"),
+        (KATHERINE, "acme-crm", "api.crm.example/v1/me"),
+    ];
+    for (user, connection, me) in people {
+        let id: String = url::form_urlencoded::byte_serialize(user.as_bytes()).collect();
+        for (method, url) in [
+            (Method::GET, format!("{START}&sandbox_user={id}&connection={connection}")),
+            (Method::POST, format!("/sandbox/users/{id}/{connection}/log-in")),
+        ] {
+            let before = actor.sandbox.refresh_token(user, connection);
+            actor.sandbox.advance(Duration::from_secs(7_200));
+            assert_eq!(actor.get_as(user, connection, me).await.status, 401, "{user}");
+            actor.send(method, &url, &[], "").await;
+            assert_eq!(actor.get_as(user, connection, me).await.status, 200, "{user}");
+            assert_ne!(actor.sandbox.refresh_token(user, connection), before, "{user}");
+        }
+    }
+}

@@ -25,7 +25,9 @@ impl State {
         let (account, _) = self.held(user, selector)?;
         let death = match account.provider {
             Provider::Facebook | Provider::Entra | Provider::MicrosoftAccount => Death::AppRemoved,
-            _ => Death::Revoked,
+            Provider::Google | Provider::GitHub | Provider::Bitbucket | Provider::Generic(_) => {
+                Death::Revoked
+            }
         };
         self.grants.end_account(&account, death);
         Ok(())
