@@ -10,25 +10,30 @@
 //! |---|---|
 //! | `GET /sandbox/journal`, `DELETE` | what arrived, secrets as fingerprints; forgets it |
 //! | `POST /sandbox/faults`, `GET`, `DELETE` | scripts one fault; shows those that wait; removes all |
+//! | `GET /sandbox/reuse` | how often a dead refresh token was used again, and how many grants that ended |
 //! | `GET /sandbox/users` | users, identities and the states of their tokens |
 //! | `POST /sandbox/users/{id}/{connection}/{action}` | `log-in`, `consent`, `expire`, `revoke`, `change-password`, `forget` |
 //! | `POST /sandbox/clock/{duration}` | moves time forward, `1h` |
 //!
 //! `docs/sandbox.md` has examples. A fault is `{"host", "path", "method", "after": 0, "times": 1, "always", "delay": "3s", "processed"}` and one of
-//! `"answer": {"status", "headers", "body"}`, `"kind": "cut" | "hang" | "garbage" | "empty"`, `"cut_body": BYTES`.
+//! `"answer": {"status", "headers", "body"}`, `"amend": {FIELD: VALUE}`, `"kind": "cut" | "hang" | "garbage" | "empty"`, `"cut_body": BYTES`.
 
+mod assertion;
+mod bitbucket;
 mod clock;
 mod credentials;
 mod error;
 mod facebook;
 mod faults;
 mod form;
+mod generic;
 mod github;
 mod google;
 mod hosts;
 mod journal;
 mod keys;
 mod limits;
+mod microsoft;
 mod reply;
 mod secrets;
 mod seed;
@@ -48,9 +53,11 @@ pub use faults::{Fault, Faults};
 pub use hosts::PROVIDER_HOSTS;
 pub use journal::{Entry, JOURNAL_BODY_BYTES, JOURNAL_ENTRIES, Journal};
 pub use seed::{
-    ApiSeed, ClientSeed, ConnectedAccountSeed, FacebookSeed, GitHubSeed, GoogleSeed, IdentitySeed,
-    ManagementSeed, OAuthApp, PrivilegedWorkerSeed, ProvidersSeed, RepositorySeed, Seed, TokenSeed, UserSeed,
+    ApiSeed, BitbucketSeed, ClientSeed, ConnectedAccountSeed, FacebookSeed, GenericSeed, GitHubSeed,
+    GoogleSeed, IdentitySeed, ManagementSeed, MicrosoftSeed, OAuthApp, PrivilegedWorkerSeed, ProvidersSeed,
+    RepositorySeed, Seed, TokenSeed, UserSeed,
 };
+pub use state::grants::Reuse;
 
 use keys::SigningKey;
 use state::World;
@@ -84,6 +91,18 @@ impl Sandbox {
         format!("http://{}", self.address)
     }
 
+    /// Every provider host that it plays: [`PROVIDER_HOSTS`], and those of the seed's generic providers.
+    pub fn hosts(&self) -> Vec<String> {
+        let generic = self.world.providers.generic.iter();
+        let own = generic.flat_map(|one| [one.api_host.clone(), one.auth_host.clone()]);
+        PROVIDER_HOSTS.iter().map(|&host| host.to_owned()).chain(own).collect()
+    }
+
+    /// How often refresh tokens were used again that had died at an earlier use, and how many grants that cost.
+    pub fn reuse(&self) -> Reuse {
+        self.world.state().grants.reuse()
+    }
+
     /// The canonical domain of the tenant that it plays.
     pub fn domain(&self) -> &str {
         &self.world.domain
@@ -102,6 +121,11 @@ impl Sandbox {
     /// The OAuth app behind the connections of an Auth0 strategy; `None` where that provider is not played.
     pub fn oauth_app(&self, strategy: &str) -> Option<OAuthApp<'_>> {
         self.world.providers.app(strategy)
+    }
+
+    /// The providers that only the standards describe, each behind a connection of its own.
+    pub fn generic_providers(&self) -> &[GenericSeed] {
+        &self.world.providers.generic
     }
 
     /// What arrived.
@@ -152,7 +176,7 @@ impl Sandbox {
     /// Adds a user, or replaces the one of that id.
     pub fn add_user(&self, user: UserSeed) {
         let now = self.world.clock.now();
-        self.world.state().add_user(user, now);
+        self.world.state().add_user(user, &self.world.providers, now);
     }
 
     /// The user logs in again: the provider issues a new token, Auth0 keeps it and moves `last_login`.
@@ -207,7 +231,8 @@ impl Sandbox {
         self.world.state().revoke_token(user_id, connection)
     }
 
-    /// The user changes the password at the provider, which ends all tokens of the account.
+    /// The user changes the password at the provider, which ends all tokens of the account; at Microsoft, where only an
+    /// administrator's change does so, it is that.
     pub fn change_password(&self, user_id: &str, connection: &str) -> Result<(), SandboxError> {
         self.world.state().change_password(user_id, connection)
     }

@@ -1,12 +1,13 @@
 //! `sandbox`: the service against a make-believe tenant, with a tour.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use super::{Failure, output::say, serve::stop_signal, start_logging};
 use crate::{
     auth0::NEEDED_SCOPES,
-    config::{Config, ConfigError, Connect, Environment},
-    sandbox::{ClientSeed, Sandbox, SandboxError, Seed},
+    config::{Config, ConfigError, Connect, Environment, Provider, Strategy},
+    provider::Settings,
+    sandbox::{ClientSeed, GenericSeed, Sandbox, SandboxError, Seed},
     secret::Secret,
     server::Server,
     telemetry::logging::Format,
@@ -161,8 +162,10 @@ fn try_config(
     config.drain = std::time::Duration::from_secs(1);
     config.connect =
         sandbox.login_application().map(|(client_id, redirect_uris)| Connect { client_id, redirect_uris });
+    config.providers.extend(sandbox.generic_providers().iter().map(generic));
+    let hosts: Vec<String> = OTHER_HOSTS.into_iter().map(str::to_owned).chain(sandbox.hosts()).collect();
     for provider in config.providers.values_mut() {
-        provider.detours = HOSTS.iter().map(|host| ((*host).to_owned(), base.clone())).collect();
+        provider.detours = hosts.iter().map(|host| (host.clone(), base.clone())).collect();
         if let Some(app) = sandbox.oauth_app(provider.strategy.as_str()) {
             provider.settings.client_id = Some(app.client_id.to_owned());
             provider.settings.client_secret = Some(Arc::new(Secret::fixed(app.client_secret)));
@@ -171,18 +174,23 @@ fn try_config(
     Ok(config)
 }
 
-/// Every host that an adapter reaches without being told to: what the sandbox does not play must not leave the machine
-/// either.
-const HOSTS: [&str; 10] = [
-    "*.googleapis.com",
-    "api.github.com",
-    "uploads.github.com",
-    "graph.facebook.com",
-    "api.bitbucket.org",
-    "graph.microsoft.com",
-    // Where tokens are renewed, inspected and revoked.
-    "github.com",
-    "bitbucket.org",
-    "login.microsoftonline.com",
-    "login.live.com",
-];
+/// A connection of the strategy `oauth2`, as an operator would describe it.
+fn generic(seed: &GenericSeed) -> (String, Provider) {
+    let url = |url: String| Some(url.parse().expect("the sandbox's endpoints have valid URLs"));
+    let settings = Settings {
+        hosts: vec![seed.api_host.clone()],
+        client_id: Some(seed.client_id.clone()),
+        client_secret: seed.client_secret.as_deref().map(|secret| Arc::new(Secret::fixed(secret))),
+        token_url: url(seed.token_url()),
+        inspect_url: url(seed.inspect_url()),
+        revoke_url: url(seed.revoke_url()),
+        rotates: Some(seed.rotates),
+        ..Settings::default()
+    };
+    let strategy = Strategy::named("oauth2").expect("there is an adapter for it");
+    (seed.connection.clone(), Provider { strategy, settings, detours: BTreeMap::new() })
+}
+
+/// Hosts that an adapter reaches without being told to, beyond those that the sandbox plays: nothing is to leave the
+/// machine.
+const OTHER_HOSTS: [&str; 2] = ["*.googleapis.com", "login.live.com"];

@@ -3,7 +3,11 @@
 use http::HeaderMap;
 use http::request::Parts;
 
-/// Every API and OAuth host that the sandbox plays. Any other `Host` is the tenant.
+use super::seed::GenericSeed;
+
+/// Every API and OAuth host that the sandbox plays whatever the seed says, `*.` for all directly below a domain; the
+/// hosts of generic providers come with the seed ([`Sandbox::hosts`](super::Sandbox::hosts)). Any other `Host` is the
+/// tenant.
 pub const PROVIDER_HOSTS: &[&str] = &[
     "www.googleapis.com",
     "gmail.googleapis.com",
@@ -16,6 +20,11 @@ pub const PROVIDER_HOSTS: &[&str] = &[
     "codeload.github.com",
     "github.com",
     "graph.facebook.com",
+    "api.bitbucket.org",
+    "bitbucket.org",
+    "graph.microsoft.com",
+    "login.microsoftonline.com",
+    "*.sharepoint.com",
 ];
 
 /// The system that a request is for.
@@ -29,20 +38,40 @@ pub(crate) enum Site {
     GitHub,
     /// Facebook's Graph API.
     Facebook,
+    /// Bitbucket's API and its token endpoint.
+    Bitbucket,
+    /// Microsoft Graph.
+    Graph,
+    /// Microsoft's token endpoints.
+    MicrosoftLogin,
+    /// Some organisation's SharePoint.
+    SharePoint,
+    /// API and authorization server of the generic provider of that place in the seed.
+    Generic(usize),
 }
 
 impl Site {
     /// The system behind a host name without port.
-    pub(crate) fn of(host: &str) -> Self {
-        if !PROVIDER_HOSTS.contains(&host) {
-            return Self::Tenant;
-        }
+    pub(crate) fn of(host: &str, generic: &[GenericSeed]) -> Self {
         match host {
             "graph.facebook.com" => Self::Facebook,
-            google if google.ends_with("googleapis.com") => Self::Google,
-            _ => Self::GitHub,
+            "api.bitbucket.org" | "bitbucket.org" => Self::Bitbucket,
+            "graph.microsoft.com" => Self::Graph,
+            "login.microsoftonline.com" => Self::MicrosoftLogin,
+            "api.github.com" | "uploads.github.com" | "codeload.github.com" | "github.com" => Self::GitHub,
+            known if known.ends_with("googleapis.com") && PROVIDER_HOSTS.contains(&known) => Self::Google,
+            below if is_sharepoint(below) => Self::SharePoint,
+            other => generic
+                .iter()
+                .position(|one| one.api_host == other || one.auth_host == other)
+                .map_or(Self::Tenant, Self::Generic),
         }
     }
+}
+
+fn is_sharepoint(host: &str) -> bool {
+    host.strip_suffix(".sharepoint.com")
+        .is_some_and(|label| !label.is_empty() && label != "*" && !label.contains('.'))
 }
 
 /// The host that a request names, in lower case and without the port: `Host`, or HTTP/2's `:authority`.

@@ -2,6 +2,8 @@
 
 mod check;
 mod duration;
+mod generic;
+mod providers;
 mod token_vault;
 mod user;
 
@@ -9,6 +11,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use generic::GenericSeed;
+pub use providers::{
+    BitbucketSeed, FacebookSeed, GitHubSeed, GoogleSeed, MicrosoftSeed, OAuthApp, ProvidersSeed,
+};
 pub use token_vault::{ConnectedAccountSeed, PrivilegedWorkerSeed};
 pub use user::{IdentitySeed, TokenSeed, UserSeed};
 
@@ -121,116 +127,6 @@ pub struct ClientSeed {
     pub privileged_worker: Option<PrivilegedWorkerSeed>,
     /// The API whose own client this is, by its audience: it may exchange that API's access tokens in Token Vault.
     pub resource_server: Option<String>,
-}
-
-/// The OAuth apps at the providers.
-#[derive(Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ProvidersSeed {
-    /// Google.
-    #[serde(rename = "google-oauth2")]
-    pub google: GoogleSeed,
-    /// GitHub.
-    pub github: GitHubSeed,
-    /// Facebook.
-    pub facebook: FacebookSeed,
-}
-
-/// The OAuth app behind a connection: what its token endpoint wants to see.
-#[derive(Clone, Copy)]
-pub struct OAuthApp<'a> {
-    /// The app's client id.
-    pub client_id: &'a str,
-    /// The app's client secret.
-    pub client_secret: &'a str,
-}
-
-impl ProvidersSeed {
-    /// The app behind the connections of an Auth0 strategy; `None` where that provider is not played.
-    pub fn app(&self, strategy: &str) -> Option<OAuthApp<'_>> {
-        let (client_id, client_secret) = match strategy {
-            "google-oauth2" | "google-apps" => (&self.google.client_id, &self.google.client_secret),
-            "github" => (&self.github.client_id, &self.github.client_secret),
-            "facebook" => (&self.facebook.client_id, &self.facebook.client_secret),
-            _ => return None,
-        };
-        Some(OAuthApp { client_id, client_secret })
-    }
-}
-
-/// The Google app and its project.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct GoogleSeed {
-    /// The app's client id.
-    pub client_id: String,
-    /// The app's client secret.
-    pub client_secret: String,
-    /// Hosts whose API is switched off in the project: they answer SERVICE_DISABLED.
-    pub disabled: Vec<String>,
-    /// Requests of one user in a minute before the API answers `rateLimitExceeded`. 600.
-    pub requests_per_minute: u64,
-}
-
-impl Default for GoogleSeed {
-    fn default() -> Self {
-        Self {
-            client_id: "1007-sandbox.apps.googleusercontent.com".to_owned(),
-            client_secret: "GOCSPX-sandbox-google-secret".to_owned(),
-            disabled: Vec::new(),
-            requests_per_minute: 600,
-        }
-    }
-}
-
-/// The GitHub app.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct GitHubSeed {
-    /// The app's client id.
-    pub client_id: String,
-    /// The app's client secret.
-    pub client_secret: String,
-    /// Requests of one user in an hour, across all apps. 5,000, GitHub's own.
-    pub requests_per_hour: u64,
-}
-
-impl Default for GitHubSeed {
-    fn default() -> Self {
-        Self {
-            client_id: "Iv1.sandboxgithub".to_owned(),
-            client_secret: "sandbox-github-secret".to_owned(),
-            requests_per_hour: 5_000,
-        }
-    }
-}
-
-/// The Facebook app.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct FacebookSeed {
-    /// The app's id.
-    pub client_id: String,
-    /// The app's secret, also the key of `appsecret_proof`.
-    pub client_secret: String,
-    /// The app setting "Require App Secret": calls without `appsecret_proof` fail. Off.
-    pub require_appsecret_proof: bool,
-    /// Calls of one user in an hour before code 17. 200, Graph's platform limit.
-    pub calls_per_hour: u64,
-    /// Calls of the whole app in an hour before code 4. 10,000.
-    pub app_calls_per_hour: u64,
-}
-
-impl Default for FacebookSeed {
-    fn default() -> Self {
-        Self {
-            client_id: "1234567890123456".to_owned(),
-            client_secret: "sandbox-facebook-secret".to_owned(),
-            require_appsecret_proof: false,
-            calls_per_hour: 200,
-            app_calls_per_hour: 10_000,
-        }
-    }
 }
 
 /// A GitHub repository.

@@ -1,5 +1,6 @@
 //! One listener for everything: reads a request, writes it down, lets a fault happen or the right system answer.
 
+mod amended;
 mod broken;
 
 use std::io;
@@ -23,7 +24,7 @@ use super::faults::{Act, Effect};
 use super::hosts::{self, Site};
 use super::journal::Entry;
 use super::state::World;
-use super::{facebook, github, google, tenant};
+use super::{bitbucket, facebook, generic, github, google, microsoft, tenant};
 
 /// The systems that answer.
 pub(crate) struct Sites {
@@ -33,6 +34,11 @@ pub(crate) struct Sites {
     google: Router,
     github: Router,
     facebook: Router,
+    bitbucket: Router,
+    graph: Router,
+    microsoft_login: Router,
+    sharepoint: Router,
+    generic: Vec<Router>,
 }
 
 /// Why a connection closes without an answer: a fault said so, or the client left in the middle of its body.
@@ -80,13 +86,18 @@ impl Sites {
             google: unlimited(google::router(Arc::clone(world))),
             github: unlimited(github::router(Arc::clone(world))),
             facebook: unlimited(facebook::router(Arc::clone(world))),
+            bitbucket: unlimited(bitbucket::router(Arc::clone(world))),
+            graph: unlimited(microsoft::graph(Arc::clone(world))),
+            microsoft_login: unlimited(microsoft::login(Arc::clone(world))),
+            sharepoint: unlimited(microsoft::sharepoint(Arc::clone(world))),
+            generic: generic_routers(world),
         })
     }
 
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, Closed> {
         let (parts, body) = request.into_parts();
         let named = hosts::named_in(&parts);
-        let site = Site::of(&named);
+        let site = Site::of(&named, &self.world.providers.generic);
         let body = body.collect().await?.to_bytes();
         if site == Site::Tenant && parts.uri.path().starts_with("/sandbox/") {
             return Ok(call(&self.control, parts, body).await);
@@ -121,15 +132,17 @@ impl Sites {
         body: Bytes,
     ) -> Result<Response<Body>, Closed> {
         let Some(act) = act else { return Ok(call(self.router(site), parts, body).await) };
-        tokio::time::sleep(act.delay).await;
-        if let Effect::Pass = act.effect {
-            return Ok(call(self.router(site), parts, body).await);
+        if act.effect.needs_request() || act.processed {
+            // Before the wait: a client that gives up meanwhile does not undo what was done for it.
+            let real = call(self.router(site), parts, body).await;
+            tokio::time::sleep(act.delay).await;
+            return misbehave(act.effect, real).await;
         }
-        let real = match act.processed {
-            true => call(self.router(site), parts, body).await,
-            false => Response::new(Body::empty()),
-        };
-        misbehave(act.effect, real).await
+        tokio::time::sleep(act.delay).await;
+        match act.effect {
+            Effect::Pass => Ok(call(self.router(site), parts, body).await),
+            effect => misbehave(effect, Response::new(Body::empty())).await,
+        }
     }
 
     fn router(&self, site: Site) -> &Router {
@@ -138,8 +151,18 @@ impl Sites {
             Site::Google => &self.google,
             Site::GitHub => &self.github,
             Site::Facebook => &self.facebook,
+            Site::Bitbucket => &self.bitbucket,
+            Site::Graph => &self.graph,
+            Site::MicrosoftLogin => &self.microsoft_login,
+            Site::SharePoint => &self.sharepoint,
+            Site::Generic(index) => self.generic.get(index).unwrap_or(&self.tenant),
         }
     }
+}
+
+fn generic_routers(world: &Arc<World>) -> Vec<Router> {
+    let seeds = world.providers.generic.iter().cloned().enumerate();
+    seeds.map(|(index, seed)| unlimited(generic::router(Arc::clone(world), index, seed))).collect()
 }
 
 /// axum refuses bodies over 2 MB, which the played systems do not; this one is in memory already.
@@ -151,6 +174,7 @@ async fn misbehave(effect: Effect, real: Response<Body>) -> Result<Response<Body
     match effect {
         Effect::Pass => Ok(real),
         Effect::Answer(status, headers, body) => Ok(scripted(status, headers, body)),
+        Effect::Amend(patch) => Ok(amended::by(&patch, real).await),
         Effect::Cut => Err(Closed::Cut),
         Effect::CutBody(after) => Ok(real.map(|body| broken::after(body, after))),
         Effect::Hang => std::future::pending().await,

@@ -75,7 +75,7 @@ impl World {
             app_window: Window::new(seed.providers.facebook.app_calls_per_hour, HOUR, now),
         };
         for user in seed.users {
-            state.add_user(user, now);
+            state.add_user(user, &seed.providers, now);
         }
         Ok(Self {
             clock,

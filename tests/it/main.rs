@@ -13,6 +13,7 @@ mod gate;
 mod ladder;
 mod lending;
 mod lifecycle;
+mod more_providers;
 mod proxy;
 mod retries;
 mod store;

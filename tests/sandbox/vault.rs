@@ -2,7 +2,6 @@
 
 use idp_token_service::sandbox::ConnectedAccountSeed;
 
-use super::tenant::rsa_pair;
 use super::*;
 
 const KATHERINE: &str = "google-oauth2|100000000000000000005";

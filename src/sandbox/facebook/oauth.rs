@@ -47,6 +47,7 @@ pub(super) async fn exchange(
     let issued = state.grants.issue(Issue {
         account: old.account,
         scopes: old.scopes,
+        resource: None,
         issued: now,
         lifetime: Some(LONG_LIFE),
         access: None,

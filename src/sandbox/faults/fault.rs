@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use serde_json::Value;
 
 /// A fault to be scripted. Unless told otherwise it hits the next matching request, once.
 ///
@@ -38,12 +39,21 @@ pub(crate) enum Effect {
     Pass,
     /// This answer.
     Answer(StatusCode, HeaderMap, Bytes),
+    /// The real answer with this RFC 7396 patch applied to its JSON.
+    Amend(Value),
     /// A connection that closes before any answer.
     Cut,
     /// The head and the first bytes of the real answer, then a closed connection.
     CutBody(usize),
     /// Nothing, for ever.
     Hang,
+}
+
+impl Effect {
+    /// Whether there is nothing to show without the real answer, beside [`Effect::Pass`].
+    pub(crate) fn needs_request(&self) -> bool {
+        matches!(self, Self::Amend(_) | Self::CutBody(_))
+    }
 }
 
 impl Fault {
@@ -93,7 +103,8 @@ impl Fault {
         self
     }
 
-    /// Waits before anything else happens.
+    /// Waits before anything else happens; after the request took effect, where it does so first
+    /// ([`Fault::processed`]): then it has, even if the client no longer waits for the answer.
     #[must_use]
     pub fn delay(mut self, by: Duration) -> Self {
         self.act.delay = by;
@@ -134,7 +145,7 @@ impl Fault {
 
     /// A JSON body (200 if no status was chosen).
     #[must_use]
-    pub fn json(self, body: &serde_json::Value) -> Self {
+    pub fn json(self, body: &Value) -> Self {
         self.header("content-type", "application/json").body(body.to_string())
     }
 
@@ -150,6 +161,19 @@ impl Fault {
         self.answer(200)
     }
 
+    /// Carries the request out and changes fields of the real JSON answer, as RFC 7396 says: `null` removes one.
+    ///
+    /// ```
+    /// # use idp_token_service::sandbox::Fault;
+    /// let tells_no_lifetime =
+    ///     Fault::on("bitbucket.org").amend(serde_json::json!({"expires_in": null, "scope": "account"}));
+    /// ```
+    #[must_use]
+    pub fn amend(mut self, patch: impl Into<Value>) -> Self {
+        self.act.effect = Effect::Amend(patch.into());
+        self
+    }
+
     /// Closes the connection before any answer.
     #[must_use]
     pub fn cut(mut self) -> Self {
@@ -161,7 +185,6 @@ impl Fault {
     #[must_use]
     pub fn cut_body(mut self, after: usize) -> Self {
         self.act.effect = Effect::CutBody(after);
-        self.act.processed = true;
         self
     }
 

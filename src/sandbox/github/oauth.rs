@@ -1,6 +1,7 @@
 //! `POST github.com/login/oauth/access_token`: renewal of expiring tokens, with rotation.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -16,6 +17,7 @@ use crate::sandbox::form::Form;
 use crate::sandbox::reply;
 use crate::sandbox::state::World;
 use crate::sandbox::state::account::Provider;
+use crate::sandbox::state::grants::{Access, Issued, Rotation};
 
 /// Half a year, the life of a refresh token.
 const REFRESH_LIFETIME: u64 = 15_811_200;
@@ -50,8 +52,7 @@ fn renew(world: &World, headers: &HeaderMap, form: &Form) -> Value {
     }
     let now = world.clock.now();
     let token = form.get("refresh_token").unwrap_or_default();
-    let rotated = world.state().grants.rotate(Provider::GitHub, token, now);
-    let Some((issued, access)) = rotated else {
+    let Some((issued, access)) = rotate(world, token, now) else {
         return error("bad_refresh_token", "The refresh token passed is incorrect or expired.");
     };
     json!({
@@ -62,6 +63,13 @@ fn renew(world: &World, headers: &HeaderMap, form: &Form) -> Value {
         "token_type": "bearer",
         "scope": access.scopes.join(","),
     })
+}
+
+/// The old pair dies at once, and a spent refresh token ends the grant.
+fn rotate(world: &World, token: &str, now: SystemTime) -> Option<(Issued, Access)> {
+    let grants = &mut world.state().grants;
+    grants.present(Provider::GitHub, token, Rotation::GuardsPair, now).ok()?;
+    grants.renew(token, Rotation::GuardsPair, None, now)
 }
 
 fn error(code: &str, description: &str) -> Value {

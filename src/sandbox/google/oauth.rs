@@ -1,6 +1,7 @@
 //! `oauth2.googleapis.com`: renewal, revocation and inspection of tokens.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -14,7 +15,7 @@ use crate::sandbox::form::{Form, refusal};
 use crate::sandbox::reply::{self, Refused, With as _};
 use crate::sandbox::state::World;
 use crate::sandbox::state::account::Provider;
-use crate::sandbox::state::grants::Death;
+use crate::sandbox::state::grants::{Access, Death, Issued, Rotation};
 
 /// `POST /token` with `grant_type=refresh_token`: a new access token; the refresh token stays good and is not repeated.
 pub(super) async fn token(
@@ -31,9 +32,8 @@ pub(super) async fn token(
         return Err(bad_request("invalid_request", "Missing required parameter: refresh_token"));
     };
     let now = world.clock.now();
-    let renewed = world.state().grants.renew(Provider::Google, token, now);
-    let (issued, access) =
-        renewed.ok_or_else(|| bad_request("invalid_grant", "Token has been expired or revoked."))?;
+    let (issued, access) = renew(&world, token, now)
+        .ok_or_else(|| bad_request("invalid_grant", "Token has been expired or revoked."))?;
     let expires_in = access.expires.map(|end| unix(end).saturating_sub(unix(now)));
     let answer = json!({
         "access_token": issued.access,
@@ -42,6 +42,12 @@ pub(super) async fn token(
         "token_type": "Bearer",
     });
     Ok(reply::json(StatusCode::OK, &answer).with("cache-control", "no-store"))
+}
+
+fn renew(world: &World, token: &str, now: SystemTime) -> Option<(Issued, Access)> {
+    let grants = &mut world.state().grants;
+    grants.present(Provider::Google, token, Rotation::Keeps, now).ok()?;
+    grants.renew(token, Rotation::Keeps, None, now)
 }
 
 fn authenticate(world: &World, headers: &HeaderMap, form: &Form) -> Result<(), Refused> {

@@ -24,8 +24,22 @@ const SECRET_NAMES: &[&str] = &[
     "token",
 ];
 
-/// How the tokens begin that the sandbox issues: Google's, GitHub's, Facebook's, and JSON Web Tokens.
-const TOKEN_STARTS: &[&str] = &["ya29.", "1//0", "gho_", "ghu_", "ghr_", "EAA", "eyJ"];
+/// How the tokens begin that the sandbox issues: Google's, GitHub's, Facebook's, Microsoft's, JSON Web Tokens, and those
+/// whose shape is the sandbox's own.
+const TOKEN_STARTS: &[&str] = &[
+    "ya29.",
+    "1//0",
+    "gho_",
+    "ghu_",
+    "ghr_",
+    "EAA",
+    "EwB",
+    "1.AX",
+    "M.C5",
+    "eyJ",
+    "sbx_bitbucket_",
+    "sbx_generic_",
+];
 
 /// What begins like a token and is shorter is a word.
 const TOKEN_BYTES: usize = 30;

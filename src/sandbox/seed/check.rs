@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use url::Host;
 
-use super::{ConnectedAccountSeed, IdentitySeed, Seed};
+use super::{ConnectedAccountSeed, IdentitySeed, ProvidersSeed, Seed};
+use crate::sandbox::hosts::Site;
 use crate::sandbox::state::account::Provider;
 
 impl Seed {
@@ -22,12 +23,42 @@ impl Seed {
         if self.management.burst == 0 {
             return Err("`management.burst` must be more than 0".to_owned());
         }
+        check_hosts(&self.domain, &self.providers)?;
         unique("clients", self.clients.iter().map(|client| &client.id))?;
         unique("users", self.users.iter().map(|user| &user.id))?;
         let mut identities =
             self.users.iter().flat_map(|user| user.identities.iter().map(move |one| (&user.id, one)));
         identities.try_for_each(|(user, identity)| check_identity(user, identity))?;
         self.users.iter().flat_map(|user| &user.connected_accounts).try_for_each(check_account)
+    }
+}
+
+/// Each host may be one system's only: a generic provider's own API and authorization server may share one.
+fn check_hosts(domain: &str, providers: &ProvidersSeed) -> Result<(), String> {
+    let sharepoint = &providers.microsoft.sharepoint_host;
+    if Site::of(sharepoint, &[]) != Site::SharePoint {
+        return Err(format!(
+            "`providers.microsoft.sharepoint_host` must end in .sharepoint.com: {sharepoint:?}"
+        ));
+    }
+    let mut taken = HashSet::from([domain]);
+    for one in &providers.generic {
+        let own = HashSet::from([one.api_host.as_str(), one.auth_host.as_str()]);
+        for host in own {
+            if !is_host_name(host) || Site::of(host, &[]) != Site::Tenant || !taken.insert(host) {
+                return Err(format!(
+                    "the hosts of {:?} in `[[providers.generic]]` must be host names in lower case that nobody else has: {host:?}",
+                    one.connection
+                ));
+            }
+        }
+    }
+    let mut connections = HashSet::new();
+    match providers.generic.iter().find(|one| !connections.insert(&one.connection)) {
+        Some(twice) => {
+            Err(format!("two `[[providers.generic]]` have the `connection` {:?}", twice.connection))
+        }
+        None => Ok(()),
     }
 }
 
@@ -48,7 +79,8 @@ fn check_identity(user: &str, identity: &IdentitySeed) -> Result<(), String> {
     }
     Err(format!(
         "the connection {connection:?} of {user:?} needs its `provider`, Auth0's strategy: `google-oauth2`, \
-         `google-apps`, `github` or `facebook`, or one that is not played, such as `auth0` or `samlp`"
+         `google-apps`, `github`, `facebook`, `bitbucket`, `waad`, `windowslive`, `oauth2` or `oidc`, or one that is \
+         not played, such as `auth0` or `samlp`"
     ))
 }
 

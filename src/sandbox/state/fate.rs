@@ -24,8 +24,10 @@ impl State {
     pub(crate) fn revoke_token(&mut self, user: &str, selector: &str) -> Result<(), SandboxError> {
         let (account, _) = self.held(user, selector)?;
         let death = match account.provider {
-            Provider::Facebook => Death::AppRemoved,
-            Provider::Google | Provider::GitHub => Death::Revoked,
+            Provider::Facebook | Provider::Entra | Provider::MicrosoftAccount => Death::AppRemoved,
+            Provider::Google | Provider::GitHub | Provider::Bitbucket | Provider::Generic(_) => {
+                Death::Revoked
+            }
         };
         self.grants.end_account(&account, death);
         Ok(())

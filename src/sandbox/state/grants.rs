@@ -1,16 +1,20 @@
 //! What the providers know: which tokens they issued, to whom, and which of them still live.
 
+mod renewal;
+mod resource;
+mod shape;
+
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use super::account::{Account, Provider};
-use crate::sandbox::secrets;
+
+pub use renewal::Reuse;
+pub(crate) use renewal::{Consent, Rotation, Wish};
+pub(crate) use resource::{GRAPH, within};
 
 /// GitHub keeps this many tokens for one user, app and set of scopes; the next login ends the oldest.
 const GITHUB_TOKENS_KEPT: usize = 10;
-
-/// A refresh token of an expiring GitHub token lives half a year.
-const GITHUB_REFRESH_LIFETIME: Duration = Duration::from_secs(15_811_200);
 
 /// Why a token is dead.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,6 +36,8 @@ pub(crate) enum Death {
 pub(crate) struct Access {
     pub(crate) account: Account,
     pub(crate) scopes: Vec<String>,
+    /// The API that it is for, where its provider has several: `https://graph.microsoft.com`.
+    pub(crate) resource: Option<String>,
     pub(crate) issued: SystemTime,
     pub(crate) expires: Option<SystemTime>,
     pub(crate) family: u64,
@@ -52,18 +58,22 @@ impl Access {
 
 /// A refresh token and whether it was spent.
 struct Refresh {
-    provider: Provider,
+    account: Account,
+    scopes: Vec<String>,
+    resource: Option<String>,
     family: u64,
+    /// Of the access tokens that it brings.
     lifetime: Duration,
     expires: Option<SystemTime>,
     spent: bool,
-    dead: bool,
+    death: Option<Death>,
 }
 
 /// A new access token to be written down.
 pub(crate) struct Issue {
     pub(crate) account: Account,
     pub(crate) scopes: Vec<String>,
+    pub(crate) resource: Option<String>,
     pub(crate) issued: SystemTime,
     pub(crate) lifetime: Option<Duration>,
     pub(crate) access: Option<String>,
@@ -84,6 +94,7 @@ pub(crate) struct Grants {
     access: HashMap<String, Access>,
     refresh: HashMap<String, Refresh>,
     families: u64,
+    reuse: Reuse,
 }
 
 impl Grants {
@@ -100,13 +111,14 @@ impl Grants {
         let refresh = issue.refresh.map(|text| text.unwrap_or_else(|| provider.new_refresh_token()));
         if let Some(token) = &refresh {
             let lifetime = issue.lifetime.unwrap_or(Duration::from_secs(3599));
-            let expires = (provider == Provider::GitHub).then(|| issue.issued + GITHUB_REFRESH_LIFETIME);
-            let refresh = Refresh { provider, family, lifetime, expires, spent: false, dead: false };
-            self.refresh.insert(token.clone(), refresh);
+            let (scopes, resource) = (issue.scopes.clone(), issue.resource.clone());
+            let consent = Consent { account: issue.account.clone(), scopes, resource };
+            self.keep_refresh(token.clone(), family, &consent, lifetime, issue.issued);
         }
         let record = Access {
             account: issue.account,
-            scopes: issue.scopes,
+            scopes: within(&issue.scopes, issue.resource.as_deref()),
+            resource: issue.resource,
             issued: issue.issued,
             expires,
             family,
@@ -147,42 +159,6 @@ impl Grants {
         self.access.get(token)
     }
 
-    /// Renews without rotation, as Google does: the refresh token and older access tokens live on.
-    pub(crate) fn renew(&mut self, at: Provider, token: &str, now: SystemTime) -> Option<(Issued, Access)> {
-        self.refresh.get(token).filter(|refresh| refresh.provider == at)?;
-        let (family, lifetime) = self.living_refresh(token, now)?;
-        let sample = self.newest_of(family)?;
-        let issued = self.issue_in(family, reissue(&sample, lifetime, now, None));
-        Some((issued.clone(), self.access.get(&issued.access)?.clone()))
-    }
-
-    /// Renews with rotation, as GitHub does: the old pair dies, and a spent refresh token ends the family.
-    pub(crate) fn rotate(&mut self, at: Provider, token: &str, now: SystemTime) -> Option<(Issued, Access)> {
-        self.refresh.get(token).filter(|refresh| refresh.provider == at)?;
-        if let Some(family) = self.refresh.get(token).filter(|refresh| refresh.spent).map(|one| one.family) {
-            self.end_family(family, Death::Revoked);
-            return None;
-        }
-        let (family, lifetime) = self.living_refresh(token, now)?;
-        let sample = self.newest_of(family)?;
-        self.end_family(family, Death::Revoked);
-        if let Some(used) = self.refresh.get_mut(token) {
-            used.spent = true;
-        }
-        let issued = self.issue_in(family, reissue(&sample, lifetime, now, Some(None)));
-        Some((issued.clone(), self.access.get(&issued.access)?.clone()))
-    }
-
-    fn living_refresh(&self, token: &str, now: SystemTime) -> Option<(u64, Duration)> {
-        let refresh = self.refresh.get(token)?;
-        let over = refresh.expires.is_some_and(|end| now >= end);
-        (!refresh.dead && !over).then_some((refresh.family, refresh.lifetime))
-    }
-
-    fn newest_of(&self, family: u64) -> Option<Access> {
-        self.access.values().filter(|one| one.family == family).max_by_key(|one| one.issued).cloned()
-    }
-
     /// Ends the one token.
     pub(crate) fn end(&mut self, token: &str, death: Death) {
         if let Some(access) = self.access.get_mut(token) {
@@ -202,8 +178,8 @@ impl Grants {
         if let Ok(access) = self.check(at, token, now) {
             return Some(access.family);
         }
-        self.refresh.get(token).filter(|refresh| refresh.provider == at)?;
-        self.living_refresh(token, now).map(|(family, _)| family)
+        self.consent(at, token, now).ok()?;
+        self.refresh.get(token).map(|refresh| refresh.family)
     }
 
     /// Ends a grant with all its tokens.
@@ -211,7 +187,7 @@ impl Grants {
         let tokens = self.access.values_mut().filter(|one| one.family == family);
         tokens.for_each(|one| _ = one.death.get_or_insert(death));
         let refreshes = self.refresh.values_mut().filter(|one| one.family == family);
-        refreshes.for_each(|one| one.dead = true);
+        refreshes.for_each(|one| _ = one.death.get_or_insert(death));
     }
 
     /// Ends everything that the provider issued for an account.
@@ -222,45 +198,17 @@ impl Grants {
         families.into_iter().for_each(|family| self.end_family(family, death));
     }
 
-    /// Changes what the tokens of an account may do: users can widen and narrow a grant later.
+    /// Changes what the tokens of an account may do, and what they bring: users can widen and narrow a grant later.
     pub(crate) fn set_scopes(&mut self, account: &Account, scopes: &[String]) {
         let tokens = self.access.values_mut().filter(|one| one.account == *account);
-        tokens.for_each(|one| one.scopes = scopes.to_vec());
+        tokens.for_each(|one| one.scopes = within(scopes, one.resource.as_deref()));
+        let refreshes = self.refresh.values_mut().filter(|one| one.account == *account);
+        refreshes.for_each(|one| one.scopes = scopes.to_vec());
     }
 }
 
 impl Access {
     fn is_like(&self, other: &Self) -> bool {
         self.death.is_none() && self.account == other.account && self.scopes == other.scopes
-    }
-}
-
-fn reissue(sample: &Access, lifetime: Duration, now: SystemTime, refresh: Option<Option<String>>) -> Issue {
-    Issue {
-        account: sample.account.clone(),
-        scopes: sample.scopes.clone(),
-        issued: now,
-        lifetime: Some(lifetime),
-        access: None,
-        refresh,
-    }
-}
-
-impl Provider {
-    /// A made-up access token in the provider's shape.
-    pub(crate) fn new_access_token(self) -> String {
-        match self {
-            Self::Google => format!("ya29.a0Af{}", secrets::letters(180)),
-            Self::GitHub => format!("gho_{}", secrets::letters(36)),
-            Self::Facebook => format!("EAA{}", secrets::letters(190)),
-        }
-    }
-
-    fn new_refresh_token(self) -> String {
-        match self {
-            Self::Google => format!("1//0g{}", secrets::letters(98)),
-            Self::GitHub => format!("ghr_{}", secrets::letters(76)),
-            Self::Facebook => format!("EAAR{}", secrets::letters(180)),
-        }
     }
 }

@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use super::State;
 use super::account::{Account, Provider};
-use super::grants::{Issue, Issued};
+use super::grants::{GRAPH, Issue, Issued};
 use crate::sandbox::error::SandboxError;
-use crate::sandbox::seed::{IdentitySeed, TokenSeed, UserSeed};
+use crate::sandbox::seed::{IdentitySeed, ProvidersSeed, TokenSeed, UserSeed};
 
 /// Users sign up this long before the sandbox starts.
 const SIGNED_UP_BEFORE: Duration = Duration::from_secs(90 * 86_400);
@@ -38,6 +38,8 @@ pub(crate) struct Identity {
     pub(crate) connection: String,
     /// Auth0's strategy.
     pub(crate) strategy: String,
+    /// Who plays the provider, if anybody does.
+    pub(crate) provider: Option<Provider>,
     pub(crate) user_id: String,
     pub(crate) nickname: String,
     pub(crate) access_token: Option<String>,
@@ -45,14 +47,22 @@ pub(crate) struct Identity {
     /// Seconds from the login, as the provider said; Auth0 keeps no moment with it.
     pub(crate) expires_in: Option<u64>,
     pub(crate) logged_in: SystemTime,
+    /// How long the tokens really live, whether Auth0 was told or not.
+    lifetime: Option<Duration>,
     scopes: Vec<String>,
 }
 
 impl Identity {
     /// The account behind the identity, where its provider is played.
     pub(crate) fn account(&self) -> Option<Account> {
-        let provider = Provider::of_strategy(&self.strategy)?;
-        Some(Account { provider, id: self.user_id.clone() })
+        let provider = self.provider?;
+        Some(Account { provider, id: self.account_id().to_owned() })
+    }
+
+    /// The id at the provider. Auth0 puts the connection before it, where many connections share a strategy.
+    fn account_id(&self) -> &str {
+        let bare = self.user_id.strip_prefix(&self.connection).and_then(|rest| rest.strip_prefix('|'));
+        bare.filter(|_| matches!(self.provider, Some(Provider::Generic(_)))).unwrap_or(&self.user_id)
     }
 
     /// Whether a selector means this identity: a connection, or `connection|user_id` where several share one.
@@ -126,11 +136,11 @@ impl LoginKind {
 
 impl State {
     /// Adds a user, or replaces the one of that id, and issues the tokens of the last logins.
-    pub(crate) fn add_user(&mut self, seed: UserSeed, now: SystemTime) {
+    pub(crate) fn add_user(&mut self, seed: UserSeed, providers: &ProvidersSeed, now: SystemTime) {
         self.connect_accounts(&seed.id, seed.connected_accounts, now);
         let nickname = seed.email.split('@').next().unwrap_or_default().to_owned();
         let identities: Vec<Identity> =
-            seed.identities.into_iter().map(|one| self.sow(one, &nickname, now)).collect();
+            seed.identities.into_iter().map(|one| self.sow(one, providers, &nickname, now)).collect();
         let last_login = identities.iter().map(|one| one.logged_in).max().unwrap_or(now);
         let user = User {
             id: seed.id,
@@ -144,36 +154,27 @@ impl State {
         self.users.0.insert(user.id.clone(), user);
     }
 
-    fn sow(&mut self, seed: IdentitySeed, nickname: &str, now: SystemTime) -> Identity {
-        let strategy = seed.provider.clone().unwrap_or_else(|| seed.connection.clone());
-        let mut identity = Identity {
-            nickname: seed.nickname.clone().unwrap_or_else(|| nickname.to_owned()),
-            logged_in: now.checked_sub(seed.logged_in).unwrap_or(now),
-            expires_in: seed.expires_in.map(|life| life.as_secs()),
-            connection: seed.connection,
-            user_id: seed.user_id,
-            scopes: seed.scopes,
-            access_token: None,
-            refresh_token: None,
-            strategy,
-        };
-        let Some(account) = identity.account() else {
-            identity.access_token = written(seed.access_token);
-            identity.refresh_token = written(seed.refresh_token);
+    fn sow(
+        &mut self,
+        seed: IdentitySeed,
+        providers: &ProvidersSeed,
+        nickname: &str,
+        now: SystemTime,
+    ) -> Identity {
+        let access = seed.access_token.clone();
+        let refresh = seed.refresh_token.clone();
+        let mut identity = Identity::new(seed, providers, nickname, now);
+        if identity.provider.is_none() {
+            identity.access_token = written(access);
+            identity.refresh_token = written(refresh);
+            return identity;
+        }
+        let Some(access) = wanted(access.unwrap_or(TokenSeed::Made(true))) else {
             return identity;
         };
-        let Some(access) = wanted(seed.access_token.unwrap_or(TokenSeed::Made(true))) else {
-            return identity;
-        };
-        let issued = self.grants.issue(Issue {
-            account,
-            scopes: identity.scopes.clone(),
-            issued: identity.logged_in,
-            lifetime: seed.expires_in,
-            access,
-            refresh: seed.refresh_token.and_then(wanted),
-        });
-        identity.keep(issued);
+        let issue = identity.issue(identity.logged_in, access, refresh.and_then(wanted));
+        let issued = issue.map(|issue| self.grants.issue(issue));
+        issued.into_iter().for_each(|issued| identity.keep(issued));
         identity
     }
 
@@ -189,14 +190,9 @@ impl State {
         let account = identity.account().ok_or_else(|| SandboxError::NotPlayed(selector.to_owned()))?;
         identity.widen(account.provider, kind.more_scopes);
         let offline = identity.gets_refresh_token(account.provider, kind.offline_consent);
-        let issued = self.grants.issue(Issue {
-            account,
-            scopes: identity.scopes.clone(),
-            issued: now,
-            lifetime: identity.expires_in.map(Duration::from_secs),
-            access: None,
-            refresh: offline.then_some(None),
-        });
+        let issue = identity.issue(now, None, offline.then_some(None));
+        let issue = issue.ok_or_else(|| SandboxError::NotPlayed(selector.to_owned()))?;
+        let issued = self.grants.issue(issue);
         let token = issued.access.clone();
         identity.keep(issued);
         identity.logged_in = now;
@@ -210,7 +206,6 @@ impl State {
         let (identity, _) = self.users.identity_mut(user, selector)?;
         identity.access_token = None;
         identity.refresh_token = None;
-        identity.expires_in = None;
         Ok(())
     }
 
@@ -230,6 +225,50 @@ impl State {
 }
 
 impl Identity {
+    fn new(seed: IdentitySeed, providers: &ProvidersSeed, nickname: &str, now: SystemTime) -> Self {
+        let strategy = seed.provider.unwrap_or_else(|| seed.connection.clone());
+        let provider = Provider::behind(&strategy, &seed.connection, providers);
+        let generic = match provider {
+            Some(Provider::Generic(index)) => providers.generic.get(index),
+            _ => None,
+        };
+        let lifetime = seed.expires_in.or(generic.map(|one| one.token_lifetime));
+        let told = lifetime.filter(|_| generic.is_none_or(|one| one.tells_lifetime));
+        Self {
+            nickname: seed.nickname.unwrap_or_else(|| nickname.to_owned()),
+            logged_in: now.checked_sub(seed.logged_in).unwrap_or(now),
+            expires_in: told.map(|life| life.as_secs()),
+            lifetime,
+            connection: seed.connection,
+            user_id: seed.user_id,
+            scopes: seed.scopes,
+            access_token: None,
+            refresh_token: None,
+            provider,
+            strategy,
+        }
+    }
+
+    /// What the provider issues at a login; nothing where no provider is played.
+    fn issue(
+        &self,
+        issued: SystemTime,
+        access: Option<String>,
+        refresh: Option<Option<String>>,
+    ) -> Option<Issue> {
+        let account = self.account()?;
+        let is_microsoft = matches!(account.provider, Provider::Entra | Provider::MicrosoftAccount);
+        Some(Issue {
+            account,
+            scopes: self.scopes.clone(),
+            resource: is_microsoft.then(|| GRAPH.to_owned()),
+            issued,
+            lifetime: self.lifetime,
+            access,
+            refresh,
+        })
+    }
+
     fn keep(&mut self, issued: Issued) {
         self.access_token = Some(issued.access);
         self.refresh_token = issued.refresh;
@@ -248,12 +287,17 @@ impl Identity {
         self.scopes.extend(new);
     }
 
-    /// Google sends a refresh token on the consent screen only; GitHub with each expiring token; Facebook never.
+    /// Google sends a refresh token on the consent screen only; GitHub with each expiring token; Facebook never;
+    /// Microsoft where `offline_access` is asked for; the others always.
     fn gets_refresh_token(&self, provider: Provider, offline_consent: bool) -> bool {
         match provider {
             Provider::Google => offline_consent,
-            Provider::GitHub => self.expires_in.is_some(),
+            Provider::GitHub => self.lifetime.is_some(),
             Provider::Facebook => false,
+            Provider::Entra | Provider::MicrosoftAccount => {
+                self.scopes.iter().any(|scope| scope == "offline_access")
+            }
+            Provider::Bitbucket | Provider::Generic(_) => true,
         }
     }
 }

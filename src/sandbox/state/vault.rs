@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::State;
 use super::account::{Account, Provider};
-use super::grants::Issue;
+use super::grants::{Issue, Rotation};
 use super::users::wanted;
 use crate::sandbox::seed::ConnectedAccountSeed;
 
@@ -81,6 +81,7 @@ impl State {
             let issued = self.grants.issue(Issue {
                 account: account.clone(),
                 scopes: seed.scopes,
+                resource: None,
                 issued: issued_at,
                 lifetime: seed.expires_in,
                 access: seed.access_token.and_then(wanted).flatten(),
@@ -108,16 +109,25 @@ impl State {
         let found = self.vault.accounts.iter_mut().find(|one| one.is_meant(user, connection, account))?;
         if found.is_over(now) {
             let (provider, refresh) = (found.account.provider, found.refresh.clone()?);
-            let renewed = match provider {
-                Provider::GitHub => self.grants.rotate(provider, &refresh, now),
-                _ => self.grants.renew(provider, &refresh, now),
-            };
-            let (issued, access) = renewed?;
+            let rotation = rotation(provider);
+            self.grants.present(provider, &refresh, rotation, now).ok()?;
+            let (issued, access) = self.grants.renew(&refresh, rotation, None, now)?;
             found.access = issued.access;
             found.refresh = issued.refresh.or(Some(refresh));
             found.expires = access.expires;
         }
         let scopes = self.grants.find(&found.access).map(|access| access.scopes.clone()).unwrap_or_default();
         Some(Opened { access: found.access.clone(), expires: found.expires, scopes })
+    }
+}
+
+/// What a renewal does to the tokens of a connected account.
+fn rotation(provider: Provider) -> Rotation {
+    match provider {
+        Provider::GitHub => Rotation::GuardsPair,
+        Provider::Bitbucket => Rotation::Replaces,
+        Provider::Entra | Provider::MicrosoftAccount => Rotation::Adds,
+        Provider::Generic(_) => Rotation::Guards,
+        Provider::Google | Provider::Facebook => Rotation::Keeps,
     }
 }

@@ -25,11 +25,12 @@ pub(crate) fn router(world: Arc<World>) -> Router {
     Router::new()
         .route("/sandbox/journal", get(journal).delete(clear_journal))
         .route("/sandbox/faults", get(faults).post(script).delete(clear_faults))
+        .route("/sandbox/reuse", get(reuse))
         .route("/sandbox/users", get(users))
         .route("/sandbox/users/{id}/{connection}/{action}", post(change))
         .route("/sandbox/clock/{by}", post(advance))
         .fallback(async || {
-            problem(StatusCode::NOT_FOUND, "journal, faults, users and clock are under /sandbox/")
+            problem(StatusCode::NOT_FOUND, "journal, faults, reuse, users and clock are under /sandbox/")
         })
         .with_state(world)
 }
@@ -49,7 +50,8 @@ async fn faults(State(world): State<Arc<World>>) -> Response {
 }
 
 async fn script(State(world): State<Arc<World>>, body: Bytes) -> Result<StatusCode, Refused> {
-    let fault = fault::read(&body, &world.domain).map_err(|text| problem(StatusCode::BAD_REQUEST, &text))?;
+    let fault = fault::read(&body, &world.domain, &world.providers.generic);
+    let fault = fault.map_err(|text| problem(StatusCode::BAD_REQUEST, &text))?;
     world.faults.script(fault);
     Ok(StatusCode::NO_CONTENT)
 }
@@ -65,6 +67,13 @@ async fn advance(State(world): State<Arc<World>>, Path(by): Path<String>) -> Res
     })?;
     world.clock.advance(time);
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// How often dead refresh tokens were used again.
+async fn reuse(State(world): State<Arc<World>>) -> Response {
+    let reuse = world.state().grants.reuse();
+    let shown = json!({"requests": reuse.requests, "families_revoked": reuse.families_revoked});
+    reply::pretty(StatusCode::OK, &shown)
 }
 
 async fn users(State(world): State<Arc<World>>) -> Response {

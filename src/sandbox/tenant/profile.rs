@@ -29,12 +29,11 @@ pub(crate) fn of(user: &User, with_tokens: bool) -> Map<String, Value> {
 
 /// One linked account. `expires_in` is a companion of the access token and comes and goes with it.
 fn identity(user: &User, identity: &Identity, is_secondary: bool, with_tokens: bool) -> Value {
-    let provider = Provider::of_strategy(&identity.strategy);
     let mut out = json!({
         "connection": identity.connection,
         "provider": identity.strategy,
-        "user_id": user_id(identity, provider),
-        "isSocial": provider.is_some() || identity.strategy == "oauth2",
+        "user_id": user_id(identity),
+        "isSocial": identity.provider.is_some_and(Provider::is_social) || identity.strategy == "oauth2",
     });
     if is_secondary {
         out["profileData"] = json!({
@@ -50,8 +49,9 @@ fn identity(user: &User, identity: &Identity, is_secondary: bool, with_tokens: b
 }
 
 /// GitHub's ids come as JSON numbers.
-fn user_id(identity: &Identity, provider: Option<Provider>) -> Value {
-    let number = identity.user_id.parse::<u64>().ok().filter(|_| provider == Some(Provider::GitHub));
+fn user_id(identity: &Identity) -> Value {
+    let is_github = identity.provider == Some(Provider::GitHub);
+    let number = identity.user_id.parse::<u64>().ok().filter(|_| is_github);
     number.map_or_else(|| json!(identity.user_id), |number| json!(number))
 }
 

@@ -12,6 +12,10 @@ pub const EDSGER: &str = "google-oauth2|100000000000000000002";
 pub const ALAN: &str = "google-oauth2|100000000000000000004";
 /// A Google account whose tokens are in Token Vault.
 pub const KATHERINE: &str = "google-oauth2|100000000000000000005";
+/// Bitbucket, alive for five minutes.
+pub const KEN: &str = "bitbucket|{7b1e0f3c-52a4-4d0a-9f0e-1a2b3c4d5e6f}";
+/// A personal Microsoft account, alive for ten minutes.
+pub const HEDY: &str = "windowslive|4f2a9c1d7e3b5a60";
 /// A database user: no provider, no token.
 pub const DONALD: &str = "auth0|507f1f77bcf86cd799439020";
 /// Two bars and a literal `%3A` in the id.

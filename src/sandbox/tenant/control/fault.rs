@@ -6,10 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::sandbox::faults::{Effect, Fault, Waiting};
-use crate::sandbox::hosts::PROVIDER_HOSTS;
+use crate::sandbox::hosts::{PROVIDER_HOSTS, Site};
+use crate::sandbox::seed::GenericSeed;
 
 /// `{"host": "api.github.com", "path": "/user", "after": 1, "answer": {"status": 429, "headers": {"retry-after": "3"}}}`.
 #[derive(Deserialize)]
@@ -29,6 +30,7 @@ struct Script {
     #[serde(default)]
     processed: bool,
     answer: Option<Answer>,
+    amend: Option<Map<String, Value>>,
     kind: Option<Kind>,
     cut_body: Option<usize>,
 }
@@ -53,9 +55,9 @@ enum Kind {
 }
 
 /// Reads a fault, or says what is wrong with it. `domain` is the tenant's.
-pub(crate) fn read(body: &Bytes, domain: &str) -> Result<Fault, String> {
+pub(crate) fn read(body: &Bytes, domain: &str, generic: &[GenericSeed]) -> Result<Fault, String> {
     let script: Script = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    script.check(domain)?;
+    script.check(domain, generic)?;
     let mut fault = script.host.as_ref().map_or_else(Fault::anywhere, Fault::on).path(&script.path);
     fault = fault.after(script.after).times(script.times.unwrap_or(1));
     if let Some(method) = &script.method {
@@ -79,17 +81,20 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 impl Script {
-    fn check(&self, domain: &str) -> Result<(), String> {
-        self.check_host(domain)?;
+    fn check(&self, domain: &str, generic: &[GenericSeed]) -> Result<(), String> {
+        self.check_host(domain, generic)?;
         let effects = [
             ("answer", self.answer.is_some()),
+            ("amend", self.amend.is_some()),
             ("kind", self.kind.is_some()),
             ("cut_body", self.cut_body.is_some()),
         ];
         let named: Vec<_> = effects.iter().filter(|(_, is_there)| *is_there).map(|(name, _)| *name).collect();
         match named.len() {
             0 if self.delay.is_none() => {
-                return Err("nothing would happen: add `answer`, `kind`, `cut_body` or `delay`".to_owned());
+                return Err(
+                    "nothing would happen: add `answer`, `amend`, `kind`, `cut_body` or `delay`".to_owned()
+                );
             }
             0 | 1 => {}
             _ => return Err(format!("{} contradict each other; keep one of them", named.join(" and "))),
@@ -102,15 +107,14 @@ impl Script {
         self.answer.as_ref().map_or(Ok(()), Answer::check)
     }
 
-    fn check_host(&self, domain: &str) -> Result<(), String> {
+    fn check_host(&self, domain: &str, generic: &[GenericSeed]) -> Result<(), String> {
         let Some(host) = self.host.as_ref().map(|host| host.to_ascii_lowercase()) else { return Ok(()) };
-        if host == domain || PROVIDER_HOSTS.contains(&host.as_str()) {
+        if host == domain || Site::of(&host, generic) != Site::Tenant {
             return Ok(());
         }
-        Err(format!(
-            "nobody plays the host {host:?}; there are {domain} (the tenant), {}",
-            PROVIDER_HOSTS.join(", ")
-        ))
+        let own = generic.iter().flat_map(|one| [one.api_host.as_str(), one.auth_host.as_str()]);
+        let hosts: Vec<&str> = PROVIDER_HOSTS.iter().copied().chain(own).collect();
+        Err(format!("nobody plays the host {host:?}; there are {domain} (the tenant), {}", hosts.join(", ")))
     }
 }
 
@@ -132,6 +136,9 @@ fn with_effect(fault: Fault, script: Script) -> Fault {
     if let Some(answer) = script.answer {
         let start = fault.answer(answer.status).body(answer.body);
         return answer.headers.iter().fold(start, |fault, (name, value)| fault.header(name, value));
+    }
+    if let Some(patch) = script.amend {
+        return fault.amend(patch);
     }
     if let Some(after) = script.cut_body {
         return fault.cut_body(after);
@@ -167,8 +174,15 @@ fn effect(effect: &Effect) -> String {
     match effect {
         Effect::Pass => "the real answer".to_owned(),
         Effect::Answer(status, ..) => format!("answer {}", StatusCode::as_u16(status)),
+        Effect::Amend(patch) => format!("amend {}", fields(patch)),
         Effect::Cut => "cut".to_owned(),
         Effect::CutBody(bytes) => format!("cut_body {bytes}"),
         Effect::Hang => "hang".to_owned(),
     }
+}
+
+/// The names of the fields that a patch changes: their values may be secrets.
+fn fields(patch: &Value) -> String {
+    let names: Vec<&str> = patch.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    names.join(", ")
 }

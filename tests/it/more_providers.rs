@@ -1,0 +1,47 @@
+//! CallProvider at the providers beside Google, GitHub and Facebook.
+
+use idp_token_service::service::pb::IdentitySelector;
+
+use crate::support::{
+    World, get,
+    http::Read,
+    people::{HEDY, KEN, at},
+};
+
+/// What the items of all pages have under `field`.
+async fn walked(
+    world: &World,
+    identity: IdentitySelector,
+    first: &str,
+    list: &str,
+    field: &str,
+) -> Vec<String> {
+    let (mut found, mut path) = (Vec::new(), first.to_owned());
+    while !path.is_empty() {
+        assert!(found.len() < 10, "the pages go round in a circle");
+        let page = world.call(identity.clone(), get(&path)).await.unwrap();
+        assert_eq!(page.status_code, 200);
+        let items = page.json()[list].as_array().unwrap().clone();
+        found.extend(items.iter().map(|item| item[field].as_str().unwrap().to_owned()));
+        path = page.report().next_page_path.clone();
+    }
+    found
+}
+
+#[tokio::test]
+async fn bitbuckets_pages_are_walked_to_the_end() {
+    let world = World::start().await;
+    let names =
+        walked(&world, at(KEN, "bitbucket"), "/2.0/repositories/ken?pagelen=2", "values", "name").await;
+    assert_eq!(names, ["unix", "plan9", "regex"]);
+    assert_eq!(world.provider_calls("api.bitbucket.org"), 2);
+}
+
+#[tokio::test]
+async fn graphs_pages_are_walked_to_the_end() {
+    let world = World::start().await;
+    let messages =
+        walked(&world, at(HEDY, "windowslive"), "/v1.0/me/messages?$top=2", "value", "subject").await;
+    assert_eq!(messages, ["Welcome", "Agenda", "Minutes", "Invoice", "Goodbye"]);
+    assert_eq!(world.provider_calls("graph.microsoft.com"), 3);
+}
