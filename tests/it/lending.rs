@@ -125,18 +125,18 @@ async fn min_validity_is_a_promise() {
 }
 
 #[tokio::test]
-async fn a_rejected_token_is_answered_with_a_newer_one_or_with_reauthentication() {
+async fn a_rejected_token_that_nothing_can_renew_is_answered_with_reauthentication() {
     let world = World::start().await;
-    let old = world.lend(google(ADA)).await.unwrap();
+    let old = world.lend(github(ADA)).await.unwrap();
     let rejecting = || GetIdentityTokenRequest {
-        identity: Some(google(ADA)),
+        identity: Some(github(ADA)),
         rejected_fingerprint: old.fingerprint.clone(),
         ..Default::default()
     };
     let details = world.lend_with(rejecting()).await;
     assert_error(details, Code::FailedPrecondition, "REAUTHENTICATION_REQUIRED");
     // Others do not suffer for what one caller says.
-    assert_eq!(world.lend(google(ADA)).await.unwrap().fingerprint, old.fingerprint);
+    assert_eq!(world.lend(github(ADA)).await.unwrap().fingerprint, old.fingerprint);
 }
 
 #[tokio::test]
