@@ -81,7 +81,7 @@ impl Server {
         let admin_listener = bind(config.admin_listen, "admin_listen").await?;
         let metrics = Arc::new(Metrics::new(&METHODS));
         let transport = Transport::new()?;
-        let auth0 = Arc::new(Auth0::new(&config.auth0, &transport, &metrics));
+        let auth0 = Arc::new(Auth0::new(&config.auth0, &transport, &store, &metrics));
         let broker = Broker::new(Arc::clone(&auth0), providers(config, &transport), Arc::clone(&metrics));
 
         let (health, health_service) = tonic_health::server::health_reporter();

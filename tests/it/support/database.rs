@@ -71,6 +71,12 @@ impl Database {
         sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut connection).await.unwrap()
     }
 
+    /// The one text that `sql` asks for.
+    pub async fn text(&self, sql: &str) -> String {
+        let mut connection = SqliteConnection::connect(&self.url()).await.unwrap();
+        sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut connection).await.unwrap()
+    }
+
     /// Stores renewed tokens of `account`, whose refresh token is its name.
     pub async fn put(&self, account: &str) {
         let tokens = RenewedTokens {
