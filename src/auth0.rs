@@ -9,6 +9,7 @@ use crate::{
     cache::Loaded,
     config,
     identity::{Profile, UserId},
+    store::Store,
     telemetry::Metrics,
     transport::Transport,
 };
@@ -45,10 +46,16 @@ pub struct Auth0 {
 
 impl Auth0 {
     /// A client of the tenant in `settings`. Sends nothing yet. Needs a tokio runtime.
-    pub fn new(settings: &config::Auth0, transport: &Transport, metrics: &Arc<Metrics>) -> Self {
+    /// Where `store` is durable, all replicas share one Management token there.
+    pub fn new(
+        settings: &config::Auth0,
+        transport: &Transport,
+        store: &Arc<Store>,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
         let limiter = Limiter::new(settings.requests_per_second, Arc::clone(metrics));
         let management_token =
-            Arc::new(ManagementToken::new(settings, transport.clone(), Arc::clone(metrics)));
+            Arc::new(ManagementToken::new(settings, transport.clone(), store, Arc::clone(metrics)));
         let users = Users::new(
             settings,
             Arc::clone(&management_token),

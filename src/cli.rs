@@ -13,6 +13,7 @@ use crate::{
 mod call;
 mod check;
 mod output;
+mod rekey;
 mod sandbox;
 mod serve;
 
@@ -46,6 +47,10 @@ enum Command {
     Serve(ConfigFile),
     /// Say what is wrong with a configuration, and whether the tenant lets the service work
     Check(ConfigFile),
+    /// Put every row of the token store under the first encryption key, so that the old keys can be removed
+    ///
+    /// May run while the service does. docs/configuration.md says how to change keys.
+    Rekey(ConfigFile),
     /// Send one call and print the answer as JSON: for machines without grpcurl
     Call(call::Arguments),
 }
@@ -161,6 +166,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Sandbox(arguments) => sandbox::run(arguments).await,
         Command::Serve(file) => serve::run(&file.load()?).await,
         Command::Check(file) => check::run(&file.load()?).await,
+        Command::Rekey(file) => rekey::run(&file.load()?).await,
         Command::Call(arguments) => call::run(arguments).await,
     }
 }

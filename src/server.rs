@@ -83,7 +83,7 @@ impl Server {
         let admin_listener = bind(config.admin_listen, "admin_listen").await?;
         let metrics = Arc::new(Metrics::new(&METHODS));
         let transport = Transport::new()?;
-        let auth0 = Arc::new(Auth0::new(&config.auth0, &transport, &metrics));
+        let auth0 = Arc::new(Auth0::new(&config.auth0, &transport, &store, &metrics));
         let renewals = Arc::new(Renewals::new(Arc::clone(&store), Arc::clone(&auth0), Arc::clone(&metrics)));
         let login = config.connect.as_ref().map(|connect| LoginApplication::new(&config.auth0, connect));
         let broker = Broker::new(

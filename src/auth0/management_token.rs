@@ -5,24 +5,26 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode};
-use secrecy::{ExposeSecret, SecretString};
-use serde_json::json;
+use http::HeaderValue;
 use tokio::time::Instant;
 
-use super::{
-    client::Client,
-    error::{Auth0Error, LONGEST_WINDOW},
-    wire::{ErrorBody, TokenAnswer},
+use self::{
+    fetch::{Fetch, Issued},
+    sharing::Sharing,
+    token::Token,
 };
+use super::error::{Auth0Error, LONGEST_WINDOW};
 use crate::{
     cache::{Cache, Loaded, Rest, Use},
     config,
-    retry::attempts::RetryBudget,
-    telemetry::{Metrics, metrics::Endpoint},
+    store::Store,
+    telemetry::Metrics,
     transport::Transport,
 };
+
+mod fetch;
+mod sharing;
+mod token;
 
 /// What the client grant for the Management API must contain. Without the second, Auth0 answers 200 and silently
 /// leaves the tokens out.
@@ -35,15 +37,6 @@ const REST: Rest<Auth0Error> = Rest {
     least: |error| error.is_transient().flatten().unwrap_or_default().min(LONGEST_WINDOW),
 };
 
-/// One fetch with its retries. Shared by all callers, so it has a limit of its own.
-const FETCH_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// One attempt; a fetch normally takes well below a second.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(6);
-
-/// Bytes; a Management token with every scope there is has about 8 KiB.
-const ANSWER_LIMIT: usize = 64 * 1024;
-
 /// The new token is fetched when this share of the old one's life has passed, give or take: early enough to survive
 /// an outage of an hour or two, jittered so that replicas do not come together.
 const RENEW_AT: std::ops::Range<f64> = 0.80..0.90;
@@ -54,39 +47,97 @@ const MARGIN: Duration = Duration::from_secs(10);
 /// A token that Auth0 refuses this soon after issuing it will not be cured by fetching another one.
 const YOUNG: Duration = Duration::from_secs(10);
 
-/// Seconds: the longest that Auth0 can be told to issue tokens for, 30 days. A larger number is nonsense.
-const LONGEST_LIFETIME: u64 = 2_592_000;
-
-/// Assumed where Auth0 does not say: the Management API's default is a day, but guessing low is harmless.
-const DEFAULT_LIFETIME: u64 = 3600;
-
 /// A Management token at hand.
 pub(super) struct Grant {
     /// `Bearer ...`, marked as sensitive.
     pub(super) authorization: HeaderValue,
     scopes: String,
+    /// `None` if that was before this machine started.
+    issued: Option<Instant>,
     renew_at: Instant,
     expires: Instant,
+    /// Which of the tokens it is that replicas share; `None` for one that no other replica has.
+    generation: Option<u64>,
+}
+
+impl Grant {
+    /// `token`, issued `age` ago.
+    fn new(token: &Token, age: Duration, generation: Option<u64>) -> Self {
+        let now = Instant::now();
+        let share = RENEW_AT.start + (RENEW_AT.end - RENEW_AT.start) * fastrand::f64();
+        Self {
+            authorization: token.authorization.clone(),
+            scopes: token.scope.clone(),
+            issued: now.checked_sub(age),
+            renew_at: now + token.lifetime.mul_f64(share).saturating_sub(age),
+            expires: now + token.lifetime.saturating_sub(age),
+            generation,
+        }
+    }
+
+    fn is_young(&self) -> bool {
+        self.issued.is_some_and(|issued| issued.elapsed() < YOUNG)
+    }
+
+    /// Whether another one should be on its way.
+    fn is_due(&self) -> bool {
+        Instant::now() >= self.renew_at.min(self.last_use())
+    }
+
+    fn last_use(&self) -> Instant {
+        self.expires.checked_sub(MARGIN).unwrap_or(self.expires)
+    }
+
+    fn left(&self) -> Duration {
+        self.expires.saturating_duration_since(Instant::now())
+    }
+}
+
+impl Issued {
+    fn grant(&self, generation: Option<u64>) -> Grant {
+        Grant::new(&self.token, self.began.elapsed(), generation)
+    }
 }
 
 /// Fetches and keeps the Management token.
 pub(super) struct ManagementToken {
     kept: Cache<(), Arc<Grant>, Auth0Error>,
-    fetch: Arc<Fetch>,
+    source: Arc<Source>,
+}
+
+/// Where tokens come from.
+struct Source {
+    fetch: Fetch,
+    sharing: Option<Sharing>,
+    metrics: Arc<Metrics>,
+}
+
+impl Source {
+    /// A token that is not the one of generation `avoid`.
+    async fn obtain(&self, avoid: Option<u64>) -> Result<Arc<Grant>, Auth0Error> {
+        let grant = match &self.sharing {
+            Some(sharing) => sharing.obtain(&self.fetch, avoid).await?,
+            None => self.fetch.run().await?.grant(None),
+        };
+        let unix =
+            (SystemTime::now() + grant.left()).duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.metrics.management_token(unix.as_secs().try_into().unwrap_or(i64::MAX));
+        Ok(Arc::new(grant))
+    }
 }
 
 impl ManagementToken {
-    pub(super) fn new(settings: &config::Auth0, transport: Transport, metrics: Arc<Metrics>) -> Self {
-        let fetch = Fetch {
-            client: Client::new(settings),
-            audience: settings.audience.clone(),
-            transport,
-            budget: RetryBudget::default(),
-            metrics,
-        };
+    pub(super) fn new(
+        settings: &config::Auth0,
+        transport: Transport,
+        store: &Arc<Store>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let fetch = Fetch::new(settings, transport, Arc::clone(&metrics));
+        let source = Source { fetch, sharing: Sharing::new(settings, store), metrics };
         // One entry, which must not be forgotten for being idle: it is needed when the next caller comes.
         let kept = Cache::new(1, Duration::from_secs(30 * 24 * 3600), REST);
-        Self { kept, fetch: Arc::new(fetch) }
+        Self { kept, source: Arc::new(source) }
     }
 
     /// The token at hand, or a new one; `refused` is one that the Management API did not take.
@@ -97,7 +148,7 @@ impl ManagementToken {
         &self,
         refused: Option<&Loaded<Arc<Grant>>>,
     ) -> Result<Loaded<Arc<Grant>>, Auth0Error> {
-        if refused.is_some_and(|grant| grant.began.elapsed() < YOUNG) {
+        if refused.is_some_and(|grant| grant.value.is_young()) {
             return Err(Auth0Error::misconfigured(
                 "it does not accept a Management token that it has just issued; check `auth0.audience`, and that \
                  `auth0.base_url` is the domain that issued the token",
@@ -109,13 +160,18 @@ impl ManagementToken {
                 Some(refused) if kept.began <= refused.began => {
                     Use::ReloadSince(refused.began + Duration::from_nanos(1))
                 }
-                _ if now + MARGIN >= kept.value.expires => Use::Reload,
-                _ if now >= kept.value.renew_at => Use::TakeAndReload,
+                _ if now >= kept.value.last_use() => Use::Reload,
+                _ if kept.value.is_due() => Use::TakeAndReload,
                 _ => Use::Take,
             }
         };
-        let fetch = Arc::clone(&self.fetch);
-        self.kept.get(&(), judge, |_, _| async move { fetch.run().await.map(Arc::new) }).await
+        let source = Arc::clone(&self.source);
+        // Whatever is wrong with the kept one, it will not do.
+        let load = |kept: Option<&Arc<Grant>>, _| {
+            let avoid = kept.and_then(|kept| kept.generation);
+            async move { source.obtain(avoid).await }
+        };
+        self.kept.get(&(), judge, load).await
     }
 }
 
@@ -126,130 +182,4 @@ impl ManagementToken {
 pub async fn granted_scopes(auth0: &super::Auth0) -> Result<Vec<String>, Auth0Error> {
     let grant = auth0.management_token.get(None).await?;
     Ok(grant.value.scopes.split_whitespace().map(str::to_owned).collect())
-}
-
-/// All that a token request needs.
-struct Fetch {
-    client: Client,
-    audience: String,
-    transport: Transport,
-    budget: RetryBudget,
-    metrics: Arc<Metrics>,
-}
-
-impl Fetch {
-    async fn run(&self) -> Result<Grant, Auth0Error> {
-        match self.with_retries().await {
-            // The secret may have been rotated: what the file says now has not been tried yet.
-            Err(Auth0Error::Misconfigured { .. }) if self.client.secret().reload().await => {
-                self.with_retries().await
-            }
-            outcome => outcome,
-        }
-    }
-
-    async fn with_retries(&self) -> Result<Grant, Auth0Error> {
-        let deadline = Instant::now() + FETCH_TIMEOUT;
-        let mut attempts = self.budget.begin(deadline);
-        loop {
-            let outcome = self.once(deadline.min(Instant::now() + ATTEMPT_TIMEOUT)).await;
-            let word = outcome.as_ref().map_or_else(Auth0Error::outcome, |_| "ok");
-            self.metrics.auth0_request(Endpoint::Token, word);
-            match outcome {
-                Err(error) => match error.is_transient() {
-                    Some(wait) if attempts.again(wait).await => {}
-                    _ => return Err(error),
-                },
-                grant => return grant,
-            }
-        }
-    }
-
-    async fn once(&self, deadline: Instant) -> Result<Grant, Auth0Error> {
-        let request = self.request()?;
-        let began = Instant::now();
-        let answer = self.transport.send(request, ANSWER_LIMIT, deadline).await?;
-        let grant = judge(&answer, began)?;
-        let left = grant.expires.saturating_duration_since(Instant::now());
-        let expiry = SystemTime::now() + left;
-        let unix = expiry.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        self.metrics.management_token(unix.try_into().unwrap_or(i64::MAX));
-        tracing::info!(expires_in_s = left.as_secs(), scope = %grant.scopes, "Fetched a Management token");
-        Ok(grant)
-    }
-
-    fn request(&self) -> Result<Request<Bytes>, Auth0Error> {
-        self.client.request(json!({ "grant_type": "client_credentials", "audience": self.audience }))
-    }
-}
-
-/// What the token endpoint's answer means.
-fn judge(answer: &Response<Bytes>, began: Instant) -> Result<Grant, Auth0Error> {
-    if answer.status() == StatusCode::OK {
-        return accept(answer.body(), began);
-    }
-    let body = ErrorBody::parse(answer.body());
-    if let Some(error) = Auth0Error::of_common(answer, &body) {
-        return Err(error);
-    }
-    let status = answer.status().as_u16();
-    let detail = match (status, body.code()) {
-        (401, _) => {
-            "401 for the client credentials: check `auth0.client_id` and the client secret or private key, \
-             and that the application's authentication method matches"
-                .to_owned()
-        }
-        (403, "unauthorized_client") => "403: the grant type `client_credentials` is switched off for the \
-             application (Applications > Advanced Settings > Grant Types)"
-            .to_owned(),
-        (403, _) => {
-            "403: the application has no client grant for `auth0.audience`; authorize it for the Auth0 \
-             Management API, with read:users and read:user_idp_tokens; with a custom domain, set `auth0.audience` to \
-             that of the tenant's own domain"
-                .to_owned()
-        }
-        (400..=499, "") => format!(
-            "{status} at the token endpoint, without the error that Auth0 sends; check `auth0.domain` and \
-             `auth0.base_url`"
-        ),
-        (400..=499, code) => {
-            format!("{status} {code} at the token endpoint; check `auth0.domain` and `auth0.audience`")
-        }
-        _ => return Err(Auth0Error::unavailable(format!("it answered {status} at the token endpoint"))),
-    };
-    Err(Auth0Error::misconfigured(detail))
-}
-
-fn accept(body: &[u8], began: Instant) -> Result<Grant, Auth0Error> {
-    let nonsense =
-        || Auth0Error::unavailable("its token endpoint answered 200 without a usable access token");
-    let answer: TokenAnswer = serde_json::from_slice(body).map_err(|_| nonsense())?;
-    let missing: Vec<_> = NEEDED_SCOPES
-        .into_iter()
-        .filter(|scope| !answer.scope.split_whitespace().any(|s| s == *scope))
-        .collect();
-    if !missing.is_empty() {
-        return Err(Auth0Error::Misconfigured {
-            detail: format!(
-                "the client grant for the Management API lacks {}; add it under Applications > APIs > Auth0 Management \
-                 API",
-                missing.join(" and ")
-            ),
-            missing_scopes: missing,
-        });
-    }
-    let lifetime = Duration::from_secs(answer.expires_in.unwrap_or(DEFAULT_LIFETIME).min(LONGEST_LIFETIME));
-    let share = RENEW_AT.start + (RENEW_AT.end - RENEW_AT.start) * fastrand::f64();
-    Ok(Grant {
-        authorization: bearer(&answer.access_token).ok_or_else(nonsense)?,
-        scopes: answer.scope,
-        renew_at: began + lifetime.mul_f64(share),
-        expires: began + lifetime,
-    })
-}
-
-fn bearer(token: &SecretString) -> Option<HeaderValue> {
-    let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }

@@ -54,8 +54,9 @@ pub(super) struct Sealed {
 
 /// The keys of a file: one a line, base64 of 32 bytes, nothing else. The first seals, all open.
 ///
-/// To change keys: write the new one below the others, on every replica; then above them; then
-/// [`super::Store::rekey`]; then remove the old one. The file is read again when a row is under an unknown key.
+/// To change keys: write the new one below the others, on every replica; then above them, and restart; then
+/// [`super::Store::rekey`]; then remove the old one. The file is read again when a row is under an unknown key, and only
+/// then: a replica that knows all keys goes on to seal under its own first one.
 pub struct Keyring {
     keys: RwLock<Keys>,
     file: Option<PathBuf>,

@@ -3,4 +3,5 @@
 mod answers;
 mod limits;
 mod profiles;
+mod sharing;
 mod token;

@@ -19,7 +19,9 @@ use serde_json::json;
 use tonic::{Request, Response, Status, transport::Channel};
 
 use crate::support::{
-    ANYWHERE, channel, eventually, get, keys,
+    ANYWHERE, channel,
+    database::Database,
+    eventually, get, keys,
     keys::ClientKey,
     pair,
     people::{ADA, DONALD, EDSGER, GRACE, facebook, github, google},
@@ -37,10 +39,12 @@ const GITHUB: &str = "gho_GitHubCanary8Dd1Xc6Uv3Pp0Rb5";
 const GITHUB_REFRESH: &str = "ghr_GitHubRefreshCanary3Gg7Az2Ee9Io";
 const FACEBOOK: &str = "EAABFacebookCanary6Sw0Hj5Ty2Cm8";
 const FACEBOOK_SECRET: &str = "facebook/App+Canary=4Kd9Bn1Lq6";
+const GOOGLE_SECRET: &str = "GOCSPX-GoogleAppCanary5Wn2Xt8";
+const GITHUB_SECRET: &str = "gitHubAppCanary0Vz6Jq3Ld7Ku1Py4";
 const DEAD: &str = "ya29.DeadCanary-1Oi6Ff3Ux8Ww2";
 
 /// The secrets by the names under which a finding reports them.
-const ALL: [(&str, &str); 8] = [
+const ALL: [(&str, &str); 10] = [
     ("the client secret", MANAGEMENT_SECRET),
     ("the Google token", GOOGLE),
     ("the Google refresh token", GOOGLE_REFRESH),
@@ -48,6 +52,8 @@ const ALL: [(&str, &str); 8] = [
     ("the GitHub refresh token", GITHUB_REFRESH),
     ("the Facebook token", FACEBOOK),
     ("the Facebook app's secret", FACEBOOK_SECRET),
+    ("the Google app's secret", GOOGLE_SECRET),
+    ("the GitHub app's secret", GITHUB_SECRET),
     ("the dead token", DEAD),
 ];
 
@@ -60,6 +66,8 @@ fn sow(key: &ClientKey) -> Seed {
         public_key: Some(key.public_pem.clone()),
         ..seed.clients[0].clone()
     });
+    seed.providers.google.client_secret = GOOGLE_SECRET.to_owned();
+    seed.providers.github.client_secret = GITHUB_SECRET.to_owned();
     seed.providers.facebook.client_secret = FACEBOOK_SECRET.to_owned();
     seed.providers.facebook.require_appsecret_proof = true;
     let [ref mut google, ref mut github, ref mut facebook] = seed.users[0].identities[..] else {
@@ -82,6 +90,7 @@ fn plant(identity: &mut IdentitySeed, access: &str, refresh: Option<&str>) {
 struct Stage {
     sandbox: Sandbox,
     service: Running,
+    database: Database,
     key: ClientKey,
     seen: Vec<String>,
     /// The deadline of calls: long where they must succeed, short where nothing answers.
@@ -100,8 +109,9 @@ impl Stage {
         std::fs::write(path("key"), &key.private_pem).unwrap();
         std::fs::write(path("secret"), MANAGEMENT_SECRET).unwrap();
 
+        let database = Database::full().await;
         let mut serve = command(&["serve", "--config", &path("service.toml")]);
-        serve.envs(environment(&sandbox)).env_remove("AUTH0_CLIENT_SECRET");
+        serve.envs(environment(&sandbox)).envs(database.environment()).env_remove("AUTH0_CLIENT_SECRET");
         serve.env("IDP_TOKEN_PROVIDERS_FACEBOOK_CLIENT_SECRET_FILE", path("facebook"));
         serve.env("IDP_TOKEN_LOG_FORMAT", format).env("RUST_LOG", "trace").env("IDP_TOKEN_DRAIN", "1s");
         if keyed {
@@ -111,7 +121,7 @@ impl Stage {
         }
         let service = Running::start(serve).await;
         eventually("readiness", async || service.page("/readyz").await.0 == 200).await;
-        Self { sandbox, service, key, seen: Vec::new(), deadline: 30 * SECOND, _folder: folder }
+        Self { sandbox, service, database, key, seen: Vec::new(), deadline: 30 * SECOND, _folder: folder }
     }
 
     fn client(&self) -> IdpTokenServiceClient<Channel> {
@@ -326,6 +336,8 @@ impl Stage {
         for line in self.key.private_pem.lines().filter(|line| !line.starts_with('-')) {
             secrets.add("the private key", line);
         }
+        let keys = std::fs::read_to_string(self.database.keys_file()).unwrap();
+        secrets.add("the encryption key", &keys);
         for entry in self.sandbox.journal().entries() {
             if let Some(token) = entry.header("authorization").and_then(|value| value.split(' ').nth(1)) {
                 secrets.add("a token that was sent", token);
@@ -359,7 +371,8 @@ async fn nothing_leaks(format: &str, keyed: bool) {
 
     // The search looked at something: the log has the failures at every level, and the metrics count them.
     assert!(log.lines().count() > 30);
-    for part in ["DEBUG", "WARN", "ERROR", "Fetched a Management token", "DEADLINE_EXCEEDED"] {
+    let told = ["Fetched a Management token", "Cannot share the Management token", "DEADLINE_EXCEEDED"];
+    for part in ["DEBUG", "WARN", "ERROR"].into_iter().chain(told) {
         assert!(log.contains(part), "{part}: {log}");
     }
     // Other crates write headers and frames at these levels; they are not heard.

@@ -206,13 +206,13 @@ async fn link_with(world: &World, settings: Settings) -> String {
         idp_token_service::cli::sandbox_config(&world.sandbox, world.service.address, world.service.admin);
     let transport = Transport::new().unwrap();
     let metrics = Arc::new(Metrics::new(&METHODS));
-    let auth0 = Arc::new(Auth0::new(&config.auth0, &transport, &metrics));
+    let store = Arc::new(Store::memory());
+    let auth0 = Arc::new(Auth0::new(&config.auth0, &transport, &store, &metrics));
     let mut providers = Providers::default();
     let name = "google-oauth2".to_owned();
     let adapter = provider::build(&name, settings).unwrap();
     providers.insert(name.clone(), name, adapter, transport);
     let login = LoginApplication::new(&config.auth0, config.connect.as_ref().unwrap());
-    let store = Arc::new(Store::memory());
     let renewals = Arc::new(Renewals::new(store, Arc::clone(&auth0), Arc::clone(&metrics)));
     let broker = Broker::new(auth0, providers, renewals, Some(login), metrics);
 

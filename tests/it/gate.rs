@@ -277,7 +277,7 @@ async fn a_panic_costs_one_call_and_says_nothing() {
         idp_token_service::cli::sandbox_config(&world.sandbox, world.service.address, world.service.admin);
     let transport = Transport::new().unwrap();
     let metrics = Arc::new(Metrics::new(&METHODS));
-    let auth0 = Arc::new(Auth0::new(&config.auth0, &transport, &metrics));
+    let auth0 = Arc::new(Auth0::new(&config.auth0, &transport, &Arc::new(Store::memory()), &metrics));
     let mut providers = Providers::default();
     let google_adapter = provider::build("google-oauth2", Settings::default()).unwrap();
     let name = "google-oauth2".to_owned();

@@ -111,3 +111,57 @@ async fn tokens_that_nobody_used_for_half_a_year_are_removed_by_one_replica_a_da
     second.ended().await;
     assert_eq!(database.number(RECORDS).await, 1);
 }
+
+async fn rekey(database: &Database) -> Ended {
+    run_with("rekey", database, &[]).await
+}
+
+#[tokio::test]
+async fn rekey_puts_every_row_under_the_first_key_and_says_so() {
+    let database = Database::new();
+    for account in ["a", "b"] {
+        database.put(account).await;
+    }
+    database.write_keys(&[2, 1]);
+    let changed = rekey(&database).await;
+    assert_eq!((changed.code, changed.stderr.as_str()), (0, ""), "{}", changed.stdout);
+    let said = "rows put under the first key: 3; left under others: 0\nthe other keys can be removed";
+    assert!(changed.stdout.starts_with(said), "two records and the index key: {}", changed.stdout);
+    let again = rekey(&database).await;
+    assert_eq!(again.code, 0);
+    assert!(again.stdout.starts_with("rows put under the first key: 0"), "{}", again.stdout);
+    database.write_keys(&[2]);
+    assert_eq!(database.refresh_token("b").await.as_deref(), Some("b"), "the old key is not needed any more");
+}
+
+#[tokio::test]
+async fn rekey_with_a_lost_key_says_what_to_do_and_destroys_nothing() {
+    let database = Database::new();
+    database.put("first").await;
+    database.write_keys(&[2, 1]);
+    database.put("second").await;
+    // The index key and one row are under the first key, and another row is under the lost one.
+    database.write_keys(&[1]);
+    let ended = rekey(&database).await;
+    assert_eq!(ended.code, 1, "{}", ended.stderr);
+    assert!(ended.stdout.contains("rows put under the first key: 0; left under others: 1"));
+    assert!(ended.stderr.contains("which `store.encryption_keys_file` does not hold"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("keep all keys") && !ended.stdout.contains("can be removed"));
+
+    database.write_keys(&[3]);
+    let ended = rekey(&database).await;
+    assert_eq!(ended.code, 64, "{}", ended.stderr);
+    assert!(ended.stderr.contains("put that key back, below the first line"), "{}", ended.stderr);
+    database.write_keys(&[2, 1]);
+    for account in ["first", "second"] {
+        assert_eq!(database.refresh_token(account).await.as_deref(), Some(account));
+    }
+}
+
+#[tokio::test]
+async fn rekey_of_a_store_in_memory_is_a_mistake() {
+    let memory = [("IDP_TOKEN_STORE_URL", "memory:"), ("IDP_TOKEN_STORE_ENCRYPTION_KEYS_FILE", "")];
+    let ended = run_with("rekey", &Database::new(), &memory).await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (64, ""));
+    assert!(ended.stderr.contains("with --config"), "{}", ended.stderr);
+}

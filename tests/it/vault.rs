@@ -10,6 +10,7 @@ use idp_token_service::{
     identity::UserId,
     sandbox::{Fault, PrivilegedWorkerSeed, Sandbox, Seed, UserSeed},
     secret::Secret,
+    store::Store,
     telemetry::Metrics,
     token::ExpiryBasis,
     transport::Transport,
@@ -58,7 +59,8 @@ impl Vault {
         config.auth0.token_vault = Some(config::TokenVault { connections, private_key });
         configure(&mut config);
         let metrics = Arc::new(Metrics::new(&[]));
-        let auth0 = Auth0::new(&config.auth0, &Transport::new().unwrap(), &metrics);
+        let auth0 =
+            Auth0::new(&config.auth0, &Transport::new().unwrap(), &Arc::new(Store::memory()), &metrics);
         Self { sandbox, auth0: Arc::new(auth0), metrics }
     }
 

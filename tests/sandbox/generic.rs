@@ -36,7 +36,7 @@ async fn a_profile_has_the_connections_identity_with_its_lifetime() {
 async fn the_api_tells_who_calls_and_lists_things_in_pages() {
     let actor = Actor::new().await;
     let me = actor.get_as(FRANCES, CONNECTION, ME).await.json();
-    assert_eq!((&me["id"], &me["email"]), (&json!("501"), &json!("katherine@sandbox.example")));
+    assert_eq!((&me["id"], &me["email"]), (&json!("501"), &json!("frances@sandbox.example")));
     let mut url = "api.crm.example/v1/things".to_owned();
     let mut ids = Vec::new();
     loop {

@@ -150,5 +150,7 @@ fn find(program: &str) -> PathBuf {
     let mut folders: Vec<_> = debian.map(|version| version.path().join("bin")).collect();
     folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
     let found = folders.iter().map(|folder| folder.join(program)).find(|file| Path::is_file(file));
-    found.unwrap_or_else(|| panic!("no {program}: install postgresql, or run scripts/test which does"))
+    found.unwrap_or_else(|| {
+        panic!("no {program}: install postgresql, or run scripts/test as root, which does")
+    })
 }

@@ -15,8 +15,8 @@ const SIGNED_UP_BEFORE: Duration = Duration::from_secs(90 * 86_400);
 /// An OAuth app's tokens that were asked for with this scope expire, and come with a refresh token.
 const GITHUB_OFFLINE: &str = "offline_access";
 
-/// Seconds that GitHub's expiring tokens live.
-const GITHUB_LIFETIME: u64 = 28_800;
+/// How long GitHub's expiring tokens live.
+const GITHUB_LIFETIME: Duration = Duration::from_secs(28_800);
 
 /// All users by id.
 #[derive(Default)]
@@ -280,7 +280,8 @@ impl Identity {
         }
         let is_offline = |scope: &String| provider == Provider::GitHub && scope == GITHUB_OFFLINE;
         if more.iter().any(is_offline) {
-            self.expires_in = Some(GITHUB_LIFETIME);
+            self.expires_in = Some(GITHUB_LIFETIME.as_secs());
+            self.lifetime = Some(GITHUB_LIFETIME);
         }
         let is_new = |scope: &String| !self.scopes.contains(scope) && !is_offline(scope);
         let new: Vec<String> = more.into_iter().filter(is_new).collect();

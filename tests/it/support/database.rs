@@ -25,6 +25,15 @@ impl Database {
         database
     }
 
+    /// The same, made already, and failing whenever the Management token is put there.
+    pub async fn full() -> Self {
+        let database = Self::new();
+        drop(database.open().await.unwrap());
+        let full = "BEFORE INSERT ON idp_token_shared BEGIN SELECT RAISE(FAIL, 'full'); END";
+        database.sql(&format!("CREATE TRIGGER full {full}")).await;
+        database
+    }
+
     /// Writes the file of keys anew, each named by a number.
     pub fn write_keys(&self, keys: &[u8]) {
         let lines: Vec<_> = keys.iter().map(|key| BASE64_STANDARD.encode([*key; 32])).collect();
@@ -67,6 +76,12 @@ impl Database {
 
     /// The one number that `sql` asks for.
     pub async fn number(&self, sql: &str) -> i64 {
+        let mut connection = SqliteConnection::connect(&self.url()).await.unwrap();
+        sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut connection).await.unwrap()
+    }
+
+    /// The one text that `sql` asks for.
+    pub async fn text(&self, sql: &str) -> String {
         let mut connection = SqliteConnection::connect(&self.url()).await.unwrap();
         sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut connection).await.unwrap()
     }

@@ -1,0 +1,159 @@
+//! One Management token for all replicas: the store has it, or one of them fetches it and puts it there.
+//!
+//! The store only saves requests: whenever it cannot help, a replica fetches a token of its own.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use tokio::time::Instant;
+
+use super::{
+    Grant,
+    fetch::{Fetch, Issued, LONGEST_RUN},
+    token::Token,
+};
+use crate::{
+    auth0::error::Auth0Error,
+    config,
+    store::{Acquired, Lease, LeaseName, SharedSwap, Store, StoreError},
+};
+
+/// For one question to the store, which normally takes a few milliseconds.
+const STORE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Who fetches does so alone for as long as a fetch and its writing down may take.
+const LEASE: Duration = Duration::from_secs(LONGEST_RUN.as_secs() + 10);
+
+/// How long to wait for another replica's fetch, which normally takes well below a second. The other one may be dead.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Between two looks at what another replica is fetching.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// See the module's documentation.
+pub(super) struct Sharing {
+    store: Arc<Store>,
+    /// Of the shared value and of its lease.
+    name: String,
+}
+
+/// What the store has to say.
+enum Found {
+    /// A token that serves.
+    Grant(Grant),
+    /// None: it is this replica's turn.
+    Nothing {
+        /// The right to be the only one, save after [`PATIENCE`].
+        lease: Option<Lease>,
+        /// What the new token takes the place of.
+        expected: u64,
+    },
+}
+
+impl Sharing {
+    /// `None` where nobody could share, nor any token survive.
+    pub(super) fn new(settings: &config::Auth0, store: &Arc<Store>) -> Option<Self> {
+        let name = format!("management-token/{}", digest(settings));
+        store.is_durable().then(|| Self { store: Arc::clone(store), name })
+    }
+
+    /// A token whose generation is not `avoid`, which ran out, soon will, or was refused.
+    pub(super) async fn obtain(&self, fetch: &Fetch, avoid: Option<u64>) -> Result<Grant, Auth0Error> {
+        match self.look(avoid).await {
+            Ok(Found::Grant(grant)) => {
+                tracing::info!(expires_in_s = grant.left().as_secs(), "Took a shared Management token");
+                Ok(grant)
+            }
+            Ok(Found::Nothing { lease, expected }) => {
+                let outcome = match fetch.run().await {
+                    Ok(issued) => Ok(self.share(&issued, expected).await),
+                    Err(error) => Err(error),
+                };
+                self.release(lease).await;
+                outcome
+            }
+            Err(error) => {
+                tracing::warn!(%error, "Cannot look for a shared Management token; fetching one alone");
+                Ok(fetch.run().await?.grant(None))
+            }
+        }
+    }
+
+    async fn look(&self, avoid: Option<u64>) -> Result<Found, StoreError> {
+        let patience = Instant::now() + PATIENCE;
+        let name = LeaseName::Shared(self.name.clone());
+        let holder = format!("process {}", std::process::id());
+        loop {
+            let found = self.read(avoid).await?;
+            let Found::Nothing { expected, .. } = found else { return Ok(found) };
+            match within(self.store.acquire(&name, &holder, LEASE)).await? {
+                Acquired::Yes(lease) => return self.look_again(avoid, lease).await,
+                Acquired::Held { .. } if Instant::now() < patience => tokio::time::sleep(LOOK_AGAIN).await,
+                Acquired::Held { .. } => return Ok(Found::Nothing { lease: None, expected }),
+            }
+        }
+    }
+
+    /// Another replica may have finished just before the lease was taken.
+    async fn look_again(&self, avoid: Option<u64>, lease: Lease) -> Result<Found, StoreError> {
+        match self.read(avoid).await {
+            Ok(Found::Nothing { expected, .. }) => Ok(Found::Nothing { lease: Some(lease), expected }),
+            other => {
+                self.release(Some(lease)).await;
+                other
+            }
+        }
+    }
+
+    async fn read(&self, avoid: Option<u64>) -> Result<Found, StoreError> {
+        let Some(shared) = within(self.store.get_shared(&self.name)).await? else {
+            return Ok(Found::Nothing { lease: None, expected: 0 });
+        };
+        let grant = || {
+            let token = Token::read(&shared.value)?;
+            let age = token.lifetime.saturating_sub(shared.remaining);
+            Some(Grant::new(&token, age, Some(shared.generation))).filter(|grant| !grant.is_due())
+        };
+        let grant = if avoid == Some(shared.generation) { None } else { grant() };
+        Ok(grant.map_or(Found::Nothing { lease: None, expected: shared.generation }, Found::Grant))
+    }
+
+    /// The token serves, whether or not others get it.
+    async fn share(&self, issued: &Issued, expected: u64) -> Grant {
+        let left = issued.token.lifetime.saturating_sub(issued.began.elapsed());
+        let written = issued.token.write();
+        let generation = match within(self.store.put_shared(&self.name, expected, &written, left)).await {
+            Ok(SharedSwap::Done(generation)) => Some(generation),
+            Ok(SharedSwap::Lost(_)) => None,
+            Err(error) => {
+                tracing::warn!(%error, "Cannot share the Management token with other replicas");
+                None
+            }
+        };
+        issued.grant(generation)
+    }
+
+    /// A lease that cannot be given back runs out.
+    async fn release(&self, lease: Option<Lease>) {
+        if let Some(lease) = lease {
+            let _ = within(self.store.release(lease)).await;
+        }
+    }
+}
+
+async fn within<T>(question: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let late = || StoreError::Unavailable { detail: "no answer within 2 s".to_owned() };
+    tokio::time::timeout(STORE_TIMEOUT, question).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// What the token is valid for: replicas of other tenants, applications or audiences may use the same database. Names
+/// are stored in plain text, so it is hashed.
+fn digest(settings: &config::Auth0) -> String {
+    let mut context = Context::new(&SHA256);
+    for part in [&settings.domain, &settings.client_id, &settings.audience] {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part.as_bytes());
+    }
+    URL_SAFE_NO_PAD.encode(context.finish())
+}
