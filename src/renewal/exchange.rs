@@ -6,7 +6,8 @@ use tokio::time::Instant;
 
 use super::{ProviderClient, failure::Setback};
 use crate::{
-    provider::{Held, Renewal, RenewalVerdict, Tokens, Unsendable},
+    provider::{Held, Renewal, RenewalVerdict, Source, Tokens, Unsendable},
+    token::Fingerprint,
     transport::TransportError,
 };
 
@@ -59,7 +60,11 @@ async fn once(
 ) -> Result<Outcome, Refused> {
     let request = renewal.encode(held, SystemTime::now()).map_err(|error| unsendable(client, &error))?;
     match client.exchange(request, deadline).await {
-        Ok(answer) => read(client, renewal.read(&answer, SystemTime::now())),
+        Ok(answer) => {
+            let renewed_from =
+                (renewal.source() == Source::LiveAccessToken).then(|| held.access.fingerprint());
+            read(client, renewal.read(&answer, SystemTime::now()), renewed_from)
+        }
         Err(error) => {
             let provider = &client.name;
             tracing::warn!(provider, %error, "No answer to a request for new tokens; the grant is kept");
@@ -74,13 +79,18 @@ fn unsendable(client: &ProviderClient, error: &Unsendable) -> Refused {
     Refused { code: "unsendable" }
 }
 
-fn read(client: &ProviderClient, verdict: RenewalVerdict) -> Result<Outcome, Refused> {
+/// `renewed_from` is the access token, where that is what was to be renewed from.
+fn read(
+    client: &ProviderClient,
+    verdict: RenewalVerdict,
+    renewed_from: Option<Fingerprint>,
+) -> Result<Outcome, Refused> {
     let provider = &client.name;
     match verdict {
         RenewalVerdict::Renewed(tokens) => Ok(Outcome::Renewed(tokens)),
         RenewalVerdict::GrantDead { code } => {
             tracing::warn!(provider, code, "The provider says that a grant has ended");
-            Ok(Outcome::Failed(Setback::Dead { code }))
+            Ok(Outcome::Failed(Setback::Dead { code, token: renewed_from }))
         }
         RenewalVerdict::ClientRefused { code } => Err(Refused { code }),
         RenewalVerdict::Passing(passing) => {

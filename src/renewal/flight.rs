@@ -211,11 +211,7 @@ impl Works {
 
     /// A failure that cannot be stored is remembered by this replica alone.
     async fn store_failure(&self, settling: &Settling<'_>, setback: &Setback) -> Arc<Known> {
-        let change = |before: &Record| {
-            let record = settling.in_lineage(before);
-            let failure = Some(setback.after(record.failure.as_ref()));
-            Record { failure, ..record }
-        };
+        let change = |before: &Record| setback.added_to(settling.in_lineage(before));
         match self.swap(settling, change, STORE_OTHERS).await {
             Ok(known) => known,
             Err(_) => {

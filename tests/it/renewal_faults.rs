@@ -1,0 +1,9 @@
+//! Every provider that renews, with everything that can go wrong at a token endpoint: what the caller gets, what the store
+//! keeps, and how often the provider is asked.
+
+mod bench;
+mod clients;
+mod gate;
+mod kinds;
+mod lessons;
+mod table;

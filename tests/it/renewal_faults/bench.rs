@@ -1,0 +1,177 @@
+//! Users whose tokens are to be renewed, at a service with a durable store.
+
+use std::time::Duration;
+
+use idp_token_service::{
+    config::Config,
+    identity::{IdentityKey, UserId},
+    sandbox::{Entry, Fault, IdentitySeed, TokenSeed, UserSeed},
+    service::pb::{GetIdentityTokenRequest, GetIdentityTokenResponse, IdentitySelector},
+    store::{Record, Store},
+};
+use tonic::Status;
+
+use super::kinds::Kind;
+use crate::support::{World, database::Database, eventually};
+
+/// What every token here lives when it is new.
+pub(super) const LIFE: Duration = Duration::from_secs(3600);
+
+/// What is left of it: too much for a renewal ahead of need.
+const LEFT: Duration = Duration::from_secs(400);
+
+/// More than is left, in seconds.
+pub(super) const LONG: i64 = 600;
+
+/// Less than is left, in seconds.
+pub(super) const SHORT: i64 = 60;
+
+/// Longer than a renewal may take, and shorter than a call.
+const TOO_LONG: Duration = Duration::from_secs(21);
+
+/// A world that can have many users, one after the other.
+pub(super) struct Bench {
+    pub(super) world: World,
+    store: Store,
+    users: u32,
+    _database: Database,
+}
+
+/// A user of one provider, whose token lives for [`LEFT`] more.
+pub(super) struct User<'a> {
+    pub(super) kind: &'a Kind,
+    pub(super) id: String,
+    account: String,
+}
+
+impl Bench {
+    pub(super) async fn start() -> Self {
+        Self::configured(|_| {}).await
+    }
+
+    pub(super) async fn configured(configure: impl FnOnce(&mut Config)) -> Self {
+        let database = Database::new();
+        let quick = |config: &mut Config| {
+            // Auth0's limits are not what is tested here.
+            config.auth0.requests_per_second = 1000;
+            database.configure(config);
+            configure(config);
+        };
+        let sow = |seed: &mut idp_token_service::sandbox::Seed| {
+            seed.management.requests_per_second = 1000.0;
+            seed.management.burst = 1000;
+        };
+        let world = World::with(sow, quick).await.ready().await;
+        let store = database.open().await.unwrap();
+        Self { world, store, users: 0, _database: database }
+    }
+
+    pub(super) fn user<'a>(&mut self, kind: &'a Kind) -> User<'a> {
+        self.user_since(kind, LIFE - LEFT)
+    }
+
+    /// A user who logged in so long ago.
+    pub(super) fn user_since<'a>(&mut self, kind: &'a Kind, logged_in: Duration) -> User<'a> {
+        self.users += 1;
+        let account = (9_000_000 + self.users).to_string();
+        let shared =
+            if kind.strategy == "oauth2" { format!("{}|{account}", kind.connection) } else { account };
+        let user = User { kind, id: format!("{}|{shared}", kind.strategy), account: shared };
+        self.world.sandbox.add_user(UserSeed {
+            id: user.id.clone(),
+            name: "Jean Bartik".to_owned(),
+            email: format!("jean{}@sandbox.example", self.users),
+            identities: vec![IdentitySeed {
+                connection: kind.connection.to_owned(),
+                provider: Some(kind.strategy.to_owned()),
+                user_id: user.account.clone(),
+                nickname: Some(format!("jean{}", self.users)),
+                logged_in,
+                expires_in: Some(LIFE),
+                scopes: kind.scopes.iter().map(ToString::to_string).collect(),
+                access_token: None,
+                refresh_token: kind.refreshes.then_some(TokenSeed::Made(true)),
+            }],
+            connected_accounts: Vec::new(),
+        });
+        user
+    }
+
+    /// Scripts `fault` for the next request to the token endpoint, and forgets earlier ones.
+    pub(super) fn script(&self, kind: &Kind, fault: impl FnOnce(Fault) -> Fault) {
+        self.world.sandbox.journal().clear();
+        self.world.sandbox.faults().clear();
+        self.world.sandbox.faults().script(fault(Fault::on(kind.host).path(kind.path)));
+    }
+
+    /// Asks for a token that lives `seconds`.
+    pub(super) async fn lend(
+        &self,
+        user: &User<'_>,
+        seconds: i64,
+    ) -> Result<GetIdentityTokenResponse, Status> {
+        self.world.lend_with(wish(user, seconds)).await
+    }
+
+    /// The same at an endpoint that does not answer: until the service gives up.
+    pub(super) async fn lend_in_vain(&mut self, user: &User<'_>) -> Result<GetIdentityTokenResponse, Status> {
+        let mut client = self.world.service.client();
+        let request = wish(user, LONG);
+        let lent = tokio::spawn(async move { client.get_identity_token(request).await });
+        eventually("a request for new tokens", async || self.requests(user.kind).len() == 1).await;
+        self.world.pass(TOO_LONG).await;
+        lent.await.unwrap().map(tonic::Response::into_inner)
+    }
+
+    /// Asks for another token than `rejected`.
+    pub(super) async fn lend_instead(
+        &self,
+        user: &User<'_>,
+        rejected: &str,
+    ) -> Result<GetIdentityTokenResponse, Status> {
+        let request =
+            GetIdentityTokenRequest { rejected_fingerprint: rejected.to_owned(), ..wish(user, SHORT) };
+        self.world.lend_with(request).await
+    }
+
+    /// The requests for new tokens since the last [`Self::script`].
+    pub(super) fn requests(&self, kind: &Kind) -> Vec<Entry> {
+        let mut entries = self.world.sandbox.journal().to(kind.host);
+        entries.retain(|entry| entry.path == kind.path);
+        entries
+    }
+
+    /// The refresh tokens that were sent since the last [`Self::script`].
+    pub(super) fn sent(&self, kind: &Kind) -> Vec<String> {
+        let token = |entry: &Entry| {
+            let mut fields = url::form_urlencoded::parse(&entry.body);
+            fields.find(|(name, _)| name == "refresh_token").map(|(_, value)| value.into_owned())
+        };
+        self.requests(kind).iter().filter_map(token).collect()
+    }
+
+    /// What the store holds of the user.
+    pub(super) async fn record(&self, user: &User<'_>) -> Record {
+        let id = UserId::parse(user.id.clone(), "user_id").unwrap();
+        let connection = user.kind.connection.to_owned();
+        let key = IdentityKey { user: id, connection, account_id: user.account.clone() };
+        self.store.load(&key).await.unwrap().expect("something is known of the identity").record
+    }
+
+    /// The access token that Auth0 has.
+    pub(super) fn old(&self, user: &User<'_>) -> String {
+        self.world.sandbox.access_token(&user.id, user.kind.connection).unwrap()
+    }
+}
+
+impl User<'_> {
+    pub(super) fn selector(&self) -> IdentitySelector {
+        let (user_id, provider) = (self.id.clone(), self.kind.strategy.to_owned());
+        IdentitySelector { user_id, provider, ..Default::default() }
+    }
+}
+
+fn wish(user: &User<'_>, seconds: i64) -> GetIdentityTokenRequest {
+    let min_validity = Some(prost_types::Duration { seconds, nanos: 0 });
+    GetIdentityTokenRequest { identity: Some(user.selector()), min_validity, ..Default::default() }
+}
