@@ -5,7 +5,7 @@ use std::time::Duration;
 use idp_token_service::{
     config::Config,
     identity::{IdentityKey, UserId},
-    sandbox::{Entry, Fault, IdentitySeed, TokenSeed, UserSeed},
+    sandbox::{Entry, Fault, IdentitySeed, Sandbox, Seed, TokenSeed, UserSeed},
     service::pb::{GetIdentityTokenRequest, GetIdentityTokenResponse, IdentitySelector},
     store::{Record, Store},
 };
@@ -18,7 +18,7 @@ use crate::support::{World, database::Database, eventually};
 pub(super) const LIFE: Duration = Duration::from_secs(3600);
 
 /// What is left of it: too much for a renewal ahead of need.
-const LEFT: Duration = Duration::from_secs(400);
+pub(super) const LEFT: Duration = Duration::from_secs(400);
 
 /// More than is left, in seconds.
 pub(super) const LONG: i64 = 600;
@@ -37,6 +37,12 @@ pub(super) struct Bench {
     _database: Database,
 }
 
+/// Auth0's limits are not what is tested here.
+pub(super) fn unlimit(seed: &mut Seed) {
+    seed.management.requests_per_second = 1000.0;
+    seed.management.burst = 1000;
+}
+
 /// A user of one provider, whose token lives for [`LEFT`] more.
 pub(super) struct User<'a> {
     pub(super) kind: &'a Kind,
@@ -52,16 +58,11 @@ impl Bench {
     pub(super) async fn configured(configure: impl FnOnce(&mut Config)) -> Self {
         let database = Database::new();
         let quick = |config: &mut Config| {
-            // Auth0's limits are not what is tested here.
             config.auth0.requests_per_second = 1000;
             database.configure(config);
             configure(config);
         };
-        let sow = |seed: &mut idp_token_service::sandbox::Seed| {
-            seed.management.requests_per_second = 1000.0;
-            seed.management.burst = 1000;
-        };
-        let world = World::with(sow, quick).await.ready().await;
+        let world = World::with(unlimit, quick).await.ready().await;
         let store = database.open().await.unwrap();
         Self { world, store, users: 0, _database: database }
     }
@@ -73,28 +74,7 @@ impl Bench {
     /// A user who logged in so long ago.
     pub(super) fn user_since<'a>(&mut self, kind: &'a Kind, logged_in: Duration) -> User<'a> {
         self.users += 1;
-        let account = (9_000_000 + self.users).to_string();
-        let shared =
-            if kind.strategy == "oauth2" { format!("{}|{account}", kind.connection) } else { account };
-        let user = User { kind, id: format!("{}|{shared}", kind.strategy), account: shared };
-        self.world.sandbox.add_user(UserSeed {
-            id: user.id.clone(),
-            name: "Jean Bartik".to_owned(),
-            email: format!("jean{}@sandbox.example", self.users),
-            identities: vec![IdentitySeed {
-                connection: kind.connection.to_owned(),
-                provider: Some(kind.strategy.to_owned()),
-                user_id: user.account.clone(),
-                nickname: Some(format!("jean{}", self.users)),
-                logged_in,
-                expires_in: Some(LIFE),
-                scopes: kind.scopes.iter().map(ToString::to_string).collect(),
-                access_token: None,
-                refresh_token: kind.refreshes.then_some(TokenSeed::Made(true)),
-            }],
-            connected_accounts: Vec::new(),
-        });
-        user
+        User::add(&self.world.sandbox, kind, self.users, logged_in)
     }
 
     /// Scripts `fault` for the next request to the token endpoint, and forgets earlier ones.
@@ -110,13 +90,13 @@ impl Bench {
         user: &User<'_>,
         seconds: i64,
     ) -> Result<GetIdentityTokenResponse, Status> {
-        self.world.lend_with(wish(user, seconds)).await
+        self.world.lend_with(user.wish(seconds)).await
     }
 
     /// The same at an endpoint that does not answer: until the service gives up.
     pub(super) async fn lend_in_vain(&mut self, user: &User<'_>) -> Result<GetIdentityTokenResponse, Status> {
         let mut client = self.world.service.client();
-        let request = wish(user, LONG);
+        let request = user.wish(LONG);
         let lent = tokio::spawn(async move { client.get_identity_token(request).await });
         eventually("a request for new tokens", async || self.requests(user.kind).len() == 1).await;
         self.world.pass(TOO_LONG).await;
@@ -130,7 +110,7 @@ impl Bench {
         rejected: &str,
     ) -> Result<GetIdentityTokenResponse, Status> {
         let request =
-            GetIdentityTokenRequest { rejected_fingerprint: rejected.to_owned(), ..wish(user, SHORT) };
+            GetIdentityTokenRequest { rejected_fingerprint: rejected.to_owned(), ..user.wish(SHORT) };
         self.world.lend_with(request).await
     }
 
@@ -152,10 +132,7 @@ impl Bench {
 
     /// What the store holds of the user.
     pub(super) async fn record(&self, user: &User<'_>) -> Record {
-        let id = UserId::parse(user.id.clone(), "user_id").unwrap();
-        let connection = user.kind.connection.to_owned();
-        let key = IdentityKey { user: id, connection, account_id: user.account.clone() };
-        self.store.load(&key).await.unwrap().expect("something is known of the identity").record
+        self.store.load(&user.key()).await.unwrap().expect("something is known of the identity").record
     }
 
     /// The access token that Auth0 has.
@@ -164,14 +141,47 @@ impl Bench {
     }
 }
 
-impl User<'_> {
+impl<'a> User<'a> {
+    /// The user of this number, who logged in so long ago.
+    pub(super) fn add(sandbox: &Sandbox, kind: &'a Kind, number: u32, logged_in: Duration) -> Self {
+        let digits = (9_000_000 + number).to_string();
+        let account =
+            if kind.strategy == "oauth2" { format!("{}|{digits}", kind.connection) } else { digits };
+        let user = Self { kind, id: format!("{}|{account}", kind.strategy), account };
+        sandbox.add_user(UserSeed {
+            id: user.id.clone(),
+            name: "Jean Bartik".to_owned(),
+            email: format!("jean{number}@sandbox.example"),
+            identities: vec![IdentitySeed {
+                connection: kind.connection.to_owned(),
+                provider: Some(kind.strategy.to_owned()),
+                user_id: user.account.clone(),
+                nickname: Some(format!("jean{number}")),
+                logged_in,
+                expires_in: Some(LIFE),
+                scopes: kind.scopes.iter().map(ToString::to_string).collect(),
+                access_token: None,
+                refresh_token: kind.refreshes.then_some(TokenSeed::Made(true)),
+            }],
+            connected_accounts: Vec::new(),
+        });
+        user
+    }
+
+    /// By which the store knows the identity.
+    pub(super) fn key(&self) -> IdentityKey {
+        let user = UserId::parse(self.id.clone(), "user_id").unwrap();
+        IdentityKey { user, connection: self.kind.connection.to_owned(), account_id: self.account.clone() }
+    }
+
+    /// A request for a token that lives `seconds`.
+    pub(super) fn wish(&self, seconds: i64) -> GetIdentityTokenRequest {
+        let min_validity = Some(prost_types::Duration { seconds, nanos: 0 });
+        GetIdentityTokenRequest { identity: Some(self.selector()), min_validity, ..Default::default() }
+    }
+
     pub(super) fn selector(&self) -> IdentitySelector {
         let (user_id, provider) = (self.id.clone(), self.kind.strategy.to_owned());
         IdentitySelector { user_id, provider, ..Default::default() }
     }
-}
-
-fn wish(user: &User<'_>, seconds: i64) -> GetIdentityTokenRequest {
-    let min_validity = Some(prost_types::Duration { seconds, nanos: 0 });
-    GetIdentityTokenRequest { identity: Some(user.selector()), min_validity, ..Default::default() }
 }
