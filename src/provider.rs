@@ -3,6 +3,7 @@
 //! An adapter does no I/O: it *describes* a request and *reads* an answer. One transport sends.
 
 use std::{
+    fmt,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -60,8 +61,8 @@ static KINDS: &[&Kind] = &[
     &generic::KIND,
 ];
 
-/// One provider's dialect.
-pub trait Provider: Send + Sync {
+/// One provider's dialect. Its `Debug` shows no secret.
+pub trait Provider: fmt::Debug + Send + Sync {
     /// The API hosts that a token of this provider may be sent to; the first is the default.
     fn hosts(&self) -> &[HostPattern];
 

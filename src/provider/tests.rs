@@ -8,6 +8,7 @@ use super::{request::RawRequest, *};
 
 mod abilities;
 mod assertions;
+mod contract;
 mod dialects;
 mod forms;
 

@@ -223,6 +223,7 @@ async fn more_calls_than_the_server_works_on_are_told_so_and_it_recovers() {
 }
 
 /// An adapter with a bug.
+#[derive(Debug)]
 struct Buggy(Box<dyn Provider>);
 
 impl Provider for Buggy {

@@ -227,8 +227,9 @@ fn no_hostile_answer_kills_a_grant_or_makes_a_token() {
             if let Ok(inspection) = provider.inspection() {
                 let verdict = inspection.read(&answer, now());
                 // Of a probe, a 401 is the word itself, and a 403 shows that the token was taken.
-                let is_probe =
-                    ["bitbucket", "waad", "windowslive"].contains(&strategy) && [401, 403].contains(&status);
+                let is_probe = ["bitbucket", "waad", "windowslive"].contains(&strategy)
+                    && [401, 403].contains(&status)
+                    && !body.starts_with('<');
                 assert!(
                     matches!(verdict, InspectionVerdict::Passing(_)) || is_probe,
                     "{strategy} {status} {body} {verdict:?}"
