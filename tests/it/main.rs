@@ -18,3 +18,4 @@ mod proxy;
 mod retries;
 mod store;
 mod vault;
+mod vault_tokens;
