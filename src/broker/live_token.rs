@@ -1,6 +1,6 @@
 //! The ladder to a live token: the newest one at hand, a fresh read of the profile, a renewal, and then only the user.
 
-use std::{ptr, sync::Arc, time::Duration};
+use std::{pin::pin, ptr, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -12,13 +12,17 @@ use crate::{
     error::Error,
     field::InvalidField,
     identity::{Identity, Profile, Selector, StoredToken, UserId},
-    renewal::{Outlook, Standing, Subject, Wish},
-    token::{Fingerprint, TokenSource},
+    renewal::{Known, Outlook, Standing, Subject, Wish},
+    store::StoreError,
+    token::{Fingerprint, Freshness, TokenSource},
 };
 
 /// Steps of the ladder that one call takes at most. Each step up makes sure of something that the one before left open,
 /// so four suffice; one more for what changes meanwhile.
 const MOST_STEPS: usize = 5;
+
+/// So long the store is waited for where a caller might do without: deadlines are often a second or two.
+const STORE_PATIENCE: Duration = Duration::from_millis(500);
 
 /// A token that is wanted.
 #[derive(Clone, Copy)]
@@ -152,7 +156,7 @@ impl Broker {
         let entry = self.providers.of(identity);
         let client = entry.map(|entry| &entry.client);
         let subject = Subject { key: &identity.key, profile: token, read: began, client };
-        let known = self.renewals.known(subject).await;
+        let known = self.known(subject).await;
         let lacks = |since| Lacking { token: token.access.fingerprint(), since };
         let standing = match Standing::of(token, began, known.as_deref().ok()) {
             Ok(standing) => standing,
@@ -186,6 +190,18 @@ impl Broker {
         }
         let error = self.unfit(identity, &wish, outlook);
         Ok(Step::Recheck(lacks(refused_since), error))
+    }
+
+    /// What the store knows. While it is slow, a profile's token that lives is not withheld.
+    async fn known(&self, subject: Subject<'_>) -> Result<Arc<Known>, StoreError> {
+        let mut known = pin!(self.renewals.known(subject));
+        if let Ok(known) = tokio::time::timeout(STORE_PATIENCE, &mut known).await {
+            return known;
+        }
+        if Freshness::of(subject.profile.expiry, Duration::ZERO) == Freshness::Dead {
+            return known.await;
+        }
+        Err(StoreError::Unavailable { detail: "it takes more than 500 ms".to_owned() })
     }
 
     pub(super) fn is_renewable(&self, standing: &Standing<'_>, entry: Option<&ProviderEntry>) -> bool {
