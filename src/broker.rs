@@ -24,6 +24,7 @@ mod masking;
 mod page;
 mod refusals;
 mod state;
+mod vault;
 
 pub use call::{Answer, Call, Diagnosis, Reason};
 pub use connect::Connect;

@@ -117,6 +117,8 @@ pub struct Identity {
     pub is_social: bool,
     /// What Auth0 keeps of the provider's tokens; `None` where it keeps none.
     pub token: Option<Arc<StoredToken>>,
+    /// Whether Auth0 keeps its tokens in Token Vault, as the operator says of the connection.
+    pub in_vault: bool,
 }
 
 impl Identity {
@@ -245,31 +247,21 @@ fn provider_or_any(provider: &str) -> &str {
     if provider.is_empty() { "matching" } else { provider }
 }
 
-/// An identity together with the token that makes it usable.
-#[derive(Clone, Copy, Debug)]
-pub struct Selected<'a> {
-    /// The identity.
-    pub identity: &'a Identity,
-    /// Its token.
-    pub token: &'a Arc<StoredToken>,
-}
-
 impl Profile {
-    /// The one identity that `selector` means. Never guesses: identities that hold a token compete, and more than
-    /// one match is an error.
+    /// The one identity that `selector` means. Never guesses: identities that hold a token, or have one in Token Vault,
+    /// compete, and more than one match is an error.
     ///
     /// # Errors
     /// When none, several, or only identities without a token match.
-    pub fn select(&self, selector: &Selector) -> Result<Selected<'_>, SelectError> {
+    pub fn select(&self, selector: &Selector) -> Result<&Identity, SelectError> {
         let matching = || self.identities.iter().filter(|identity| selector.matches(identity));
-        let with_token =
-            || matching().filter_map(|identity| Some(Selected { identity, token: identity.token.as_ref()? }));
+        let with_token = || matching().filter(|identity| identity.token.is_some() || identity.in_vault);
 
         let mut usable = with_token();
         match (usable.next(), usable.next()) {
             (Some(only), None) => Ok(only),
             (Some(_), Some(_)) => {
-                let candidates = with_token().map(|selected| selected.identity.to_string());
+                let candidates = with_token().map(ToString::to_string);
                 Err(SelectError::Ambiguous { candidates: candidates.take(MOST_CANDIDATES).collect() })
             }
             (None, _) => Err(match matching().next() {
@@ -305,6 +297,7 @@ mod tests {
             }),
             is_social: true,
             token: token.then(|| Arc::new(StoredToken::of_profile(access, None, None))),
+            in_vault: connection == "vaulted",
         }
     }
 
@@ -324,7 +317,7 @@ mod tests {
     /// The chosen identity, or the error's name with what its metadata would say.
     fn outcome(profile: &Profile, selector: &Selector) -> String {
         match profile.select(selector) {
-            Ok(selected) => selected.identity.to_string(),
+            Ok(selected) => selected.to_string(),
             Err(SelectError::NotLinked { provider }) => format!("not linked: {provider}"),
             Err(SelectError::Ambiguous { candidates }) => format!("ambiguous: {}", candidates.join(",")),
             Err(SelectError::TokenNotStored { provider, connection }) => {
@@ -342,6 +335,7 @@ mod tests {
             ("oauth2", "gitlab", "4", true),
             ("oauth2", "gitea", "5", false),
             ("google-oauth2", "google-oauth2", "6", false),
+            ("slack", "vaulted", "7", false),
         ]);
         for (provider, connection, account_id, expected) in [
             ("oauth2", "", "", "oauth2/gitlab/4"),
@@ -349,7 +343,8 @@ mod tests {
             ("", "", "2", "github/github/2"),
             ("github", "github", "3", "github/github/3"),
             ("github", "", "", "ambiguous: github/github/2,github/github/3"),
-            ("", "", "", "ambiguous: github/github/2,github/github/3,oauth2/gitlab/4"),
+            ("", "", "", "ambiguous: github/github/2,github/github/3,oauth2/gitlab/4,slack/vaulted/7"),
+            ("slack", "", "", "slack/vaulted/7"),
             ("facebook", "", "", "not linked: facebook"),
             ("github", "gitlab", "", "not linked: github"),
             ("oauth2", "gitea", "", "no token: oauth2/gitea"),

@@ -96,7 +96,11 @@ impl Broker {
     /// without: then this is what the profile alone shows.
     pub(super) async fn view(&self, identity: &Identity, read: Instant) -> IdentityView {
         let view = IdentityView::new(identity);
-        let Some(token) = &identity.token else { return view };
+        let Some(token) = &identity.token else {
+            // Whether the user has connected the account is not asked for a list: it would cost an exchange for each.
+            let state = if identity.in_vault { State::Active } else { State::NoToken };
+            return IdentityView { state, renewable: identity.in_vault, ..view };
+        };
         let entry = self.providers.of(identity);
         let client = entry.map(|entry| &entry.client);
         let known =

@@ -6,7 +6,11 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use super::pb::ErrorReason;
-use crate::{auth0::Auth0Error, error::Error, identity::SelectError};
+use crate::{
+    auth0::{Auth0Error, VaultError},
+    error::Error,
+    identity::SelectError,
+};
 
 /// The `domain` of every ErrorInfo.
 pub const DOMAIN: &str = "idptoken.v1";
@@ -105,6 +109,9 @@ fn parts(error: &Error, message: &str) -> Parts {
         Error::Denied(_) => Parts::new(Code::PermissionDenied, ErrorReason::CallerNotAllowed),
         Error::Select(error) => select(error, message),
         Error::Auth0(error) => auth0(error, message),
+        Error::Vault { provider, connection, cause } => {
+            vault(cause, message).with("provider", provider).with("connection", connection)
+        }
         Error::ReauthenticationRequired { provider, connection, connect_url, .. } => {
             Parts::new(Code::FailedPrecondition, ErrorReason::ReauthenticationRequired)
                 .with("provider", provider)
@@ -167,6 +174,17 @@ fn select(error: &SelectError, message: &str) -> Parts {
                 .with("connection", connection)
                 .precondition(format!("{provider}/{connection}"), message)
         }
+    }
+}
+
+fn vault(error: &VaultError, message: &str) -> Parts {
+    match error {
+        VaultError::NotConnected => Parts::new(Code::FailedPrecondition, ErrorReason::TokenNotStored)
+            .precondition("token_vault", message),
+        VaultError::SubjectRefused => Parts::new(Code::Unauthenticated, ErrorReason::CallerUnauthenticated),
+        VaultError::MfaPolicy => Parts::new(Code::FailedPrecondition, ErrorReason::Auth0Misconfigured)
+            .precondition("auth0", message),
+        VaultError::Auth0(error) => auth0(error, message),
     }
 }
 

@@ -19,3 +19,4 @@ mod renewal_faults;
 mod retries;
 mod store;
 mod vault;
+mod vault_tokens;
