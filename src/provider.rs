@@ -48,8 +48,8 @@ mod setback;
 #[cfg(test)]
 mod tests;
 
-/// Every kind of provider. Adding one takes a file with a `KIND`, its `mod`, and a line here; tests ask for a row of
-/// documentation and for rows in `tests/abilities.rs`.
+/// Every kind of provider. Adding one takes a file with a `KIND`, its `mod`, and a line here; tests hold it to the contract of
+/// all adapters, and ask for a row in README.md and one in docs/configuration.md.
 static KINDS: &[&Kind] = &[
     &google::KIND,
     &github::KIND,
