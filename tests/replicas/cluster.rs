@@ -66,20 +66,18 @@ impl Cluster {
         let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
         std::fs::write(path("keys"), BASE64_STANDARD.encode([7; 32])).unwrap();
         std::fs::write(path("service.toml"), configuration(&sandbox)).unwrap();
-        let mut replicas = Vec::new();
-        for url in urls {
+        let start = async |url| {
             let mut serve = command(&["serve", "--config", &path("service.toml")]);
             serve.envs(environment(&sandbox)).env("IDP_TOKEN_STORE_URL", url);
             serve.env("IDP_TOKEN_STORE_ENCRYPTION_KEYS_FILE", path("keys"));
             let process = Running::start(serve).await;
-            let channel = channel(process.grpc);
-            replicas.push(Replica { process, channel });
-        }
-        for replica in &replicas {
-            eventually("readiness", async || replica.process.page("/readyz").await.0 == 200).await;
-        }
+            eventually("readiness", async || process.page("/readyz").await.0 == 200).await;
+            Replica { channel: channel(process.grpc), process }
+        };
+        let [first, second, third] = urls;
+        let (first, second, third) = tokio::join!(start(first), start(second), start(third));
         sandbox.journal().clear();
-        Self { sandbox, replicas, _folder: folder }
+        Self { sandbox, replicas: vec![first, second, third], _folder: folder }
     }
 
     /// A new user whose token has just expired.
@@ -179,14 +177,15 @@ impl Replica {
     /// A caller who tries again until it is served; the token.
     pub(crate) fn insisting(&self, person: &Person) -> JoinHandle<String> {
         let (client, person) = (self.client(), person.clone());
-        tokio::spawn(async move {
+        let insist = async move {
             loop {
                 match lend(client.clone(), person.selector(), None).await {
                     Ok(lent) => return lent.access_token,
                     Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
                 }
             }
-        })
+        };
+        tokio::spawn(async { tokio::time::timeout(DEADLINE, insist).await.expect("it is served at last") })
     }
 
     /// Adds [`CALLERS`] who have calls made.

@@ -51,8 +51,6 @@ async fn when_the_replica_that_renews_is_killed_another_takes_over_and_a_token_i
     assert_eq!(cluster.requests(CRM), 2, "what the provider said is believed");
     // Nobody could know that the token had been spent; nobody spends it a third time.
     assert_eq!(cluster.sandbox.reuse(), Reuse { requests: 1, families_revoked: 1 });
-    cluster.sandbox.log_in(&crm.id, CRM.connection).unwrap();
-    eventually("the new login", async || cluster.replicas[0].lend(&crm).await.is_ok()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,24 +26,24 @@ async fn while_the_store_is_gone_living_tokens_are_lent_nothing_is_renewed_and_a
     let alive = cluster.fresh(CRM, 1);
     let dead = ALL.map(|kind| cluster.expired(kind, 2));
     server.stop();
-    for replica in &cluster.replicas {
-        assert!(replica.lend(&alive).await.is_ok(), "Auth0 has it");
-        for person in &dead {
-            let details = assert_error(replica.lend(person).await, Code::Unavailable, "STORE_UNAVAILABLE");
+    for lent in cluster.crowd(&alive, Duration::ZERO, None).join_all().await {
+        assert!(lent.is_ok(), "Auth0 has it: {lent:?}");
+    }
+    let refused = dead.each_ref().map(|person| cluster.crowd(person, Duration::ZERO, None));
+    for crowd in refused {
+        for lent in crowd.join_all().await {
+            let details = assert_error(lent, Code::Unavailable, "STORE_UNAVAILABLE");
             assert!(retry_after(&details).is_some());
         }
     }
     assert_eq!(dead.each_ref().map(|person| cluster.requests(person.kind)), [0; 4]);
     server.resume();
-    for person in &dead {
+    let insisting = |person| cluster.replicas.iter().map(|replica| replica.insisting(person)).collect();
+    let recovering: [Vec<_>; 4] = dead.each_ref().map(insisting);
+    for (person, callers) in dead.iter().zip(recovering) {
         let mut tokens = Vec::new();
-        for replica in &cluster.replicas {
-            eventually("recovery", async || {
-                let lent = replica.lend(person).await.ok();
-                tokens.extend(lent.iter().map(|lent| lent.access_token.clone()));
-                lent.is_some()
-            })
-            .await;
+        for caller in callers {
+            tokens.push(caller.await.unwrap());
         }
         tokens.dedup();
         assert_eq!((tokens.len(), cluster.requests(person.kind)), (1, 1), "{:?}", person.kind);
