@@ -42,7 +42,7 @@ const STORE_ROTATED: Duration = Duration::from_secs(10 * 60);
 /// The same for all else, of which nothing is lost.
 const STORE_OTHERS: Duration = Duration::from_secs(5);
 
-/// Between two tries; less than a replica needs to notice that a store is back, and to renew in our place.
+/// Between two tries; far less than [`lease::GRACE`].
 const STORE_EVERY: Duration = Duration::from_millis(250);
 
 /// Swaps that are tried again because something else about the identity was written meanwhile.
@@ -99,7 +99,8 @@ impl Works {
         loop {
             match self.store.acquire(&name, &self.holder, lease::LENGTH).await? {
                 Acquired::Yes(lease) => {
-                    return lease::holding(&self.store, lease, self.alone(&job, kept)).await;
+                    let work = self.after_grace(lease.is_inherited(), &job, kept);
+                    return lease::holding(&self.store, lease, work).await;
                 }
                 Acquired::Held { remaining, .. } => {
                     let pause =
@@ -113,6 +114,20 @@ impl Works {
                 return Ok(known);
             }
         }
+    }
+
+    /// A refresh token that dies at use must not be used while its successor is about to be stored.
+    async fn after_grace(
+        &self,
+        is_inherited: bool,
+        job: &Job,
+        kept: Option<Arc<Known>>,
+    ) -> Result<Arc<Known>, StoreError> {
+        let rotates = job.client.adapter.renewal().is_ok_and(Renewal::rotates);
+        if is_inherited && rotates {
+            tokio::time::sleep(lease::GRACE).await;
+        }
+        self.alone(job, kept).await
     }
 
     /// Under the lease: nobody else renews now, but somebody may just have.

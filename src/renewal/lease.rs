@@ -9,6 +9,11 @@ use crate::store::{Lease, Store};
 /// How long a replica that died keeps others from taking over.
 pub(super) const LENGTH: Duration = Duration::from_secs(15);
 
+/// After a lease ran out that was not given back, who takes it over leaves its former owner this time to store what it
+/// may have been issued: after an outage of the store both come back, and the owner tries every quarter of a second.
+/// Taking over takes less than 20 s all the same.
+pub(super) const GRACE: Duration = Duration::from_secs(3);
+
 /// A lease is renewed this often while the work runs, so that two of its renewals may fail.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
 

@@ -15,6 +15,7 @@ mod lending;
 mod lifecycle;
 mod more_providers;
 mod proxy;
+mod renewal;
 mod renewal_faults;
 mod retries;
 mod store;
