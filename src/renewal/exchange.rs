@@ -2,12 +2,13 @@
 
 use std::time::SystemTime;
 
+use bytes::Bytes;
+use http::{Response, StatusCode};
 use tokio::time::Instant;
 
 use super::{ProviderClient, failure::Setback};
 use crate::{
     provider::{Held, Renewal, RenewalVerdict, Source, Tokens, Unsendable},
-    token::Fingerprint,
     transport::TransportError,
 };
 
@@ -60,11 +61,7 @@ async fn once(
 ) -> Result<Outcome, Refused> {
     let request = renewal.encode(held, SystemTime::now()).map_err(|error| unsendable(client, &error))?;
     match client.exchange(request, deadline).await {
-        Ok(answer) => {
-            let renewed_from =
-                (renewal.source() == Source::LiveAccessToken).then(|| held.access.fingerprint());
-            read(client, renewal.read(&answer, SystemTime::now()), renewed_from)
-        }
+        Ok(answer) => read(client, renewal, held, &answer),
         Err(error) => {
             let provider = &client.name;
             tracing::warn!(provider, %error, "No answer to a request for new tokens; the grant is kept");
@@ -79,23 +76,25 @@ fn unsendable(client: &ProviderClient, error: &Unsendable) -> Refused {
     Refused { code: "unsendable" }
 }
 
-/// `renewed_from` is the access token, where that is what was to be renewed from.
 fn read(
     client: &ProviderClient,
-    verdict: RenewalVerdict,
-    renewed_from: Option<Fingerprint>,
+    renewal: &dyn Renewal,
+    held: Held<'_>,
+    answer: &Response<Bytes>,
 ) -> Result<Outcome, Refused> {
     let provider = &client.name;
-    match verdict {
+    match renewal.read(answer, SystemTime::now()) {
         RenewalVerdict::Renewed(tokens) => Ok(Outcome::Renewed(tokens)),
         RenewalVerdict::GrantDead { code } => {
             tracing::warn!(provider, code, "The provider says that a grant has ended");
-            Ok(Outcome::Failed(Setback::Dead { code, token: renewed_from }))
+            let token = (renewal.source() == Source::LiveAccessToken).then(|| held.access.fingerprint());
+            Ok(Outcome::Failed(Setback::Dead { code, token }))
         }
         RenewalVerdict::ClientRefused { code } => Err(Refused { code }),
         RenewalVerdict::Passing(passing) => {
             tracing::warn!(provider, what = passing.what, "No new tokens this time; the grant is kept");
-            let reason = if passing.retry_after.is_some() { "rate_limited" } else { "unavailable" };
+            let throttled = answer.status() == StatusCode::TOO_MANY_REQUESTS;
+            let reason = if throttled { "rate_limited" } else { "unavailable" };
             Ok(Outcome::Failed(Setback::Passing { reason, retry_after: passing.retry_after }))
         }
     }

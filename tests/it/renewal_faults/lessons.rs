@@ -121,7 +121,8 @@ async fn a_renewal_of_which_nobody_knows_the_outcome_never_ends_a_grant_by_our_o
 
         bench.world.pass(REST).await;
         let outcome = bench.lend(&user, LONG).await;
-        assert_eq!(bench.requests(kind).len(), 2, "{}: it is the provider that is asked", kind.strategy);
+        let requests = bench.requests(kind).len();
+        assert_eq!(requests, 2, "{}: it is the provider that is asked: {outcome:?}", kind.strategy);
         if kind.rotates {
             assert_error(outcome, Code::FailedPrecondition, "REAUTHENTICATION_REQUIRED");
         } else {

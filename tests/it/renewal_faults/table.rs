@@ -39,15 +39,15 @@ const WISH: Duration = Duration::from_secs(120);
 /// How a fault is made.
 type Make = fn(Fault) -> Fault;
 
-/// What no answer says anything about a grant.
+/// Of these no answer says anything about the grant.
 const FAULTS: [(&str, Make, Expected); 13] = [
     ("408", |fault| fault.answer(408), Rests("unavailable")),
     ("425", |fault| fault.answer(425), Rests("unavailable")),
-    ("429", |fault| fault.answer(429), Rests("unavailable")),
+    ("429", |fault| fault.answer(429), Rests("rate_limited")),
     ("429 in seconds", |fault| fault.answer(429).header("retry-after", "120"), Waits("rate_limited")),
     ("429 with a date", |fault| fault.answer(429).header("retry-after", &date()), Waits("rate_limited")),
     ("500", |fault| fault.answer(500), Rests("unavailable")),
-    ("503 in seconds", |fault| fault.answer(503).header("retry-after", "120"), Waits("rate_limited")),
+    ("503 in seconds", |fault| fault.answer(503).header("retry-after", "120"), Waits("unavailable")),
     ("an empty success", |fault| fault.empty(), Rests("unavailable")),
     ("a page", |fault| fault.garbage(), Rests("unavailable")),
     ("a redirect", |fault| fault.answer(302).header("location", "/login"), Rests("unavailable")),
