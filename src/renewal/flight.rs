@@ -133,8 +133,11 @@ impl Works {
     /// Under the lease: nobody else renews now, but somebody may just have.
     async fn alone(&self, job: &Job, kept: Option<Arc<Known>>) -> Result<Arc<Known>, StoreError> {
         let deadline = Instant::now() + RENEWAL_TIMEOUT;
+        let newest = self.newest_profile(job).await;
+        // The last thing before the provider is asked: a process that was asleep until now may have lost the lease, and
+        // with it the right to use what was stored before.
         let known = self.look(&job.key, kept.as_ref()).await?;
-        let Some((profile, read)) = self.newest_profile(job).await else { return Ok(known) };
+        let Some((profile, read)) = newest else { return Ok(known) };
         let Ok(standing) = Standing::of(&profile, read, Some(&known)) else { return Ok(known) };
         if !self.is_wanted(job, &standing) {
             return Ok(known);
