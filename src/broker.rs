@@ -17,12 +17,14 @@ use crate::{
 
 mod call;
 mod connect;
+mod found;
 mod lend;
 mod list;
 mod live_token;
 mod masking;
 mod page;
 mod refusals;
+mod revoke;
 mod state;
 
 pub use call::{Answer, Call, Diagnosis, Reason};

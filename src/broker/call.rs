@@ -1,6 +1,9 @@
 //! CallProvider.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode, Uri, header};
@@ -16,6 +19,7 @@ use crate::{
         request::{ApiRequest, BODY_LIMIT, RawRequest},
     },
     renewal::Lifeless,
+    secret,
     transport::TransportError,
 };
 
@@ -99,7 +103,6 @@ struct Sent {
     uri: Uri,
     response: Response<Bytes>,
     verdict: Verdict,
-    attempts: u32,
 }
 
 impl Broker {
@@ -119,14 +122,11 @@ impl Broker {
             rejected: None,
         };
         let live = self.live_token(&wanted, deadline).await?;
-        let entry = self.providers.of(live.identity()).ok_or_else(|| Error::OperationUnsupported {
-            provider: Some(live.identity().provider.clone()),
-            operation: "CallProvider",
-        })?;
+        let entry = self.entry_for(live.identity(), "CallProvider")?;
         let request = ApiRequest::check(call.request, &*entry.client.adapter)?;
         let _place = entry.places.try_acquire().map_err(|_| Error::Overloaded)?;
-        let exchange =
-            Exchange { entry, repeatable: call.idempotent || is_idempotent(&request.method), request };
+        let repeatable = call.idempotent || is_idempotent(&request.method);
+        let exchange = Exchange { entry, request, repeatable, attempts: AtomicU32::new(0) };
         self.climb(&exchange, live, &wanted, deadline).await.map(|answer| self.with_connect_link(answer))
     }
 
@@ -140,7 +140,7 @@ impl Broker {
     ) -> Result<Answer, Error> {
         let first = self.send(exchange, &live, deadline).await?;
         if first.verdict != Verdict::TokenRefused {
-            return Ok(exchange.answer(first, live, 0));
+            return Ok(exchange.answer(first, live));
         }
         self.refusals.saw(live.token().access.fingerprint());
         // The new profile may offer another identity to the same selector: another account, or another provider's token.
@@ -149,7 +149,7 @@ impl Broker {
 
         let second = self.send(exchange, &live, deadline).await?;
         if second.verdict != Verdict::TokenRefused {
-            return Ok(exchange.answer(second, live, first.attempts));
+            return Ok(exchange.answer(second, live));
         }
         self.refusals.saw(live.token().access.fingerprint());
         Err(self.reauthentication(live.identity(), Lifeless::Refused))
@@ -161,16 +161,11 @@ impl Broker {
         live: &LiveToken,
         deadline: &Deadline,
     ) -> Result<Sent, Error> {
-        let secret = exchange.entry.client.adapter.client_secret().map(|secret| (secret, secret.get()));
-        let sent = self.send_with_retries(exchange, live, deadline).await?;
-        if let (Verdict::NotConfigured, Some((secret, used))) = (&sent.verdict, secret)
-            && secret.is_replaced(&used).await
-        {
-            // Refused for a secret that was rotated meanwhile: nothing was processed.
-            let again = self.send_with_retries(exchange, live, deadline).await?;
-            return Ok(Sent { attempts: sent.attempts + again.attempts, ..again });
-        }
-        Ok(sent)
+        let is_refused = |sent: &Result<Sent, Error>| {
+            sent.as_ref().is_ok_and(|sent| sent.verdict == Verdict::NotConfigured)
+        };
+        let send = || self.send_with_retries(exchange, live, deadline);
+        secret::proving(exchange.entry.client.adapter.client_secret(), is_refused, send).await
     }
 
     async fn send_with_retries(
@@ -189,12 +184,7 @@ impl Broker {
             };
             match wait {
                 Some(wait) if exchange.repeatable && attempts.again(wait).await => {}
-                _ => {
-                    let made = attempts.made();
-                    return outcome
-                        .map(|sent| Sent { attempts: made, ..sent })
-                        .map_err(|error| Exchange::error(&error, live));
-                }
+                _ => return outcome.map_err(|error| Exchange::error(&error, live)),
             }
         }
     }
@@ -206,12 +196,13 @@ impl Broker {
         deadline: &Deadline,
     ) -> Result<Sent, TransportError> {
         let adapter = &exchange.entry.client.adapter;
+        exchange.attempts.fetch_add(1, Ordering::Relaxed);
         let request = adapter.encode(&exchange.request, &live.token().access);
         let uri = request.uri().clone();
         let outcome = exchange.entry.client.transport.send(request, BODY_LIMIT, deadline.at()).await;
         let outcome = outcome.map(|response| {
             let verdict = adapter.judge(&response, SystemTime::now());
-            Sent { uri, response, verdict, attempts: 1 }
+            Sent { uri, response, verdict }
         });
         let word = outcome.as_ref().map_or("no_answer", |sent| sent.verdict.outcome());
         self.metrics.provider_request(&live.identity().provider, word);
@@ -225,16 +216,18 @@ struct Exchange<'a> {
     request: ApiRequest,
     /// Whether it may be sent again where it may have been processed.
     repeatable: bool,
+    /// How often it was sent.
+    attempts: AtomicU32,
 }
 
 impl Exchange<'_> {
-    fn answer(&self, sent: Sent, live: LiveToken, earlier_attempts: u32) -> Answer {
+    fn answer(&self, sent: Sent, live: LiveToken) -> Answer {
         let adapter = &self.entry.client.adapter;
         let rate_limit = adapter.rate_limit(sent.response.headers(), SystemTime::now());
         let next_page = adapter.next_page(&sent.uri, &sent.response);
         Answer {
             response: presentable(sent.response, &live),
-            attempts: earlier_attempts + sent.attempts,
+            attempts: self.attempts.load(Ordering::Relaxed),
             diagnosis: Diagnosis::of(sent.verdict),
             rate_limit,
             next_page,

@@ -1,6 +1,6 @@
 //! The ladder to a live token: the newest one at hand, a fresh read of the profile, a renewal, and then only the user.
 
-use std::{ptr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -152,8 +152,7 @@ impl Broker {
         let outlook =
             standing.outlook(&wish, subject.client.map(|client| &**client), self.renewals.is_durable());
         if outlook == Outlook::Live {
-            let index = profile.identities.iter().position(|identity| ptr::eq(identity, selected.identity));
-            let index = index.expect("the selected identity is one of the profile's");
+            let index = profile.index_of(&selected);
             let (token, renewable) = (Arc::clone(standing.token()), self.is_renewable(&standing, entry));
             let trouble = standing.failure().map(RenewalTrouble::of);
             return Ok(Step::Done(LiveToken { profile, index, token, renewed: false, renewable, trouble }));

@@ -59,6 +59,16 @@ impl IdpToken {
         Ok(convert::answer(answer))
     }
 
+    async fn revoke(
+        &self,
+        request: pb::RevokeIdentityTokenRequest,
+    ) -> Result<pb::RevokeIdentityTokenResponse, Error> {
+        let (user, selector) = convert::identity(request.identity)?;
+        let permit = self.broker.authorize(self.caller, user, Action::RevokeIdentityToken)?;
+        let view = self.broker.revoke(&permit, &selector, &self.deadline).await?;
+        Ok(pb::RevokeIdentityTokenResponse { identity: Some(view.into()) })
+    }
+
     fn connect_link(
         &self,
         request: pb::CreateConnectLinkRequest,
@@ -116,9 +126,9 @@ impl pb::idp_token_service_server::IdpTokenService for IdpToken {
 
     async fn revoke_identity_token(
         &self,
-        _: Request<pb::RevokeIdentityTokenRequest>,
+        request: Request<pb::RevokeIdentityTokenRequest>,
     ) -> Result<Response<pb::RevokeIdentityTokenResponse>, Status> {
-        unsupported("RevokeIdentityToken")
+        Ok(self.revoke(request.into_inner()).await.map(Response::new)?)
     }
 
     async fn create_connect_link(

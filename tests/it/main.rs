@@ -16,5 +16,6 @@ mod lifecycle;
 mod more_providers;
 mod proxy;
 mod retries;
+mod revoke;
 mod store;
 mod vault;

@@ -13,7 +13,7 @@ use idp_token_service::{
         pb::{
             CallProviderRequest, CallProviderResponse, GetIdentityTokenRequest, GetIdentityTokenResponse,
             HttpRequest, Identity, IdentitySelector, ListIdentitiesRequest, NameValue,
-            idp_token_service_client::IdpTokenServiceClient,
+            RevokeIdentityTokenRequest, idp_token_service_client::IdpTokenServiceClient,
         },
     },
 };
@@ -118,6 +118,13 @@ impl World {
     pub async fn list(&self, user: &str) -> Result<Vec<Identity>, Status> {
         let request = ListIdentitiesRequest { user_id: user.to_owned(), ..Default::default() };
         self.service.client().list_identities(request).await.map(|answer| answer.into_inner().identities)
+    }
+
+    /// Has the tokens of `identity` revoked; the identity afterwards.
+    pub async fn revoke(&self, identity: IdentitySelector) -> Result<Identity, Status> {
+        let request = RevokeIdentityTokenRequest { identity: Some(identity) };
+        let answer = self.service.client().revoke_identity_token(request).await?;
+        Ok(answer.into_inner().identity.expect("the answer has an identity"))
     }
 
     /// How many requests reached a provider.

@@ -1,0 +1,90 @@
+//! An identity that holds a token, with the profile that shows it.
+
+use std::{ptr, sync::Arc};
+
+use tokio::time::Instant;
+
+use super::{Broker, ProviderEntry};
+use crate::{
+    auth0::{Fit, Need},
+    cache::Loaded,
+    deadline::{Deadline, Stage},
+    error::Error,
+    identity::{Identity, Profile, Selected, Selector, StoredToken, UserId},
+    renewal::{ProviderClient, Subject, Trouble},
+};
+
+/// See the module's documentation.
+pub(super) struct Found {
+    profile: Arc<Profile>,
+    /// Which of the profile's identities.
+    index: usize,
+    token: Arc<StoredToken>,
+    /// When the read of the profile began.
+    pub(super) read: Instant,
+}
+
+impl Found {
+    pub(super) fn identity(&self) -> &Identity {
+        &self.profile.identities[self.index]
+    }
+
+    pub(super) fn subject<'a>(&'a self, client: Option<&'a Arc<ProviderClient>>) -> Subject<'a> {
+        Subject { key: &self.identity().key, profile: &self.token, read: self.read, client }
+    }
+}
+
+impl Profile {
+    /// Where in the profile a selected identity stands.
+    pub(super) fn index_of(&self, selected: &Selected<'_>) -> usize {
+        let index = self.identities.iter().position(|identity| ptr::eq(identity, selected.identity));
+        index.expect("the selected identity is one of the profile's")
+    }
+}
+
+impl Broker {
+    /// The identity that `selector` means, in a profile that was read at `since` or later.
+    pub(super) async fn find(
+        &self,
+        user: &UserId,
+        selector: &Selector,
+        since: Option<Instant>,
+        deadline: &Deadline,
+    ) -> Result<Found, Error> {
+        let fit = |profile: &Profile, began: Instant| match since.filter(|since| began < *since) {
+            Some(since) => Fit::Outdated { since },
+            None if profile.select(selector).is_ok() => Fit::Serves,
+            None => Fit::Lacks,
+        };
+        deadline.enter(if self.auth0.is_throttled() { Stage::Queue } else { Stage::Auth0 });
+        let Loaded { value: profile, began } = self.auth0.profile(user, Need { fit: &fit }).await?;
+        let selected = profile.select(selector)?;
+        let (index, token) = (profile.index_of(&selected), Arc::clone(selected.token));
+        Ok(Found { profile, index, token, read: began })
+    }
+
+    /// The provider of an identity, to be asked for `operation`.
+    pub(super) fn entry_for(
+        &self,
+        identity: &Identity,
+        operation: &'static str,
+    ) -> Result<&ProviderEntry, Error> {
+        self.providers.of(identity).ok_or_else(|| Error::OperationUnsupported {
+            provider: Some(identity.provider.clone()),
+            operation,
+        })
+    }
+}
+
+/// What the caller of `operation` is told of a provider's trouble.
+pub(super) fn error(identity: &Identity, operation: &'static str, trouble: Trouble) -> Error {
+    let provider = identity.provider.clone();
+    match trouble {
+        Trouble::Unsupported => Error::OperationUnsupported { provider: Some(provider), operation },
+        Trouble::NotConfigured { missing } => Error::NotConfigured { provider: Some(provider), missing },
+        Trouble::Refused { code, keys } => Error::ApplicationRefused { provider, code, keys },
+        Trouble::RateLimited { retry_after } => Error::ProviderRateLimited { provider, retry_after },
+        Trouble::Unavailable { cause, .. } => Error::ProviderUnavailable { provider, cause },
+        Trouble::Unreadable { cause } => Error::ProviderProtocol { provider, cause },
+    }
+}
