@@ -18,6 +18,7 @@ use crate::{
 mod call;
 mod connect;
 mod found;
+mod inspect;
 mod lend;
 mod list;
 mod live_token;
@@ -29,6 +30,7 @@ mod state;
 
 pub use call::{Answer, Call, Diagnosis, Reason};
 pub use connect::Connect;
+pub use inspect::Inspection;
 pub use lend::Lend;
 pub use list::List;
 pub use live_token::LiveToken;

@@ -42,6 +42,7 @@ mod flight;
 mod inquiry;
 mod known;
 mod lease;
+mod refusal;
 mod revocation;
 mod standing;
 

@@ -11,7 +11,8 @@ use crate::{
     deadline::{Deadline, Stage},
     error::Error,
     identity::{Identity, Profile, Selected, Selector, StoredToken, UserId},
-    renewal::{ProviderClient, Subject, Trouble},
+    renewal::{Known, ProviderClient, Standing, Subject, Trouble},
+    token::Fingerprint,
 };
 
 /// See the module's documentation.
@@ -27,6 +28,16 @@ pub(super) struct Found {
 impl Found {
     pub(super) fn identity(&self) -> &Identity {
         &self.profile.identities[self.index]
+    }
+
+    /// Names the token that the profile shows.
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        self.token.access.fingerprint()
+    }
+
+    /// Weighs the profile's token and what is known besides; see [`Standing::of`].
+    pub(super) fn standing<'a>(&'a self, known: &'a Known) -> Result<Standing<'a>, Instant> {
+        Standing::of(&self.token, self.read, Some(known))
     }
 
     pub(super) fn subject<'a>(&'a self, client: Option<&'a Arc<ProviderClient>>) -> Subject<'a> {

@@ -35,9 +35,14 @@ impl Default for Refusals {
 }
 
 impl Refusals {
-    /// A provider refused this token just now.
+    /// A provider refused this token, just now or when a caller first said so.
     pub(super) fn saw(&self, token: Fingerprint) {
-        self.seen.get_with(token, Instant::now);
+        self.seen.get_with(token, || self.reported.get(&token).unwrap_or_else(Instant::now));
+    }
+
+    /// The provider, asked about it, says that the token is alive.
+    pub(super) fn forget(&self, token: Fingerprint) {
+        self.seen.invalidate(&token);
     }
 
     /// Since when `token` is refused, for a caller that reports `reported` as refused; `None` if it is not.

@@ -7,7 +7,9 @@ use http::HeaderMap;
 use super::pb;
 use crate::{
     auth0::connect::{self, Scopes},
-    broker::{Answer, Connect, Diagnosis, IdentityView, LiveToken, Reason, RenewalTrouble, State},
+    broker::{
+        Answer, Connect, Diagnosis, IdentityView, Inspection, LiveToken, Reason, RenewalTrouble, State,
+    },
     field::InvalidField,
     identity::{ConnectionName, Selector, UserId},
     provider::{RateLimit, request::RawRequest},
@@ -102,6 +104,17 @@ impl From<IdentityView> for pb::Identity {
             expire_time: view.expiry.and_then(|expiry| timestamp(expiry.time)),
             expiry_basis: basis.into(),
             last_renewal_error: trouble.into(),
+        }
+    }
+}
+
+impl From<Inspection> for pb::InspectIdentityTokenResponse {
+    fn from(inspection: Inspection) -> Self {
+        Self {
+            identity: Some(inspection.view.into()),
+            active: inspection.active,
+            scopes: inspection.scopes,
+            findings: Vec::new(),
         }
     }
 }

@@ -59,6 +59,16 @@ impl IdpToken {
         Ok(convert::answer(answer))
     }
 
+    async fn inspect(
+        &self,
+        request: pb::InspectIdentityTokenRequest,
+    ) -> Result<pb::InspectIdentityTokenResponse, Error> {
+        let (user, selector) = convert::identity(request.identity)?;
+        let permit = self.broker.authorize(self.caller, user, Action::InspectIdentityToken)?;
+        let inspection = self.broker.inspect(&permit, &selector, &self.deadline).await?;
+        Ok(inspection.into())
+    }
+
     async fn revoke(
         &self,
         request: pb::RevokeIdentityTokenRequest,
@@ -119,9 +129,9 @@ impl pb::idp_token_service_server::IdpTokenService for IdpToken {
 
     async fn inspect_identity_token(
         &self,
-        _: Request<pb::InspectIdentityTokenRequest>,
+        request: Request<pb::InspectIdentityTokenRequest>,
     ) -> Result<Response<pb::InspectIdentityTokenResponse>, Status> {
-        unsupported("InspectIdentityToken")
+        Ok(self.inspect(request.into_inner()).await.map(Response::new)?)
     }
 
     async fn revoke_identity_token(

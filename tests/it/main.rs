@@ -10,6 +10,7 @@ mod canary;
 mod commands;
 mod connect;
 mod gate;
+mod inspect;
 mod ladder;
 mod lending;
 mod lifecycle;
