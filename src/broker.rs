@@ -17,6 +17,7 @@ use crate::{
 
 mod call;
 mod connect;
+mod findings;
 mod found;
 mod inspect;
 mod lend;
@@ -30,6 +31,7 @@ mod state;
 
 pub use call::{Answer, Call, Diagnosis, Reason};
 pub use connect::Connect;
+pub use findings::{Finding, FindingReason};
 pub use inspect::Inspection;
 pub use lend::Lend;
 pub use list::List;

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::{
-    Broker, IdentityView,
+    Broker, Finding, IdentityView,
+    findings::{Facts, Means, Mend, Problem},
     found::{self, Found},
 };
 use crate::{
     deadline::{Deadline, Stage},
     error::Error,
-    identity::{Selector, UserId},
+    identity::{Identity, Selector, UserId},
     policy::Permit,
     provider::Inspected,
     renewal::{Known, Standing},
@@ -32,6 +33,8 @@ pub struct Inspection {
     pub active: bool,
     /// The scopes that were granted; empty if the provider does not tell.
     pub scopes: Vec<String>,
+    /// What is to be mended; empty if all is well.
+    pub findings: Vec<Finding>,
 }
 
 /// An identity whose newest token is known.
@@ -131,7 +134,8 @@ impl Broker {
     }
 
     fn inspection(&self, newest: &Newest, told: Option<Inspected>) -> Inspection {
-        let view = self.view_of(newest.found.identity(), &newest.standing());
+        let (identity, standing) = (newest.found.identity(), newest.standing());
+        let view = self.view_of(identity, &standing);
         let active = told.is_some();
         let Inspected { expires_at, scopes, .. } = told.unwrap_or_default();
         let expiry = match expires_at {
@@ -139,6 +143,29 @@ impl Broker {
             // Of a dead token it is not known when it ended, unless that was due.
             None => view.expiry.filter(|expiry| active || expiry.remaining().is_zero()),
         };
-        Inspection { view: IdentityView { expiry, ..view }, active, scopes }
+        let means = self.providers.of(identity).map_or(Means::None, |entry| {
+            Means::of(&identity.provider, &entry.client, &standing, self.renewals.is_durable())
+        });
+        let facts = Facts {
+            strategy: &identity.provider,
+            active,
+            scopes: &scopes,
+            ends: expires_at.is_some() || standing.token().expiry.is_some(),
+            expiry,
+            revoked: standing.is_revoked(),
+            failure: standing.failure().map(|failure| (failure, standing.rest())),
+            means,
+        };
+        let findings = facts.problems().into_iter().map(|problem| self.finding(identity, problem)).collect();
+        Inspection { view: IdentityView { expiry, ..view }, active, scopes, findings }
+    }
+
+    fn finding(&self, identity: &Identity, problem: Problem) -> Finding {
+        let connect_url = match problem.mend {
+            Mend::Operator => None,
+            Mend::Login => self.link_for(identity, &[]),
+            Mend::OfflineLogin => self.offline_link_for(identity),
+        };
+        Finding { reason: problem.reason, message: problem.message, connect_url }
     }
 }

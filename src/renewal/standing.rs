@@ -130,6 +130,16 @@ impl<'a> Standing<'a> {
         self.in_lineage()?.record.failure.as_ref()
     }
 
+    /// Whether there is what a renewal would be made from, at a provider whose refresh tokens die at use or do not.
+    pub fn holds_refresh_token(&self, rotates: bool) -> bool {
+        self.refresh(rotates).is_some()
+    }
+
+    /// How long no renewal is tried.
+    pub fn rest(&self) -> Duration {
+        self.in_lineage().map_or(Duration::ZERO, Known::rest)
+    }
+
     /// What a renewal would be made from. Where refresh tokens do not die at use, one of an earlier login does too if the
     /// last one brought none.
     pub(super) fn refresh(&self, rotates: bool) -> Option<&'a RefreshToken> {

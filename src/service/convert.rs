@@ -8,7 +8,8 @@ use super::pb;
 use crate::{
     auth0::connect::{self, Scopes},
     broker::{
-        Answer, Connect, Diagnosis, IdentityView, Inspection, LiveToken, Reason, RenewalTrouble, State,
+        Answer, Connect, Diagnosis, Finding, FindingReason, IdentityView, Inspection, LiveToken, Reason,
+        RenewalTrouble, State,
     },
     field::InvalidField,
     identity::{ConnectionName, Selector, UserId},
@@ -114,8 +115,21 @@ impl From<Inspection> for pb::InspectIdentityTokenResponse {
             identity: Some(inspection.view.into()),
             active: inspection.active,
             scopes: inspection.scopes,
-            findings: Vec::new(),
+            findings: inspection.findings.into_iter().map(Into::into).collect(),
         }
+    }
+}
+
+impl From<Finding> for pb::Finding {
+    fn from(finding: Finding) -> Self {
+        let reason = match finding.reason {
+            FindingReason::ReauthenticationRequired => pb::ErrorReason::ReauthenticationRequired,
+            FindingReason::ScopeNotGranted => pb::ErrorReason::ScopeNotGranted,
+            FindingReason::NotConfigured => pb::ErrorReason::ProviderNotConfigured,
+            FindingReason::RenewalFailed => pb::ErrorReason::RenewalFailed,
+        };
+        let connect_url = finding.connect_url.unwrap_or_default();
+        Self { reason: reason.into(), message: finding.message, connect_url }
     }
 }
 

@@ -7,7 +7,8 @@ use idp_token_service::{
     sandbox::Fault,
     secret::Secret,
     service::pb::{
-        ExpiryBasis, GetIdentityTokenRequest, IdentitySelector, InspectIdentityTokenRequest, identity::State,
+        self, ErrorReason, ExpiryBasis, GetIdentityTokenRequest, IdentitySelector,
+        InspectIdentityTokenRequest, identity::State,
     },
 };
 use serde_json::json;
@@ -19,7 +20,7 @@ use crate::support::{
     World, assert_error,
     database::Database,
     get, metadata,
-    people::{ADA, BARBARA, DONALD, FRANCES, GRACE, HEDY, KEN, at, facebook, github, google},
+    people::{ADA, ALAN, BARBARA, DONALD, FRANCES, GRACE, HEDY, KEN, at, facebook, github, google},
     retry_after, within,
 };
 
@@ -275,4 +276,62 @@ async fn an_inspection_ends_a_false_belief() {
     faults.clear();
     assert!(world.inspect(github(ADA)).await.unwrap().active);
     world.lend(github(ADA)).await.expect("the provider says that it is alive");
+}
+
+/// The findings' reasons, each with whether the user can mend it.
+async fn findings(world: &World, identity: IdentitySelector) -> Vec<(ErrorReason, bool)> {
+    let findings = world.inspect(identity).await.unwrap().findings;
+    findings.iter().map(|finding| (finding.reason(), !finding.connect_url.is_empty())).collect()
+}
+
+#[tokio::test]
+async fn of_healthy_identities_there_is_nothing_to_say() {
+    let world = World::start().await;
+    for identity in [google(ADA), github(ADA), facebook(ADA), google(BARBARA), at(HEDY, "windowslive")] {
+        assert_eq!(findings(&world, identity.clone()).await, [], "{}", identity.provider);
+    }
+}
+
+#[tokio::test]
+async fn what_is_to_be_mended_is_said_with_where() {
+    use ErrorReason::{ProviderNotConfigured, ReauthenticationRequired, RenewalFailed, ScopeNotGranted};
+    let world = World::start().await;
+    // No refresh token, and a login's scopes alone.
+    let alan = world.inspect(google(ALAN)).await.unwrap().findings;
+    let reasons: Vec<_> = alan.iter().map(pb::Finding::reason).collect();
+    assert_eq!(reasons, [ReauthenticationRequired, ScopeNotGranted]);
+    assert!(alan[0].connect_url.ends_with("&access_type=offline&prompt=consent"), "{}", alan[0].connect_url);
+
+    // Refresh tokens that die at use, and a store that does not survive.
+    let rotating = findings(&world, at(KEN, "bitbucket")).await;
+    assert_eq!(rotating, [(ProviderNotConfigured, false)]);
+
+    world.sandbox.revoke_token(ADA, "github").unwrap();
+    assert_eq!(findings(&world, github(ADA)).await, [(ReauthenticationRequired, true)]);
+
+    world.revoke(facebook(ADA)).await.unwrap();
+    let revoked = world.inspect(facebook(ADA)).await.unwrap().findings;
+    assert!(revoked.len() == 1 && revoked[0].message.contains("revoked through this service"), "{revoked:?}");
+
+    world.sandbox.faults().script(Fault::on("oauth2.googleapis.com").path("/token").answer(503));
+    world.lend(google(BARBARA)).await.unwrap_err();
+    assert_eq!(findings(&world, google(BARBARA)).await, [(RenewalFailed, false)]);
+}
+
+#[tokio::test]
+async fn a_grant_that_the_provider_ended_is_explained() {
+    let world = World::start().await;
+    world.sandbox.revoke_token(BARBARA, "google-oauth2").unwrap();
+    world.lend(google(BARBARA)).await.unwrap_err();
+    let found = world.inspect(google(BARBARA)).await.unwrap().findings;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].reason(), ErrorReason::ReauthenticationRequired);
+    assert!(found[0].message.contains("(invalid_grant)"), "{found:?}");
+    assert!(found[0].connect_url.contains("access_type=offline"), "{found:?}");
+}
+
+#[tokio::test]
+async fn without_a_login_application_findings_have_no_link() {
+    let world = World::configured(|config| config.connect = None).await;
+    assert_eq!(findings(&world, google(ALAN)).await.iter().filter(|(_, link)| *link).count(), 0);
 }
