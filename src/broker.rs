@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod call;
+mod confirmation;
 mod connect;
 mod findings;
 mod found;
@@ -38,6 +39,7 @@ pub use list::List;
 pub use live_token::LiveToken;
 pub use state::{IdentityView, RenewalTrouble, State};
 
+use confirmation::Confirmations;
 use refusals::Refusals;
 
 /// Lends tokens and calls providers.
@@ -49,6 +51,7 @@ pub struct Broker {
     login: Option<LoginApplication>,
     policy: Policy,
     refusals: Refusals,
+    confirmations: Confirmations,
     metrics: Arc<Metrics>,
 }
 
@@ -61,7 +64,8 @@ impl Broker {
         login: Option<LoginApplication>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { auth0, providers, renewals, login, policy: Policy, refusals: Refusals::default(), metrics }
+        let (refusals, confirmations) = (Refusals::default(), Confirmations::default());
+        Self { auth0, providers, renewals, login, policy: Policy, refusals, confirmations, metrics }
     }
 
     /// Asks the policy. Every use case wants the permit that this returns.

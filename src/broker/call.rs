@@ -8,7 +8,9 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode, Uri, header};
 
-use super::{Broker, LiveToken, ProviderEntry, live_token::Wanted, masking};
+use super::{
+    Broker, LiveToken, ProviderEntry, confirmation::is_about_the_token, live_token::Wanted, masking,
+};
 use crate::{
     deadline::{Deadline, Stage},
     error::Error,
@@ -130,7 +132,8 @@ impl Broker {
         self.climb(&exchange, live, &wanted, deadline).await.map(|answer| self.with_connect_link(answer))
     }
 
-    /// A 401 was not processed, so sending again with another token is safe for any method; but only once.
+    /// A 401 was not processed, so sending again with another token is safe for any method; but only once. Without
+    /// another one the provider is asked: if the token is alive, the 401 is an answer like any other.
     async fn climb(
         &self,
         exchange: &Exchange<'_>,
@@ -139,20 +142,28 @@ impl Broker {
         deadline: &Deadline,
     ) -> Result<Answer, Error> {
         let first = self.send(exchange, &live, deadline).await?;
-        if first.verdict != Verdict::TokenRefused {
+        let refused = live.token().access.fingerprint();
+        if first.verdict != Verdict::TokenRefused || self.is_confirmed(refused) {
             return Ok(exchange.answer(first, live));
         }
-        self.refusals.saw(live.token().access.fingerprint());
         // The new profile may offer another identity to the same selector: another account, or another provider's token.
         let same = live.identity().selector();
-        let live = self.live_token(&Wanted { selector: &same, ..*wanted }, deadline).await?;
+        let another = Wanted { selector: &same, rejected: Some(refused), ..*wanted };
+        let another = match self.live_token(&another, deadline).await {
+            Ok(another) => another,
+            Err(error) => {
+                let may_live = is_about_the_token(&error);
+                deadline.enter(Stage::Provider);
+                let is_alive = may_live && self.is_alive(exchange.entry, &live).await;
+                return if is_alive { Ok(exchange.answer(first, live)) } else { Err(error) };
+            }
+        };
 
-        let second = self.send(exchange, &live, deadline).await?;
-        if second.verdict != Verdict::TokenRefused {
-            return Ok(exchange.answer(second, live));
+        let second = self.send(exchange, &another, deadline).await?;
+        if second.verdict != Verdict::TokenRefused || self.is_alive(exchange.entry, &another).await {
+            return Ok(exchange.answer(second, another));
         }
-        self.refusals.saw(live.token().access.fingerprint());
-        Err(self.reauthentication(live.identity(), Lifeless::Refused))
+        Err(self.reauthentication(another.identity(), Lifeless::Refused))
     }
 
     async fn send(
@@ -300,7 +311,7 @@ impl Sent {
 impl Diagnosis {
     fn of(verdict: Verdict) -> Option<Self> {
         let (reason, missing_scopes, retry_after) = match verdict {
-            // A refused token never gets here: it is an error, not an answer.
+            // A refusal that gets here is not about the token, which the provider says is alive.
             Verdict::Accepted | Verdict::TokenRefused => return None,
             Verdict::ScopeNotGranted { missing } => (Reason::ScopeNotGranted, missing, None),
             Verdict::RateLimited { retry_after } => (Reason::RateLimited, Vec::new(), retry_after),
