@@ -86,6 +86,28 @@ pub enum Error {
         /// The keys that are not set, as the configuration has them: `connect.client_id`.
         missing: Vec<String>,
     },
+    /// The provider refuses the application.
+    #[error(
+        "{provider} refuses this application ({code}): check {}, or the private key, and whether they are those of the \
+         application that the token was issued to",
+        .keys.join(" and ")
+    )]
+    ApplicationRefused {
+        /// The strategy.
+        provider: String,
+        /// The provider's code.
+        code: &'static str,
+        /// The keys that hold what the application proves itself with, as the configuration has them.
+        keys: Vec<String>,
+    },
+    /// The provider throttles this user or application.
+    #[error("{provider} asks to wait for {} s", .retry_after.as_secs())]
+    ProviderRateLimited {
+        /// The strategy.
+        provider: String,
+        /// How long.
+        retry_after: Duration,
+    },
     /// The provider cannot be reached, or the connection broke.
     #[error("no answer from {provider}: {cause}")]
     ProviderUnavailable {
@@ -155,12 +177,14 @@ impl Error {
             | Self::ResponseTooLarge { .. } => Blame::Caller,
             Self::Store(StoreError::Unavailable { .. })
             | Self::RenewalFailed { .. }
+            | Self::ProviderRateLimited { .. }
             | Self::ProviderUnavailable { .. }
             | Self::ProviderProtocol { .. }
             | Self::Overloaded
             | Self::DeadlineExceeded(_) => Blame::Outside,
             Self::Vault { cause: VaultError::MfaPolicy, .. }
             | Self::NotConfigured { .. }
+            | Self::ApplicationRefused { .. }
             | Self::Store(
                 StoreError::Misconfigured { .. }
                 | StoreError::UnknownKey { .. }

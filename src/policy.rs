@@ -21,6 +21,10 @@ pub enum Action {
     },
     /// Have a request sent.
     CallProvider,
+    /// Have the provider asked about a token.
+    InspectIdentityToken,
+    /// Have a token ended.
+    RevokeIdentityToken,
     /// Have a link made at which some user can grant access.
     CreateConnectLink,
 }
@@ -89,6 +93,8 @@ impl Policy {
                 Action::ListIdentities
                 | Action::GetIdentityToken { .. }
                 | Action::CallProvider
+                | Action::InspectIdentityToken
+                | Action::RevokeIdentityToken
                 | Action::CreateConnectLink,
             ) => Ok(()),
         }

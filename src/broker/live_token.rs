@@ -1,6 +1,6 @@
 //! The ladder to a live token: the newest one at hand, a fresh read of the profile, a renewal, and then only the user.
 
-use std::{pin::pin, ptr, sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -52,8 +52,7 @@ pub struct LiveToken {
 
 impl LiveToken {
     fn new(profile: &Arc<Profile>, identity: &Identity, token: Arc<StoredToken>) -> Self {
-        let index = profile.identities.iter().position(|one| ptr::eq(one, identity));
-        let index = index.expect("the identity is one of the profile's");
+        let index = profile.index_of(identity);
         Self { profile: Arc::clone(profile), index, token, renewed: false, renewable: false, trouble: None }
     }
 

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::{ProviderClient, failure::Setback};
 use crate::{
     provider::{Held, Renewal, RenewalVerdict, Source, Tokens, Unsendable},
+    secret,
     transport::TransportError,
 };
 
@@ -18,20 +19,16 @@ pub(super) enum Outcome {
     Failed(Setback),
 }
 
-/// Asks for new tokens: once, and once more with the client's credential if that was replaced in its file meanwhile,
-/// since a client that is not believed is not served.
+/// Asks for new tokens: once, and once more with the client's credential if that was replaced in its file meanwhile.
 pub(super) async fn renew(
     client: &ProviderClient,
     renewal: &dyn Renewal,
     held: Held<'_>,
     deadline: Instant,
 ) -> Outcome {
-    let used = renewal.credential().get();
-    let first = once(client, renewal, held, deadline).await;
-    if matches!(first, Err(Refused { .. })) && renewal.credential().is_replaced(&used).await {
-        return once(client, renewal, held, deadline).await.unwrap_or_else(|refused| refused.told(client));
-    }
-    first.unwrap_or_else(|refused| refused.told(client))
+    let once = || once(client, renewal, held, deadline);
+    let outcome = secret::proving(Some(renewal.credential()), Result::is_err, once).await;
+    outcome.unwrap_or_else(|refused| refused.told(client))
 }
 
 /// The provider refuses the application, by this code.
@@ -101,7 +98,7 @@ fn read(
 }
 
 /// Whether it may have been carried out matters to who reads this.
-fn word(error: &TransportError) -> &'static str {
+pub(super) fn word(error: &TransportError) -> &'static str {
     match error {
         TransportError::Connect { .. } => "unreachable",
         TransportError::Timeout { .. } => "timeout",

@@ -59,6 +59,26 @@ impl IdpToken {
         Ok(convert::answer(answer))
     }
 
+    async fn inspect(
+        &self,
+        request: pb::InspectIdentityTokenRequest,
+    ) -> Result<pb::InspectIdentityTokenResponse, Error> {
+        let (user, selector) = convert::identity(request.identity)?;
+        let permit = self.broker.authorize(self.caller, user, Action::InspectIdentityToken)?;
+        let inspection = self.broker.inspect(&permit, &selector, &self.deadline).await?;
+        Ok(inspection.into())
+    }
+
+    async fn revoke(
+        &self,
+        request: pb::RevokeIdentityTokenRequest,
+    ) -> Result<pb::RevokeIdentityTokenResponse, Error> {
+        let (user, selector) = convert::identity(request.identity)?;
+        let permit = self.broker.authorize(self.caller, user, Action::RevokeIdentityToken)?;
+        let view = self.broker.revoke(&permit, &selector, &self.deadline).await?;
+        Ok(pb::RevokeIdentityTokenResponse { identity: Some(view.into()) })
+    }
+
     fn connect_link(
         &self,
         request: pb::CreateConnectLinkRequest,
@@ -109,16 +129,16 @@ impl pb::idp_token_service_server::IdpTokenService for IdpToken {
 
     async fn inspect_identity_token(
         &self,
-        _: Request<pb::InspectIdentityTokenRequest>,
+        request: Request<pb::InspectIdentityTokenRequest>,
     ) -> Result<Response<pb::InspectIdentityTokenResponse>, Status> {
-        unsupported("InspectIdentityToken")
+        Ok(self.inspect(request.into_inner()).await.map(Response::new)?)
     }
 
     async fn revoke_identity_token(
         &self,
-        _: Request<pb::RevokeIdentityTokenRequest>,
+        request: Request<pb::RevokeIdentityTokenRequest>,
     ) -> Result<Response<pb::RevokeIdentityTokenResponse>, Status> {
-        unsupported("RevokeIdentityToken")
+        Ok(self.revoke(request.into_inner()).await.map(Response::new)?)
     }
 
     async fn create_connect_link(

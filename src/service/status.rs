@@ -78,6 +78,12 @@ impl Parts {
         self
     }
 
+    /// `subject` is who throttles.
+    fn quota(mut self, subject: &str, description: &str) -> Self {
+        self.details.add_quota_failure_violation(subject, description);
+        self
+    }
+
     fn build(self, message: String) -> Status {
         let Self { code, reason, metadata, mut details } = self;
         details.set_error_info(name(reason), DOMAIN, metadata);
@@ -136,6 +142,19 @@ fn parts(error: &Error, message: &str) -> Parts {
                 .with("missing", missing.join(","))
                 .with_some("provider", provider.as_deref().unwrap_or_default())
                 .precondition("configuration", message)
+        }
+        Error::ApplicationRefused { provider, code, keys } => {
+            Parts::new(Code::FailedPrecondition, ErrorReason::ProviderNotConfigured)
+                .with("missing", keys.join(","))
+                .with("provider", provider)
+                .with("code", *code)
+                .precondition("configuration", message)
+        }
+        Error::ProviderRateLimited { provider, retry_after } => {
+            Parts::new(Code::ResourceExhausted, ErrorReason::ProviderRateLimited)
+                .with("provider", provider)
+                .quota(provider, message)
+                .retry(*retry_after)
         }
         Error::ProviderUnavailable { provider, .. } => {
             Parts::new(Code::Unavailable, ErrorReason::ProviderUnavailable)
