@@ -12,7 +12,6 @@ use crate::{
     error::Error,
     identity::{Identity, Profile, Selector, StoredToken, UserId},
     renewal::{Known, ProviderClient, Standing, Subject, Trouble},
-    token::Fingerprint,
 };
 
 /// See the module's documentation.
@@ -30,9 +29,9 @@ impl Found {
         &self.profile.identities[self.index]
     }
 
-    /// Names the token that the profile shows.
-    pub(super) fn fingerprint(&self) -> Fingerprint {
-        self.token.access.fingerprint()
+    /// The token that the profile shows.
+    pub(super) fn token(&self) -> &StoredToken {
+        &self.token
     }
 
     /// Weighs the profile's token and what is known besides; see [`Standing::of`].

@@ -121,14 +121,15 @@ impl Broker {
                 self.refusals.saw(fingerprint);
                 // What has expired is never handed out again in any case.
                 if token.expiry.is_none_or(|expiry| !expiry.remaining().is_zero()) {
-                    let origin = newest.found.fingerprint();
+                    let origin = newest.found.token().access.fingerprint();
                     self.renewals.refuse(&identity.key, origin, fingerprint).await;
                 }
             }
         }
         // Scopes are the one text of the provider's that is passed on.
+        let own = [&token.access, &newest.found.token().access];
         Ok(told.map(|mut told| {
-            told.scopes.retain(|scope| !scope.contains(token.access.expose()));
+            told.scopes.retain(|scope| !own.iter().any(|own| scope.contains(own.expose())));
             told
         }))
     }

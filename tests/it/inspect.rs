@@ -13,7 +13,8 @@ use idp_token_service::{
 };
 use serde_json::json;
 use tonic::Code::{
-    DeadlineExceeded, FailedPrecondition, Internal, NotFound, ResourceExhausted, Unavailable, Unimplemented,
+    DeadlineExceeded, FailedPrecondition, Internal, InvalidArgument, NotFound, ResourceExhausted,
+    Unavailable, Unimplemented,
 };
 
 use crate::support::{
@@ -132,6 +133,9 @@ async fn the_newest_token_is_inspected_and_none_is_renewed() {
 #[tokio::test]
 async fn whose_token_is_meant_must_be_clear() {
     let world = World::start().await;
+    let nobody =
+        world.service.client().inspect_identity_token(InspectIdentityTokenRequest { identity: None }).await;
+    assert_error(nobody, InvalidArgument, "INVALID_FIELD");
     assert_error(world.inspect(github(GRACE)).await, FailedPrecondition, "IDENTITY_AMBIGUOUS");
     assert_error(world.inspect(google(DONALD)).await, NotFound, "IDENTITY_NOT_LINKED");
     assert_error(world.inspect(at(DONALD, "")).await, FailedPrecondition, "TOKEN_NOT_STORED");

@@ -336,10 +336,12 @@ async fn a_token_that_died_after_it_was_found_alive_is_found_dead_a_minute_later
 
 #[tokio::test]
 async fn a_renewed_token_that_is_refused_as_well_is_asked_about_and_the_answer_stands() {
-    let world = warm().await;
+    let mut world = warm().await;
     world.sandbox.faults().script(Fault::on("www.googleapis.com").answer(401).always());
     let answer = world.call(google(ADA), get("/oauth2/v3/userinfo")).await.unwrap();
     assert_eq!((answer.status_code, answer.report().attempts, answer.report().token_renewed), (401, 2, true));
+    // By then another renewal would be allowed.
+    world.pass(Duration::from_secs(31)).await;
     let answer = world.call(google(ADA), get("/oauth2/v3/userinfo")).await.unwrap();
     assert_eq!((answer.status_code, answer.report().attempts), (401, 1), "no further renewal");
     let asked = world.sandbox.journal().to("oauth2.googleapis.com");

@@ -11,7 +11,9 @@ use idp_token_service::{
         RevokeIdentityTokenRequest, identity::State,
     },
 };
-use tonic::Code::{FailedPrecondition, Internal, NotFound, ResourceExhausted, Unavailable, Unimplemented};
+use tonic::Code::{
+    FailedPrecondition, Internal, InvalidArgument, NotFound, ResourceExhausted, Unavailable, Unimplemented,
+};
 
 use crate::support::{
     Service, World, assert_error,
@@ -134,6 +136,9 @@ async fn where_the_provider_offers_no_revocation_nothing_happens() {
 #[tokio::test]
 async fn whose_token_is_meant_must_be_clear() {
     let world = World::start().await;
+    let nobody =
+        world.service.client().revoke_identity_token(RevokeIdentityTokenRequest { identity: None }).await;
+    assert_error(nobody, InvalidArgument, "INVALID_FIELD");
     assert_error(world.revoke(github(GRACE)).await, FailedPrecondition, "IDENTITY_AMBIGUOUS");
     assert_error(world.revoke(google(DONALD)).await, NotFound, "IDENTITY_NOT_LINKED");
     assert_error(world.revoke(at(DONALD, "")).await, FailedPrecondition, "TOKEN_NOT_STORED");
