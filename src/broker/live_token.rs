@@ -234,6 +234,7 @@ impl Broker {
                 Error::RenewalFailed { provider, connection, reason, retry_after: left }
             }
             Outlook::NotConfigured { missing } => Error::NotConfigured { provider: Some(provider), missing },
+            Outlook::NotDurable => Error::NotDurable { provider, connection },
             Outlook::NeverSoLong { lifetime } => {
                 let (wanted, lifetime) = (wish.min_validity.as_secs(), lifetime.as_secs());
                 let problem = format!(
