@@ -130,11 +130,11 @@ impl Renewals {
             let nobody_waits = verdict == Use::TakeAndReload;
             let is_due = nobody_waits && kept.as_ref().is_some_and(|kept| self.is_due(subject, kept));
             let job = if is_due { Job::of(subject, Why::Ahead(self.jitter(subject))) } else { None };
-            let place = Arc::clone(&self.ahead).try_acquire_owned();
+            let ahead = job.and_then(|job| Some((job, Arc::clone(&self.ahead).try_acquire_owned().ok()?)));
             async move {
-                match (job, place) {
-                    (Some(job), Ok(_place)) => works.renew(job, kept).await,
-                    _ => works.look(&key, kept.as_ref()).await,
+                match ahead {
+                    Some((job, _place)) => works.renew(job, kept).await,
+                    None => works.look(&key, kept.as_ref()).await,
                 }
             }
         };
