@@ -6,7 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::{
     field::InvalidField,
-    token::{AccessToken, Expiry, RefreshToken, TokenSource},
+    token::{AccessToken, Expiry, Fingerprint, RefreshToken, TokenSource},
 };
 
 /// Everything but RFC 3986's unreserved characters: what must be encoded wherever text becomes part of a URL.
@@ -125,6 +125,11 @@ impl Identity {
     /// The Auth0 connection.
     pub fn connection(&self) -> &str {
         &self.key.connection
+    }
+
+    /// Names the access token that the profile shows, if it shows one.
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
+        Some(self.token.as_ref()?.access.fingerprint())
     }
 
     /// The provider's own id of the account.

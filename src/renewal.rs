@@ -19,7 +19,7 @@ use std::{
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::task::TaskTracker;
 
-use self::flight::{Job, Why, Works};
+use self::flight::{Job, Target, Why, Works};
 pub use self::{
     client::ProviderClient,
     inquiry::Trouble,
@@ -129,7 +129,8 @@ impl Renewals {
             // Whoever waits wants to know what is stored; the next call starts the renewal.
             let nobody_waits = verdict == Use::TakeAndReload;
             let is_due = nobody_waits && kept.as_ref().is_some_and(|kept| self.is_due(subject, kept));
-            let job = if is_due { Job::of(subject, Why::Ahead(self.jitter(subject))) } else { None };
+            let target = if is_due { Target::of(subject) } else { None };
+            let job = target.map(|target| Job { target, why: Why::Ahead(self.jitter(subject)) });
             let ahead = job.and_then(|job| Some((job, Arc::clone(&self.ahead).try_acquire_owned().ok()?)));
             async move {
                 match ahead {
@@ -160,7 +161,7 @@ impl Renewals {
         };
         let load = |kept: Option<&Arc<Known>>, _| {
             let (works, key, kept) = (Arc::clone(&self.works), Arc::clone(subject.key), kept.cloned());
-            let job = Job::of(subject, Why::Needed(wish));
+            let job = Target::of(subject).map(|target| Job { target, why: Why::Needed(wish) });
             async move {
                 match job {
                     Some(job) => works.renew(job, kept).await,
@@ -193,18 +194,5 @@ impl Renewals {
     fn jitter(&self, subject: Subject<'_>) -> f64 {
         let hash = self.jitter.hash_one(subject.key) >> 32;
         u32::try_from(hash).map_or(0.0, f64::from) / f64::from(u32::MAX)
-    }
-}
-
-impl Job {
-    /// `None` without an adapter: then there is nothing to renew with.
-    fn of(subject: Subject<'_>, why: Why) -> Option<Self> {
-        Some(Self {
-            key: Arc::clone(subject.key),
-            client: Arc::clone(subject.client?),
-            profile: Arc::clone(subject.profile),
-            read: subject.read,
-            why,
-        })
     }
 }

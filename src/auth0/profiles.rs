@@ -11,7 +11,7 @@ use std::{
 use super::{Auth0Error, Fit, Need, limiter::Urgency, users::Users};
 use crate::{
     cache::{Cache, Loaded, Rest, Use},
-    identity::{Profile, UserId},
+    identity::{Identity, Profile, UserId},
     telemetry::{Metrics, metrics::ProfileSource},
 };
 
@@ -163,10 +163,8 @@ impl Kept {
 }
 
 fn has_same_tokens(old: &Profile, new: &Profile) -> bool {
-    let tokens = |profile: &Profile| -> Vec<_> {
-        let tokens = profile.identities.iter().map(|identity| identity.token.as_ref());
-        tokens.map(|token| token.map(|token| token.access.fingerprint())).collect()
-    };
+    let tokens =
+        |profile: &Profile| -> Vec<_> { profile.identities.iter().map(Identity::fingerprint).collect() };
     tokens(old) == tokens(new)
 }
 

@@ -61,7 +61,7 @@ impl Broker {
         let load = |_: Option<&Word>, _| {
             let (client, metrics) = (Arc::clone(&entry.client), Arc::clone(&self.metrics));
             let (renewals, key) = (Arc::clone(&self.renewals), Arc::clone(&live.identity().key));
-            let origin = live.identity().token.as_ref().map_or(token, |token| token.access.fingerprint());
+            let origin = live.identity().fingerprint().unwrap_or(token);
             async move {
                 let word = match client.inspect(&access, Instant::now() + TIMEOUT, &metrics).await {
                     Ok(Some(_)) => Word::Alive,

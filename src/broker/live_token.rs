@@ -127,14 +127,11 @@ impl Broker {
     ) -> Result<Loaded<Arc<Profile>>, Error> {
         let fit = |profile: &Profile, began: Instant| match profile.select(wanted.selector) {
             Err(_) => Fit::Lacks,
-            Ok(identity) => {
-                let token = identity.token.as_ref().map(|token| token.access.fingerprint());
-                match lacking.filter(|lacking| Some(lacking.token) == token) {
-                    Some(Lacking { since: Some(since), .. }) if began < since => Fit::Outdated { since },
-                    Some(_) => Fit::Lacks,
-                    None => Fit::Serves,
-                }
-            }
+            Ok(identity) => match lacking.filter(|lacking| Some(lacking.token) == identity.fingerprint()) {
+                Some(Lacking { since: Some(since), .. }) if began < since => Fit::Outdated { since },
+                Some(_) => Fit::Lacks,
+                None => Fit::Serves,
+            },
         };
         deadline.enter(if self.auth0.is_throttled() { Stage::Queue } else { Stage::Auth0 });
         Ok(self.auth0.profile(wanted.user, Need { fit: &fit }).await?)
@@ -148,11 +145,9 @@ impl Broker {
         wanted: &Wanted<'_>,
         deadline: &Deadline,
     ) -> Option<LiveToken> {
-        let of_profile = |identity: &Identity| Some(identity.token.as_ref()?.access.fingerprint());
-        let token = of_profile(live.identity())?;
+        let token = live.identity().fingerprint()?;
         let profile = self.profile(wanted, Some(Lacking { token, since: None }), deadline).await.ok()?;
-        let is_later = of_profile(profile.value.select(wanted.selector).ok()?) != Some(token);
-        if !is_later {
+        if profile.value.select(wanted.selector).ok()?.fingerprint() == Some(token) {
             return None;
         }
         self.live_token(wanted, deadline).await.ok()

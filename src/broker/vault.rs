@@ -1,6 +1,6 @@
 //! Tokens out of Token Vault, for identities whose profile has none.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
@@ -10,7 +10,6 @@ use crate::{
     error::Error,
     identity::{Identity, StoredToken},
     renewal::Lifeless,
-    token::Freshness,
 };
 
 impl Broker {
@@ -54,11 +53,6 @@ impl Broker {
         if let Some(since) = self.refusals.since(token.access.fingerprint(), wanted.rejected) {
             return Some((Lifeless::Refused, Some(since)));
         }
-        let left = token.expiry.map_or(Duration::ZERO, |expiry| expiry.remaining());
-        match Freshness::of(token.expiry, wanted.min_validity) {
-            Freshness::Live => None,
-            Freshness::TooShort => Some((Lifeless::TooShort { left }, None)),
-            Freshness::Dead => Some((Lifeless::Expired, None)),
-        }
+        Some((Lifeless::by_time(token.expiry, wanted.min_validity)?, None))
     }
 }

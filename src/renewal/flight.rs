@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    Known, ProviderClient, Standing, Wish,
+    Known, ProviderClient, Standing, Subject, Wish,
     exchange::{self, Outcome},
     failure::Setback,
     lease::{self, Turn},
@@ -57,14 +57,31 @@ pub(super) struct Works {
     pub(super) under_way: TaskTracker,
 }
 
-/// A renewal to be made, unless it turns out not to be needed.
-pub(super) struct Job {
+/// A [`Subject`] whose provider can be asked, for work that outlives its caller.
+pub(super) struct Target {
     pub(super) key: Arc<IdentityKey>,
     pub(super) client: Arc<ProviderClient>,
     /// The profile's token, as the caller saw it.
     pub(super) profile: Arc<StoredToken>,
     /// When that was read.
     pub(super) read: Instant,
+}
+
+impl Target {
+    /// `None` without an adapter: then there is nobody to ask.
+    pub(super) fn of(subject: Subject<'_>) -> Option<Self> {
+        Some(Self {
+            key: Arc::clone(subject.key),
+            client: Arc::clone(subject.client?),
+            profile: Arc::clone(subject.profile),
+            read: subject.read,
+        })
+    }
+}
+
+/// A renewal to be made, unless it turns out not to be needed.
+pub(super) struct Job {
+    pub(super) target: Target,
     pub(super) why: Why,
 }
 
@@ -81,7 +98,7 @@ impl Job {
     /// Whether the caller's profile is as good as a new one.
     fn is_fresh(&self) -> bool {
         let is_refused = matches!(self.why, Why::Needed(Wish { rejected: Some(_), .. }));
-        !is_refused && self.read.elapsed() < FRESH
+        !is_refused && self.target.read.elapsed() < FRESH
     }
 }
 
@@ -101,7 +118,7 @@ impl Works {
     pub(super) async fn renew(&self, job: Job, kept: Option<Arc<Known>>) -> Result<Arc<Known>, StoreError> {
         let _under_way = self.under_way.token();
         let is_news = |known: &Known| kept.as_ref().is_none_or(|kept| kept.generation != known.generation);
-        match self.turn(&job.key, kept.as_ref(), is_news).await? {
+        match self.turn(&job.target.key, kept.as_ref(), is_news).await? {
             Turn::Ours(lease) => {
                 let work = self.after_grace(lease.is_inherited(), &job, kept.clone());
                 lease::holding(&self.store, lease, work).await
@@ -117,7 +134,7 @@ impl Works {
         job: &Job,
         kept: Option<Arc<Known>>,
     ) -> Result<Arc<Known>, StoreError> {
-        let rotates = job.client.adapter.renewal().is_ok_and(Renewal::rotates);
+        let rotates = job.target.client.adapter.renewal().is_ok_and(Renewal::rotates);
         if is_inherited && rotates {
             tokio::time::sleep(lease::GRACE).await;
         }
@@ -128,24 +145,24 @@ impl Works {
     async fn alone(&self, job: &Job, kept: Option<Arc<Known>>) -> Result<Arc<Known>, StoreError> {
         let deadline = Instant::now() + RENEWAL_TIMEOUT;
         let newest = if job.is_fresh() {
-            Some((Arc::clone(&job.profile), job.read))
+            Some((Arc::clone(&job.target.profile), job.target.read))
         } else {
-            self.newest_profile(&job.key, (&job.profile, job.read)).await
+            self.newest_profile(&job.target).await
         };
         // The last thing before the provider is asked: a process that was asleep until now may have lost the lease, and
         // with it the right to use what was stored before.
-        let known = self.look(&job.key, kept.as_ref()).await?;
+        let known = self.look(&job.target.key, kept.as_ref()).await?;
         let Some((profile, read)) = newest else { return Ok(known) };
         let Ok(standing) = Standing::of(&profile, read, Some(&known)) else { return Ok(known) };
         if !self.is_wanted(job, &standing) {
             return Ok(known);
         }
-        let Ok(renewal) = job.client.adapter.renewal() else { return Ok(known) };
+        let Ok(renewal) = job.target.client.adapter.renewal() else { return Ok(known) };
         let refresh = standing.refresh(renewal.rotates());
         let held = Held { access: &standing.token().access, refresh };
-        let outcome = exchange::renew(&job.client, renewal, held, deadline).await;
+        let outcome = exchange::renew(&job.target.client, renewal, held, deadline).await;
         self.tell(job, &standing, &outcome);
-        let settling = Settling { job, profile: &profile, refresh, known: &known };
+        let settling = Settling { key: &job.target.key, profile: &profile, refresh, known: &known };
         match outcome {
             Outcome::Renewed(tokens) => self.store_tokens(&settling, renewal, tokens).await,
             Outcome::Failed(setback) => Ok(self.store_failure(&settling, &setback).await),
@@ -154,22 +171,18 @@ impl Works {
 
     /// The profile's token of this identity now, since the user may have logged in since, and when it was read. `None` if
     /// there is none any more. What the caller saw stands in for a profile that Auth0 does not give.
-    pub(super) async fn newest_profile(
-        &self,
-        key: &IdentityKey,
-        seen: (&Arc<StoredToken>, Instant),
-    ) -> Option<(Arc<StoredToken>, Instant)> {
+    pub(super) async fn newest_profile(&self, target: &Target) -> Option<(Arc<StoredToken>, Instant)> {
         let since = Instant::now();
         let fit = |_: &Profile, began| if began >= since { Fit::Serves } else { Fit::Outdated { since } };
-        let read = self.auth0.profile(&key.user, Need { fit: &fit });
+        let read = self.auth0.profile(&target.key.user, Need { fit: &fit });
         match tokio::time::timeout(PROFILE_TIMEOUT, read).await {
             Ok(Ok(profile)) => {
                 let mut identities = profile.value.identities.iter();
-                let token = identities.find(|identity| *identity.key == *key)?.token.clone()?;
+                let token = identities.find(|identity| identity.key == target.key)?.token.clone()?;
                 Some((token, profile.began))
             }
             Ok(Err(Auth0Error::UserNotFound)) => None,
-            Ok(Err(_)) | Err(_) => Some((Arc::clone(seen.0), seen.1)),
+            Ok(Err(_)) | Err(_) => Some((Arc::clone(&target.profile), target.read)),
         }
     }
 
@@ -177,15 +190,15 @@ impl Works {
         let durable = self.store.is_durable();
         match job.why {
             Why::Needed(wish) => {
-                standing.outlook(&wish, Some(&job.client), durable) == super::Outlook::Renewable
+                standing.outlook(&wish, Some(&job.target.client), durable) == super::Outlook::Renewable
             }
-            Why::Ahead(jitter) => standing.is_due(&job.client, durable, || jitter),
+            Why::Ahead(jitter) => standing.is_due(&job.target.client, durable, || jitter),
         }
     }
 
     /// The log and the metrics.
     fn tell(&self, job: &Job, standing: &Standing<'_>, outcome: &Outcome) {
-        let (provider, connection) = (&job.client.name, &job.key.connection);
+        let (provider, connection) = (&job.target.client.name, &job.target.key.connection);
         let old = standing.token().access.fingerprint();
         let ahead = matches!(job.why, Why::Ahead(_));
         match outcome {
@@ -227,14 +240,14 @@ impl Works {
             }
         };
         let is_overtaken = |current: &Known| !settling.is_untouched(current);
-        self.swap(&settling.job.key, settling.known, change, is_overtaken, patience).await
+        self.swap(settling.key, settling.known, change, is_overtaken, patience).await
     }
 
     /// A failure that cannot be stored is remembered by this replica alone.
     async fn store_failure(&self, settling: &Settling<'_>, setback: &Setback) -> Arc<Known> {
         let change = |before: &Record| setback.added_to(settling.in_lineage(before));
         let is_overtaken = |current: &Known| !settling.is_untouched(current);
-        match self.swap(&settling.job.key, settling.known, change, is_overtaken, STORE_OTHERS).await {
+        match self.swap(settling.key, settling.known, change, is_overtaken, STORE_OTHERS).await {
             Ok(known) => known,
             Err(_) => {
                 let record = change(&settling.known.record);
@@ -289,7 +302,7 @@ impl Works {
 
 /// A renewal whose outcome is known.
 struct Settling<'a> {
-    job: &'a Job,
+    key: &'a IdentityKey,
     profile: &'a StoredToken,
     /// What was renewed from.
     refresh: Option<&'a RefreshToken>,

@@ -5,13 +5,13 @@ use std::{slice, sync::Arc};
 use tokio::time::Instant;
 
 use super::{
-    Known, ProviderClient, Renewals, Standing, Subject, Trouble,
-    flight::{RENEWAL_TIMEOUT, STORE_OTHERS, Works},
+    Known, Renewals, Standing, Subject, Trouble,
+    flight::{RENEWAL_TIMEOUT, STORE_OTHERS, Target, Works},
     lease::{self, Turn},
 };
 use crate::{
     cache::Loaded,
-    identity::{IdentityKey, StoredToken},
+    identity::StoredToken,
     provider::{Ends, Held, Revocation},
     store::{Record, StoreError},
 };
@@ -38,15 +38,6 @@ impl From<StoreError> for RevocationError {
     }
 }
 
-/// Whose tokens shall end.
-struct Order {
-    key: Arc<IdentityKey>,
-    client: Arc<ProviderClient>,
-    /// As the caller saw it.
-    profile: Arc<StoredToken>,
-    read: Instant,
-}
-
 /// What is known after the provider was asked, and whether all of it went well.
 type Outcome = (Arc<Known>, Result<(), RevocationError>);
 
@@ -61,51 +52,45 @@ impl Renewals {
     /// # Panics
     /// When the revocation panicked.
     pub async fn revoke(self: &Arc<Self>, subject: Subject<'_>) -> Result<(), RevocationError> {
-        let client = subject.client.ok_or(RevocationError::Provider(Trouble::Unsupported))?;
+        let target = Target::of(subject).ok_or(RevocationError::Provider(Trouble::Unsupported))?;
         let place =
             Arc::clone(&self.revoking).try_acquire_owned().map_err(|_| RevocationError::Overloaded)?;
-        let order = Order {
-            key: Arc::clone(subject.key),
-            client: Arc::clone(client),
-            profile: Arc::clone(subject.profile),
-            read: subject.read,
-        };
         let renewals = Arc::clone(self);
         let task = self.works.under_way.spawn(async move {
             let _place = place;
-            renewals.carry_out(&order).await
+            renewals.carry_out(&target).await
         });
         task.await.expect("a revocation does not panic")
     }
 
-    async fn carry_out(&self, order: &Order) -> Result<(), RevocationError> {
-        let kept = self.known.peek(&order.key).map(|kept| kept.value);
-        let lease = match self.works.turn(&order.key, kept.as_ref(), |_| false).await? {
+    async fn carry_out(&self, target: &Target) -> Result<(), RevocationError> {
+        let kept = self.known.peek(&target.key).map(|kept| kept.value);
+        let lease = match self.works.turn(&target.key, kept.as_ref(), |_| false).await? {
             Turn::Ours(lease) => lease,
             Turn::Others(_) => return Err(RevocationError::Busy),
         };
-        let work = self.works.revoke(order, kept.as_ref());
+        let work = self.works.revoke(target, kept.as_ref());
         let (known, outcome) = lease::holding(&self.works.store, lease, work).await?;
         let began = known.since;
-        self.known.put(&order.key, Loaded { value: known, began });
+        self.known.put(&target.key, Loaded { value: known, began });
         outcome
     }
 }
 
 impl Works {
     /// Under the lease: nobody else renews or revokes now.
-    async fn revoke(&self, order: &Order, kept: Option<&Arc<Known>>) -> Result<Outcome, RevocationError> {
-        let known = self.look(&order.key, kept).await?;
-        let newest = self.newest_profile(&order.key, (&order.profile, order.read)).await;
-        let profile = newest.map_or_else(|| Arc::clone(&order.profile), |(token, _)| token);
-        let told = self.tell_provider(order, &profile, &known).await?;
+    async fn revoke(&self, target: &Target, kept: Option<&Arc<Known>>) -> Result<Outcome, RevocationError> {
+        let known = self.look(&target.key, kept).await?;
+        let newest = self.newest_profile(target).await;
+        let profile = newest.map_or_else(|| Arc::clone(&target.profile), |(token, _)| token);
+        let told = self.tell_provider(target, &profile, &known).await?;
         let newest = known.token().unwrap_or(&profile).access.fingerprint();
-        let (provider, connection) = (&order.client.name, &order.key.connection);
+        let (provider, connection) = (&target.client.name, &target.key.connection);
         tracing::info!(provider, connection, token = %newest, "Revoked a token");
 
         let origin = profile.access.fingerprint();
         let change = |before: &Record| revoked(before, &profile);
-        let stored = self.swap(&order.key, &known, change, |_| false, STORE_OTHERS).await;
+        let stored = self.swap(&target.key, &known, change, |_| false, STORE_OTHERS).await;
         let forgotten = |why| {
             let known = Known::new(known.generation, change(&known.record), Instant::now());
             Ok((Arc::new(known), Err(why)))
@@ -126,11 +111,11 @@ impl Works {
     /// When the newest were not ended. Within the success, when others were not.
     async fn tell_provider(
         &self,
-        order: &Order,
+        target: &Target,
         profile: &Arc<StoredToken>,
         known: &Known,
     ) -> Result<Result<(), Trouble>, RevocationError> {
-        let client = &order.client;
+        let client = &target.client;
         let deadline = Instant::now() + RENEWAL_TIMEOUT;
         let ends = client.adapter.revocation().map(Revocation::ends);
         let ends = ends.map_err(|lack| RevocationError::Provider(client.lacks(lack)))?;

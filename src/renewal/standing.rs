@@ -9,7 +9,7 @@ use crate::{
     identity::StoredToken,
     provider::{Lack, Renewal, Source},
     store::Failure,
-    token::{Fingerprint, Freshness, RefreshToken},
+    token::{Expiry, Fingerprint, Freshness, RefreshToken},
 };
 
 /// How long before its end a token in use is renewed ahead, at most; less a jitter of up to a half.
@@ -42,6 +42,20 @@ pub enum Lifeless {
     /// The provider says that the grant behind it is dead.
     #[error("cannot be renewed, since the provider says that the user's grant has ended:")]
     GrantDead,
+}
+
+impl Lifeless {
+    /// What time says of a token that ends at `expiry` and must live for `min_validity`; `None` if it does.
+    pub fn by_time(expiry: Option<Expiry>, min_validity: Duration) -> Option<Self> {
+        match Freshness::of(expiry, min_validity) {
+            Freshness::Live => None,
+            Freshness::Dead => Some(Self::Expired),
+            Freshness::TooShort => {
+                let left = expiry.map(|expiry| expiry.remaining()).unwrap_or_default();
+                Some(Self::TooShort { left })
+            }
+        }
+    }
 }
 
 /// What a use needs.
@@ -198,14 +212,7 @@ impl<'a> Standing<'a> {
         if refused || wish.rejected == Some(fingerprint) {
             return Some(Lifeless::Refused);
         }
-        match Freshness::of(token.expiry, wish.min_validity) {
-            Freshness::Live => None,
-            Freshness::Dead => Some(Lifeless::Expired),
-            Freshness::TooShort => {
-                let left = token.expiry.map(|expiry| expiry.remaining()).unwrap_or_default();
-                Some(Lifeless::TooShort { left })
-            }
-        }
+        Lifeless::by_time(token.expiry, wish.min_validity)
     }
 
     /// How the token can be renewed, or why it cannot be. `lifeless` is what is wrong with it, if anything.

@@ -7,7 +7,7 @@ use crate::{
     provider::{self, Settings},
     secret::Secret,
     store::{Record, RenewedTokens},
-    token::{AccessToken, Expiry, ExpiryBasis},
+    token::{AccessToken, ExpiryBasis},
     transport::Transport,
 };
 
