@@ -255,13 +255,18 @@ pub struct Selected<'a> {
 }
 
 impl Profile {
-    /// The one identity that `selector` means. Never guesses: identities that hold a token compete, and more than
-    /// one match is an error.
+    /// The one identity that `selector` means, of those that are `visible`: no others exist for the caller, not even in
+    /// an error. Never guesses: identities that hold a token compete, and more than one match is an error.
     ///
     /// # Errors
     /// When none, several, or only identities without a token match.
-    pub fn select(&self, selector: &Selector) -> Result<Selected<'_>, SelectError> {
-        let matching = || self.identities.iter().filter(|identity| selector.matches(identity));
+    pub fn select(
+        &self,
+        selector: &Selector,
+        visible: impl Fn(&Identity) -> bool,
+    ) -> Result<Selected<'_>, SelectError> {
+        let is_meant = |identity: &&Identity| selector.matches(identity) && visible(identity);
+        let matching = || self.identities.iter().filter(is_meant);
         let with_token =
             || matching().filter_map(|identity| Some(Selected { identity, token: identity.token.as_ref()? }));
 
@@ -323,7 +328,7 @@ mod tests {
 
     /// The chosen identity, or the error's name with what its metadata would say.
     fn outcome(profile: &Profile, selector: &Selector) -> String {
-        match profile.select(selector) {
+        match profile.select(selector, |_| true) {
             Ok(selected) => selected.identity.to_string(),
             Err(SelectError::NotLinked { provider }) => format!("not linked: {provider}"),
             Err(SelectError::Ambiguous { candidates }) => format!("ambiguous: {}", candidates.join(",")),
@@ -358,6 +363,15 @@ mod tests {
         ] {
             assert_eq!(outcome(&user, &selector(provider, connection, account_id)), expected);
         }
+    }
+
+    #[test]
+    fn what_is_not_visible_does_not_exist() {
+        let user = profile(&[("github", "github", "2", true), ("oauth2", "gitlab", "4", true)]);
+        let select = |selector| user.select(&selector, |identity| identity.provider == "github");
+        assert_eq!(select(Selector::default()).map(|chosen| chosen.identity.account_id()), Ok("2"));
+        let hidden = select(selector("oauth2", "gitlab", "4")).map(|chosen| chosen.identity.account_id());
+        assert_eq!(hidden, Err(SelectError::NotLinked { provider: "oauth2".to_owned() }));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::{
     auth0::{Auth0, connect::LoginApplication},
     broker::{Broker, Providers},
     config::Config,
+    policy::Policy,
     provider,
     renewal::Renewals,
     service::{Gate, METHODS, pb},
@@ -91,6 +92,7 @@ impl Server {
             providers(config, &transport),
             Arc::clone(&renewals),
             login,
+            Policy::open(),
             Arc::clone(&metrics),
         );
 

@@ -12,6 +12,7 @@ use crate::{
     error::Error,
     field::InvalidField,
     identity::{Identity, Profile, Selector, StoredToken, UserId},
+    policy::Scope,
     renewal::{Outlook, Standing, Subject, Wish},
     token::{Fingerprint, TokenSource},
 };
@@ -24,6 +25,8 @@ const MOST_STEPS: usize = 5;
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'a> {
     pub(super) user: &'a UserId,
+    /// Of which identities: the permit's.
+    pub(super) scope: &'a Scope,
     pub(super) selector: &'a Selector,
     /// How long it must live.
     pub(super) min_validity: Duration,
@@ -111,7 +114,8 @@ impl Broker {
         lacking: Option<Lacking>,
         deadline: &Deadline,
     ) -> Result<Loaded<Arc<Profile>>, Error> {
-        let fit = |profile: &Profile, began: Instant| match profile.select(wanted.selector) {
+        let visible = |identity: &Identity| wanted.scope.covers(identity);
+        let fit = |profile: &Profile, began: Instant| match profile.select(wanted.selector, visible) {
             Err(_) => Fit::Lacks,
             Ok(selected) => match lacking {
                 Some(lacking) if lacking.token == selected.token.access.fingerprint() => {
@@ -132,7 +136,7 @@ impl Broker {
         deadline: &Deadline,
     ) -> Result<Step, Error> {
         let Loaded { value: profile, began } = profile;
-        let selected = profile.select(wanted.selector)?;
+        let selected = profile.select(wanted.selector, |identity| wanted.scope.covers(identity))?;
         let entry = self.providers.of(selected.identity);
         let subject = Subject {
             key: &selected.identity.key,

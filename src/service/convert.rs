@@ -7,7 +7,7 @@ use http::HeaderMap;
 use super::pb;
 use crate::{
     auth0::connect::{self, Scopes},
-    broker::{Answer, Connect, Diagnosis, IdentityView, LiveToken, Reason, RenewalTrouble, State},
+    broker::{Answer, Connect, Diagnosis, IdentityView, Lent, Reason, RenewalTrouble, State},
     field::InvalidField,
     identity::{ConnectionName, Selector, UserId},
     provider::{RateLimit, request::RawRequest},
@@ -114,7 +114,8 @@ fn timestamp(time: SystemTime) -> Option<prost_types::Timestamp> {
     (YEAR_1..YEAR_10000).contains(&timestamp.seconds).then_some(timestamp)
 }
 
-pub(super) fn lent(live: &LiveToken) -> pb::GetIdentityTokenResponse {
+pub(super) fn lent(lent: &Lent) -> pb::GetIdentityTokenResponse {
+    let Lent { live, refresh } = lent;
     let token = live.token();
     let source = match token.source {
         TokenSource::Auth0Profile => pb::TokenSource::Auth0Profile,
@@ -128,7 +129,7 @@ pub(super) fn lent(live: &LiveToken) -> pb::GetIdentityTokenResponse {
         scopes: token.scopes.clone(),
         source: source.into(),
         fingerprint: token.access.fingerprint().to_string(),
-        refresh_token: String::new(),
+        refresh_token: refresh.as_ref().map(|refresh| refresh.expose().to_owned()).unwrap_or_default(),
     }
 }
 
