@@ -11,6 +11,7 @@ use tracing::Level;
 
 pub use self::{
     auth0::{Auth0, ClientCredential},
+    callers::EndUsers,
     connect::Connect,
     environment::{Environment, log_directives},
     problem::{ConfigError, Location, Problem},
@@ -21,8 +22,10 @@ pub use self::{
     value::LogFormat,
 };
 use self::{document::Document, network::is_loopback, reader::Reader, section::Section, value::AdminAddress};
+use crate::policy::{Policy, Rule};
 
 mod auth0;
+mod callers;
 mod connect;
 mod document;
 mod environment;
@@ -68,6 +71,10 @@ pub struct Config {
     pub store: Store,
     /// The login application behind connect links. None.
     pub connect: Option<Connect>,
+    /// What services may do. None.
+    pub callers: Vec<Rule>,
+    /// The tenant's end users, and what they may do. None.
+    pub end_users: Option<EndUsers>,
     /// What is not wrong, but should not stay so.
     pub warnings: Vec<Problem>,
 }
@@ -102,6 +109,8 @@ impl Config {
     }
 
     fn read(root: &mut Section<'_, '_>) -> Option<Self> {
+        // First, since it asks for keys that others take.
+        let mut callers = callers::read_callers(root);
         let (listen, insecure) = listen(root);
         let AdminAddress(admin_listen) = root.or("admin_listen", "127.0.0.1:9464");
         if listen == admin_listen && listen.port() != 0 {
@@ -114,6 +123,9 @@ impl Config {
         let providers = root.section("providers", Provider::read_all).unwrap_or_default();
         let store = root.section("store", Store::read).flatten();
         let connect = root.section("connect", Connect::read).flatten();
+        let mut end_users = EndUsers::read(root);
+        let rules = callers.iter_mut().chain(end_users.as_mut().map(|users| &mut users.rule));
+        callers::settle(root, rules, &providers);
         root.finish();
         let (auth0, store, warnings) = (auth0?, store?, Vec::new());
         Some(Self {
@@ -127,8 +139,21 @@ impl Config {
             providers,
             store,
             connect,
+            callers,
+            end_users,
             warnings,
         })
+    }
+
+    /// The policy of these rules. Without any table about callers everybody may do everything, save get refresh tokens.
+    pub fn policy(&self) -> Policy {
+        if self.callers.is_empty() && self.end_users.is_none() {
+            return Policy::open();
+        }
+        let rules = self.callers.iter().chain(self.end_users.as_ref().map(|users| &users.rule));
+        let strategy =
+            |(name, provider): (&String, &Provider)| (name.clone(), provider.strategy.as_str().to_owned());
+        Policy::new(rules.cloned(), self.providers.iter().map(strategy).collect())
     }
 }
 

@@ -11,7 +11,6 @@ use crate::{
     auth0::{Auth0, connect::LoginApplication},
     broker::{Broker, Providers},
     config::Config,
-    policy::Policy,
     provider,
     renewal::Renewals,
     service::{Gate, METHODS, pb},
@@ -92,7 +91,7 @@ impl Server {
             providers(config, &transport),
             Arc::clone(&renewals),
             login,
-            Policy::open(),
+            config.policy(),
             Arc::clone(&metrics),
         );
 

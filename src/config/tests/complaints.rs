@@ -174,7 +174,7 @@ fn an_unknown_key_is_refused_and_the_near_one_named() {
         ("[auth]\ndomain = 1", "unknown key `auth`; did you mean `auth0`?"),
         ("[auth0]\nprivate_key = 1", "did you mean `auth0.private_key_file`?"),
         ("[providers.github]\nhost = 1", "did you mean `providers.github.hosts`?"),
-        ("[[caller]]\nid = 1", "unknown key `caller`; remove it"),
+        ("[[caller]]\nid = 1", "unknown key `caller`; did you mean `callers`?"),
         ("xyzzy = 1", "idp.toml:1: unknown key `xyzzy`; remove it"),
     ];
     let three =
@@ -204,10 +204,11 @@ fn what_later_versions_know_is_refused_by_name() {
             "{key}: {problems:#?}"
         );
     }
-    let callers = problems(&format!("{LEAST}[[callers]]\nid = 'spiffe://acme/**'\n"), &[]);
+    let issuers =
+        problems(&format!("{LEAST}[[jwt_issuers]]\nissuer = 'https://issuer.acme.example/'\n"), &[]);
     assert_eq!(
-        callers,
-        ["idp.toml:5: `callers` is not supported by this version, which would not act on it; remove it"]
+        issuers,
+        ["idp.toml:5: `jwt_issuers` is not supported by this version, which would not act on it; remove it"]
     );
 }
 
