@@ -71,7 +71,7 @@ impl Permit<CallProvider> {
         adapter: &dyn Provider,
     ) -> Result<(), Denied> {
         let path = adapter.sent_path(request.path_and_query.path());
-        let target = Target { method: request.method.as_str(), host: &request.host, path: &path };
+        let target = Target::of(request, &path);
         let is_let_through = match &self.scope.0 {
             Granting::Everything => true,
             Granting::Rules(rules) => {

@@ -3,7 +3,10 @@
 use std::fmt;
 
 use super::Pattern;
-use crate::provider::{HostPattern, request};
+use crate::provider::{
+    HostPattern,
+    request::{self, ApiRequest},
+};
 
 /// What the policy judges of a request: as it is really sent, without the query.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +17,13 @@ pub struct Target<'a> {
     pub host: &'a str,
     /// Encoded as it is sent, with what the adapter puts in front.
     pub path: &'a str,
+}
+
+impl<'a> Target<'a> {
+    /// What is judged of `request`, for which the adapter sends `path`.
+    pub fn of(request: &'a ApiRequest, path: &'a str) -> Self {
+        Self { method: request.method.as_str(), host: &request.host, path }
+    }
 }
 
 /// One of a rule's `requests`: `GET www.googleapis.com/calendar/v3/**`, `* *.googleapis.com/**`, `GET **`, `**`.

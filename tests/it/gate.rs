@@ -285,7 +285,14 @@ async fn a_panic_costs_one_call_and_says_nothing() {
     providers.insert(name.clone(), name, Box::new(Buggy(google_adapter)), detouring);
     let store = Arc::new(Store::memory());
     let renewals = Arc::new(Renewals::new(store, Arc::clone(&auth0), Arc::clone(&metrics)));
-    let broker = Broker::new(auth0, providers, renewals, None, Arc::clone(&metrics));
+    let broker = Broker::new(
+        auth0,
+        providers,
+        renewals,
+        None,
+        idp_token_service::policy::Policy::open(),
+        Arc::clone(&metrics),
+    );
     let gate = Gate::new(Arc::new(broker), Routes::default(), 30 * SECOND, Arc::clone(&metrics));
     let mut client = IdpTokenServiceClient::new(Direct(gate));
     let calling = |path| CallProviderRequest {

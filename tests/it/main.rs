@@ -14,6 +14,7 @@ mod ladder;
 mod lending;
 mod lifecycle;
 mod more_providers;
+mod policy;
 mod proxy;
 mod retries;
 mod store;
