@@ -201,11 +201,10 @@ fn tell(decision: &Decision<'_>, question: &Question<'_>, file: Option<&Path>) -
     };
     let others =
         decision.rules.iter().filter(|(rule, _)| deciding.is_none_or(|one| !std::ptr::eq(one, *rule)));
-    others
-        .map(|(rule, judgement)| {
-            say(format_args!("         {}: {}", named(rule, file), words(rule, judgement)))
-        })
-        .collect()
+    for (rule, judgement) in others {
+        say(format_args!("         {}: {}", named(rule, file), words(rule, judgement)))?;
+    }
+    Ok(())
 }
 
 /// The rule with its place, as compilers write it.

@@ -32,9 +32,17 @@ const FREE_PORTS: [&str; 6] =
 async fn help_says_what_there_is_and_how_to_begin() {
     let help = run(&["--help"], &[]).await;
     assert_eq!(help.code, 0);
-    for part in
-        ["sandbox", "serve", "check", "rekey", "call", "64 bad usage", "69 a needed service", "New here?"]
-    {
+    for part in [
+        "sandbox",
+        "serve",
+        "check",
+        "rekey",
+        "policy",
+        "call",
+        "64 bad usage",
+        "69 a needed service",
+        "New here?",
+    ] {
         assert!(help.stdout.contains(part), "{part}\n{}", help.stdout);
     }
     let serve = run(&["serve", "--help"], &[]).await;

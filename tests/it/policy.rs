@@ -258,7 +258,7 @@ async fn every_caller_gets_what_its_rules_allow_and_nothing_is_sent_for_what_the
             match outcome {
                 "malformed" => assert!(is_elsewhere, "{caller:?} {provider} {action}"),
                 outcome => {
-                    assert_eq!(outcome == "allowed", expected, "{caller:?} {provider} {action}: {outcome}")
+                    assert_eq!(outcome == "allowed", expected, "{caller:?} {provider} {action}: {outcome}");
                 }
             }
         }

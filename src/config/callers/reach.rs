@@ -40,12 +40,12 @@ fn is_meant(rule: &Rule, table: &str, configured: &Configured) -> bool {
 
 fn problem(request: &RequestPattern, adapters: &[Box<dyn Provider>]) -> Option<String> {
     let (host, path) = (request.host()?, request.path()?);
-    let is_called = |adapter: &&Box<dyn Provider>| adapter.hosts().iter().any(|own| meet(own, host));
-    let called: Vec<_> = adapters.iter().filter(is_called).collect();
+    let is_called = |adapter: &&dyn Provider| adapter.hosts().iter().any(|own| meet(own, host));
+    let called: Vec<_> = adapters.iter().map(|adapter| &**adapter).filter(is_called).collect();
     if called.is_empty() {
         return Some("whose host none of the rule's providers is called at".to_owned());
     }
-    let other: Option<Vec<_>> = called.iter().map(|adapter| otherwise(path, &***adapter)).collect();
+    let other: Option<Vec<_>> = called.iter().map(|adapter| otherwise(path, *adapter)).collect();
     let other = other?.into_iter().next()?;
     Some(format!(
         "whose path is never sent so, but as `{other}`: write that, or `*` in the place of the version"

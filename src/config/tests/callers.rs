@@ -237,7 +237,7 @@ fn a_request_that_no_adapter_of_the_rule_sends_is_warned_of() {
         let is_told = |warning: &&String| {
             warning.starts_with("idp.toml:5: ") && warning.contains(expected.unwrap_or_default())
         };
-        assert!(warnings.iter().all(|warning| is_told(warning)), "{request}: {warnings:#?}");
+        assert!(warnings.iter().all(is_told), "{request}: {warnings:#?}");
     }
 }
 
