@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::{
     cache::Loaded,
     config,
-    identity::{Profile, UserId},
+    identity::{Profile, StoredToken, UserId},
     store::Store,
     telemetry::Metrics,
     transport::Transport,
@@ -28,7 +28,7 @@ mod wire;
 
 pub use error::Auth0Error;
 pub use management_token::{NEEDED_SCOPES, granted_scopes};
-pub use token_vault::{Subject, VaultError, VaultToken};
+pub use token_vault::{Subject, VaultError};
 
 use limiter::Limiter;
 use management_token::ManagementToken;
@@ -78,11 +78,6 @@ impl Auth0 {
         self.profiles.get(user, need).await
     }
 
-    /// Whether the tokens of `connection` are in Token Vault, as far as is configured.
-    pub fn vault_has(&self, connection: &str) -> bool {
-        self.vault.as_ref().is_some_and(|vault| vault.has(connection))
-    }
-
     /// A user's token out of Token Vault, kept or exchanged. Where it does not meet `need`, the vault has no better one
     /// now. `account_id` is the provider's own id of the account; empty for whichever the user connected.
     ///
@@ -94,8 +89,8 @@ impl Auth0 {
         connection: &str,
         account_id: &str,
         subject: Subject<'_>,
-        need: Need<'_, VaultToken>,
-    ) -> Result<Loaded<Arc<VaultToken>>, VaultError> {
+        need: Need<'_, StoredToken>,
+    ) -> Result<Loaded<Arc<StoredToken>>, VaultError> {
         let vault = self.vault.as_ref().filter(|vault| vault.has(connection));
         let vault = vault.ok_or_else(|| token_vault::closed(connection))?;
         let (connection, account_id) = (connection.to_owned(), account_id.to_owned());

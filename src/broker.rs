@@ -16,22 +16,31 @@ use crate::{
 };
 
 mod call;
+mod confirmation;
 mod connect;
+mod findings;
+mod found;
+mod inspect;
 mod lend;
 mod list;
 mod live_token;
 mod masking;
 mod page;
 mod refusals;
+mod revoke;
 mod state;
+mod vault;
 
 pub use call::{Answer, Call, Diagnosis, Reason};
 pub use connect::Connect;
+pub use findings::{Finding, FindingReason};
+pub use inspect::Inspection;
 pub use lend::{Lend, Lent};
 pub use list::List;
 pub use live_token::LiveToken;
 pub use state::{IdentityView, RenewalTrouble, State};
 
+use confirmation::Confirmations;
 use refusals::Refusals;
 
 /// Lends tokens and calls providers.
@@ -43,6 +52,7 @@ pub struct Broker {
     login: Option<LoginApplication>,
     policy: Policy,
     refusals: Refusals,
+    confirmations: Confirmations,
     metrics: Arc<Metrics>,
 }
 
@@ -56,7 +66,8 @@ impl Broker {
         policy: Policy,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { auth0, providers, renewals, login, policy, refusals: Refusals::default(), metrics }
+        let (refusals, confirmations) = (Refusals::default(), Confirmations::default());
+        Self { auth0, providers, renewals, login, policy, refusals, confirmations, metrics }
     }
 
     /// Asks the policy whether `caller` may do `action` for `user`, with some identity that `selector` may mean. Every use

@@ -147,6 +147,12 @@ where
         outcome
     }
 
+    /// Keeps what is known otherwise than by a load. Loads that began before are of no use any more.
+    pub fn put(&self, key: &K, known: Loaded<V>) {
+        let slot = self.slots.get_with(key.clone(), Arc::default);
+        slot.settle(known.began, &Ok(known), self.rest);
+    }
+
     /// The kept value, however old.
     pub fn peek(&self, key: &K) -> Option<Loaded<V>> {
         self.slots.get(key)?.lock().kept.clone()

@@ -5,8 +5,13 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::{
-    auth0::Auth0Error, deadline::Stage, field::InvalidField, identity::SelectError, policy::Denied,
-    renewal::Lifeless, store::StoreError,
+    auth0::{Auth0Error, VaultError},
+    deadline::Stage,
+    field::InvalidField,
+    identity::SelectError,
+    policy::Denied,
+    renewal::Lifeless,
+    store::StoreError,
 };
 
 /// Why a call gets no answer. `service/status.rs` turns each into a gRPC status.
@@ -24,6 +29,16 @@ pub enum Error {
     /// Auth0 gave no usable answer.
     #[error(transparent)]
     Auth0(#[from] Auth0Error),
+    /// Token Vault gave no token.
+    #[error("the {provider} token of connection {connection} is in Token Vault: {cause}")]
+    Vault {
+        /// The strategy.
+        provider: String,
+        /// The connection.
+        connection: String,
+        /// Why it gave none.
+        cause: VaultError,
+    },
     /// Only the user can get another token.
     #[error(
         "the {provider} token of connection {connection} {why} send the user through a login with that connection"
@@ -70,6 +85,28 @@ pub enum Error {
         provider: Option<String>,
         /// The keys that are not set, as the configuration has them: `connect.client_id`.
         missing: Vec<String>,
+    },
+    /// The provider refuses the application.
+    #[error(
+        "{provider} refuses this application ({code}): check {}, or the private key, and whether they are those of the \
+         application that the token was issued to",
+        .keys.join(" and ")
+    )]
+    ApplicationRefused {
+        /// The strategy.
+        provider: String,
+        /// The provider's code.
+        code: &'static str,
+        /// The keys that hold what the application proves itself with, as the configuration has them.
+        keys: Vec<String>,
+    },
+    /// The provider throttles this user or application.
+    #[error("{provider} asks to wait for {} s", .retry_after.as_secs())]
+    ProviderRateLimited {
+        /// The strategy.
+        provider: String,
+        /// How long.
+        retry_after: Duration,
     },
     /// The provider cannot be reached, or the connection broke.
     #[error("no answer from {provider}: {cause}")]
@@ -130,22 +167,24 @@ impl Error {
     /// See [`Blame`].
     pub fn blame(&self) -> Blame {
         match self {
-            Self::Invalid(_)
+            Self::Auth0(error) | Self::Vault { cause: VaultError::Auth0(error), .. } => blame(error),
+            Self::Vault { cause: VaultError::NotConnected | VaultError::SubjectRefused, .. }
+            | Self::Invalid(_)
             | Self::Denied(_)
             | Self::Select(_)
-            | Self::Auth0(Auth0Error::UserNotFound)
             | Self::ReauthenticationRequired { .. }
             | Self::OperationUnsupported { .. }
             | Self::ResponseTooLarge { .. } => Blame::Caller,
-            Self::Auth0(Auth0Error::RateLimited { .. } | Auth0Error::Unavailable { .. })
-            | Self::Store(StoreError::Unavailable { .. })
+            Self::Store(StoreError::Unavailable { .. })
             | Self::RenewalFailed { .. }
+            | Self::ProviderRateLimited { .. }
             | Self::ProviderUnavailable { .. }
             | Self::ProviderProtocol { .. }
             | Self::Overloaded
             | Self::DeadlineExceeded(_) => Blame::Outside,
-            Self::Auth0(Auth0Error::Misconfigured { .. })
+            Self::Vault { cause: VaultError::MfaPolicy, .. }
             | Self::NotConfigured { .. }
+            | Self::ApplicationRefused { .. }
             | Self::Store(
                 StoreError::Misconfigured { .. }
                 | StoreError::UnknownKey { .. }
@@ -154,6 +193,14 @@ impl Error {
             )
             | Self::Internal => Blame::Operator,
         }
+    }
+}
+
+fn blame(error: &Auth0Error) -> Blame {
+    match error {
+        Auth0Error::UserNotFound => Blame::Caller,
+        Auth0Error::RateLimited { .. } | Auth0Error::Unavailable { .. } => Blame::Outside,
+        Auth0Error::Misconfigured { .. } => Blame::Operator,
     }
 }
 

@@ -117,6 +117,8 @@ pub struct Identity {
     pub is_social: bool,
     /// What Auth0 keeps of the provider's tokens; `None` where it keeps none.
     pub token: Option<Arc<StoredToken>>,
+    /// Whether Auth0 keeps its tokens in Token Vault, as the operator says of the connection.
+    pub in_vault: bool,
 }
 
 impl Identity {
@@ -245,18 +247,10 @@ fn provider_or_any(provider: &str) -> &str {
     if provider.is_empty() { "matching" } else { provider }
 }
 
-/// An identity together with the token that makes it usable.
-#[derive(Clone, Copy, Debug)]
-pub struct Selected<'a> {
-    /// The identity.
-    pub identity: &'a Identity,
-    /// Its token.
-    pub token: &'a Arc<StoredToken>,
-}
-
 impl Profile {
     /// The one identity that `selector` means, of those that are `visible`: no others exist for the caller, not even in
-    /// an error. Never guesses: identities that hold a token compete, and more than one match is an error.
+    /// an error. Never guesses: identities that hold a token, or have one in Token Vault, compete, and more than one match
+    /// is an error.
     ///
     /// # Errors
     /// When none, several, or only identities without a token match.
@@ -264,17 +258,16 @@ impl Profile {
         &self,
         selector: &Selector,
         visible: impl Fn(&Identity) -> bool,
-    ) -> Result<Selected<'_>, SelectError> {
+    ) -> Result<&Identity, SelectError> {
         let is_meant = |identity: &&Identity| selector.matches(identity) && visible(identity);
         let matching = || self.identities.iter().filter(is_meant);
-        let with_token =
-            || matching().filter_map(|identity| Some(Selected { identity, token: identity.token.as_ref()? }));
+        let with_token = || matching().filter(|identity| identity.token.is_some() || identity.in_vault);
 
         let mut usable = with_token();
         match (usable.next(), usable.next()) {
             (Some(only), None) => Ok(only),
             (Some(_), Some(_)) => {
-                let candidates = with_token().map(|selected| selected.identity.to_string());
+                let candidates = with_token().map(ToString::to_string);
                 Err(SelectError::Ambiguous { candidates: candidates.take(MOST_CANDIDATES).collect() })
             }
             (None, _) => Err(match matching().next() {

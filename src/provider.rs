@@ -4,6 +4,7 @@
 
 use std::{
     borrow::Cow,
+    fmt,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -48,8 +49,8 @@ mod setback;
 #[cfg(test)]
 mod tests;
 
-/// Every kind of provider. Adding one takes a file with a `KIND`, its `mod`, and a line here; tests ask for a row of
-/// documentation and for rows in `tests/abilities.rs`.
+/// Every kind of provider. Adding one takes a file with a `KIND`, its `mod`, and a line here; tests hold it to the contract of
+/// all adapters, and ask for a row in README.md and one in docs/configuration.md.
 static KINDS: &[&Kind] = &[
     &google::KIND,
     &github::KIND,
@@ -61,8 +62,8 @@ static KINDS: &[&Kind] = &[
     &generic::KIND,
 ];
 
-/// One provider's dialect.
-pub trait Provider: Send + Sync {
+/// One provider's dialect. Its `Debug` shows no secret.
+pub trait Provider: fmt::Debug + Send + Sync {
     /// The API hosts that a token of this provider may be sent to; the first is the default.
     fn hosts(&self) -> &[HostPattern];
 

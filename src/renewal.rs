@@ -22,7 +22,9 @@ use tokio_util::task::TaskTracker;
 use self::flight::{Job, Why, Works};
 pub use self::{
     client::ProviderClient,
+    inquiry::Trouble,
     known::Known,
+    revocation::RevocationError,
     standing::{Lifeless, Outlook, Standing, Wish},
 };
 use crate::{
@@ -37,8 +39,11 @@ mod client;
 mod exchange;
 mod failure;
 mod flight;
+mod inquiry;
 mod known;
 mod lease;
+mod refusal;
+mod revocation;
 mod standing;
 
 /// Identities of which it is kept what the store knows. About 4 KiB each as a rule.
@@ -47,9 +52,11 @@ const CAPACITY: u64 = 50_000;
 /// What nobody asks for is dropped from memory, and its tokens zeroed, after this time.
 const IDLE: Duration = Duration::from_secs(10 * 60);
 
-/// What the store knows is looked up again this often, in the background: so long another replica's revocation may go
-/// unnoticed.
+/// What the store knows is looked up again this often, in the background.
 const RECHECK: Duration = Duration::from_secs(10);
+
+/// What was not asked for meanwhile is waited for: so long another replica's revocation may go unnoticed.
+const STALE: Duration = Duration::from_secs(20);
 
 /// After the store failed, it is not asked again at once for the same identity.
 const REST: Rest<StoreError> =
@@ -63,6 +70,7 @@ pub struct Renewals {
     works: Arc<Works>,
     known: Cache<Arc<IdentityKey>, Arc<Known>, StoreError>,
     ahead: Arc<Semaphore>,
+    revoking: Arc<Semaphore>,
     /// Spreads the replicas' renewals ahead of need.
     jitter: RandomState,
 }
@@ -94,6 +102,7 @@ impl Renewals {
             works: Arc::new(works),
             known: Cache::new(CAPACITY, IDLE, REST),
             ahead: Arc::new(Semaphore::new(AHEAD_AT_ONCE)),
+            revoking: Arc::new(Semaphore::new(revocation::AT_ONCE)),
             jitter: RandomState::new(),
         }
     }
@@ -109,12 +118,17 @@ impl Renewals {
     /// When nothing is kept, and the store does not tell.
     pub async fn known(&self, subject: Subject<'_>) -> Result<Arc<Known>, StoreError> {
         let judge = |kept: &Loaded<Arc<Known>>| {
-            let is_old = kept.began.elapsed() >= RECHECK;
-            if is_old || self.is_due(subject, &kept.value) { Use::TakeAndReload } else { Use::Take }
+            let age = kept.began.elapsed();
+            if age >= STALE {
+                return Use::Reload;
+            }
+            if age >= RECHECK || self.is_due(subject, &kept.value) { Use::TakeAndReload } else { Use::Take }
         };
-        let load = |kept: Option<&Arc<Known>>, _| {
+        let load = |kept: Option<&Arc<Known>>, verdict| {
             let (works, key, kept) = (Arc::clone(&self.works), Arc::clone(subject.key), kept.cloned());
-            let is_due = kept.as_ref().is_some_and(|kept| self.is_due(subject, kept));
+            // Whoever waits wants to know what is stored; the next call starts the renewal.
+            let nobody_waits = verdict == Use::TakeAndReload;
+            let is_due = nobody_waits && kept.as_ref().is_some_and(|kept| self.is_due(subject, kept));
             let job = if is_due { Job::of(subject, Why::Ahead(self.jitter(subject))) } else { None };
             let place = Arc::clone(&self.ahead).try_acquire_owned();
             async move {
@@ -124,7 +138,11 @@ impl Renewals {
                 }
             }
         };
-        self.known.get(subject.key, judge, load).await.map(|loaded| loaded.value)
+        match self.known.get(subject.key, judge, load).await {
+            Ok(loaded) => Ok(loaded.value),
+            // A store that fails does not make what it said before untrue.
+            Err(error) => self.known.peek(subject.key).map(|kept| kept.value).ok_or(error),
+        }
     }
 
     /// Renews the tokens of an identity for `wish`, or waits for whoever is doing so. Whether the wish is fulfilled is
@@ -153,7 +171,7 @@ impl Renewals {
         self.known.get(subject.key, judge, load).await.map(|loaded| loaded.value)
     }
 
-    /// Waits until no renewal is under way: what a provider has issued is not lost because the process ends.
+    /// Waits until no renewal or revocation is under way: what a provider has issued is not lost because the process ends.
     pub async fn settled(&self) {
         self.works.under_way.close();
         self.works.under_way.wait().await;

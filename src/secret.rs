@@ -64,6 +64,23 @@ impl Secret {
     }
 }
 
+/// Does `attempt`, and does it once more if the other side refused what the application proves itself with, and that was
+/// replaced in its file meanwhile: a client that is not believed is not served, so nothing happened yet.
+pub async fn proving<T, F: Future<Output = T>>(
+    credential: Option<&Arc<Secret>>,
+    is_refused: impl Fn(&T) -> bool,
+    attempt: impl Fn() -> F,
+) -> T {
+    let used = credential.map(|credential| (credential, credential.get()));
+    let outcome = attempt().await;
+    match used {
+        Some((credential, used)) if is_refused(&outcome) && credential.is_replaced(&used).await => {
+            attempt().await
+        }
+        _ => outcome,
+    }
+}
+
 fn read(file: &Path) -> io::Result<SecretString> {
     let mut text = zeroize::Zeroizing::new(std::fs::read_to_string(file)?);
     let length = text.trim_end().len();
@@ -100,6 +117,25 @@ mod tests {
         std::fs::write(&file, "").expect("the file can be written");
         assert!(!secret.reload().await);
         assert_eq!(secret.get().expose_secret(), "second");
+    }
+
+    #[tokio::test]
+    async fn only_a_refused_attempt_with_a_replaced_secret_is_repeated_and_once() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let file = folder.path().join("secret");
+        for (refused, replaced, expected) in
+            [(false, false, 1), (false, true, 1), (true, false, 1), (true, true, 2)]
+        {
+            std::fs::write(&file, "old").expect("the file can be written");
+            let secret = Arc::new(Secret::from_file(&file).expect("the file can be read"));
+            let attempts = std::sync::atomic::AtomicU32::new(0);
+            let attempt = async || {
+                attempts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                std::fs::write(&file, if replaced { "new" } else { "old" }).expect("the file can be written");
+            };
+            proving(Some(&secret), |()| refused, attempt).await;
+            assert_eq!(attempts.into_inner(), expected, "{refused} {replaced}");
+        }
     }
 
     #[test]

@@ -11,9 +11,9 @@ use super::{Auth0Error, Fit, Need, error::LONGEST_WINDOW};
 use crate::{
     cache::{Cache, Loaded, Rest, Use},
     config,
-    identity::UserId,
+    identity::{StoredToken, UserId},
     telemetry::Metrics,
-    token::{AccessToken, Expiry, Fingerprint},
+    token::Fingerprint,
     transport::Transport,
 };
 
@@ -55,17 +55,6 @@ const REST: Rest<VaultError> = Rest {
     least: |error| error.is_transient().flatten().unwrap_or_default().min(LONGEST_WINDOW),
 };
 
-/// A token out of the vault. `Debug` shows its fingerprint only.
-#[derive(Clone, Debug)]
-pub struct VaultToken {
-    /// The provider's access token.
-    pub access: AccessToken,
-    /// When it ends, which Auth0 knows from the provider; `None` if it does not say.
-    pub expiry: Option<Expiry>,
-    /// What the user granted; empty if Auth0 does not say.
-    pub scopes: Vec<String>,
-}
-
 /// On whose word the vault is opened. What it gives on the word of one is never given to the other.
 #[derive(Clone, Copy)]
 pub enum Subject<'a> {
@@ -94,7 +83,7 @@ struct Key {
 
 #[derive(Clone)]
 struct Kept {
-    token: Arc<VaultToken>,
+    token: Arc<StoredToken>,
     /// How long it lived when it came, or counts as living.
     life: Duration,
     /// How many exchanges in a row brought the same token as the one before.
@@ -125,8 +114,8 @@ impl TokenVault {
         &self,
         account: Account,
         subject: Subject<'_>,
-        need: Need<'_, VaultToken>,
-    ) -> Result<Loaded<Arc<VaultToken>>, VaultError> {
+        need: Need<'_, StoredToken>,
+    ) -> Result<Loaded<Arc<StoredToken>>, VaultError> {
         let key = Key::of(&account, subject);
         let judge = |kept: &Loaded<Kept>| judge(kept, &need);
         let outcome = self.kept.get(&key, judge, |previous, _| {
@@ -148,7 +137,7 @@ impl TokenVault {
     }
 
     /// While Auth0 gives no answer, a token that serves goes on serving.
-    fn stale(&self, key: &Key, need: &Need<'_, VaultToken>) -> Option<Loaded<Kept>> {
+    fn stale(&self, key: &Key, need: &Need<'_, StoredToken>) -> Option<Loaded<Kept>> {
         let kept = self.kept.peek(key)?;
         ((need.fit)(&kept.value.token, kept.began) == Fit::Serves).then_some(kept)
     }
@@ -160,7 +149,7 @@ impl TokenVault {
 }
 
 /// A token that serves is good until shortly before its end. One that does not may have been replaced in the vault.
-fn judge(kept: &Loaded<Kept>, need: &Need<'_, VaultToken>) -> Use {
+fn judge(kept: &Loaded<Kept>, need: &Need<'_, StoredToken>) -> Use {
     let Kept { token, life, unchanged } = &kept.value;
     let ttl = match (need.fit)(token, kept.began) {
         Fit::Outdated { since } => return Use::ReloadSince(since),
@@ -186,7 +175,7 @@ impl Key {
 
 impl Kept {
     /// What is known after an exchange brought `token`.
-    fn after(previous: Option<&Self>, token: VaultToken) -> Self {
+    fn after(previous: Option<&Self>, token: StoredToken) -> Self {
         let is_same = |previous: &&Self| previous.token.access.fingerprint() == token.access.fingerprint();
         let unchanged = previous.filter(is_same).map_or(0, |previous| previous.unchanged.saturating_add(1));
         let life = token.expiry.map_or(UNKNOWN_LIFE, |expiry| expiry.remaining());

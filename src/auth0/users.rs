@@ -1,6 +1,6 @@
 //! `GET /api/v2/users/{id}`: one user's identities, with the tokens.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
@@ -34,6 +34,8 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(6);
 /// Reads users.
 pub(super) struct Users {
     base_url: String,
+    /// The connections whose tokens are in Token Vault.
+    vault: BTreeSet<String>,
     management_token: Arc<ManagementToken>,
     transport: Transport,
     limiter: Limiter,
@@ -56,7 +58,16 @@ impl Users {
         metrics: Arc<Metrics>,
     ) -> Self {
         let base_url = settings.base_url.to_string();
-        Self { base_url, management_token, transport, limiter, budget: RetryBudget::default(), metrics }
+        let vault = settings.token_vault.as_ref().map(|vault| vault.connections.clone()).unwrap_or_default();
+        Self {
+            base_url,
+            vault,
+            management_token,
+            transport,
+            limiter,
+            budget: RetryBudget::default(),
+            metrics,
+        }
     }
 
     /// Reads `user`; `None` if Auth0 does not know them.
@@ -134,7 +145,7 @@ impl Users {
         let outcome = match self.transport.send(request, ANSWER_LIMIT, deadline).await {
             Ok(answer) => {
                 self.limiter.observe(&answer);
-                let outcome = judge(&answer, user);
+                let outcome = judge(&answer, user, &self.vault);
                 if let Err(Refusal::Other(Auth0Error::RateLimited { retry_after })) = &outcome {
                     self.limiter.close(*retry_after);
                 }
@@ -167,13 +178,13 @@ impl Users {
 }
 
 /// What the answer means, by the table of <https://auth0.com/docs/api/management/v2/users/get-users-by-id>.
-fn judge(answer: &Response<Bytes>, user: &UserId) -> Result<Profile, Refusal> {
+fn judge(answer: &Response<Bytes>, user: &UserId, vault: &BTreeSet<String>) -> Result<Profile, Refusal> {
     if answer.status() == StatusCode::OK {
         let profile: Result<UserAnswer, _> = serde_json::from_slice(answer.body());
         let nonsense = |detail: &str| Refusal::Other(Auth0Error::unavailable(detail));
         let profile = profile.map_err(|_| nonsense("it answered 200 without a readable profile"))?;
         // Whatever stands between us and Auth0, nobody gets another user's tokens.
-        let profile = profile.into_profile(user.clone());
+        let profile = profile.into_profile(user.clone(), vault);
         return profile.ok_or_else(|| nonsense("it answered with the profile of another user"));
     }
     let body = ErrorBody::parse(answer.body());

@@ -1,6 +1,7 @@
 //! Auth0's JSON, and how it becomes ours. Lenient where Auth0 is: unknown keys, numbers as strings.
 
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -94,8 +95,8 @@ struct IdentityAnswer {
 }
 
 impl UserAnswer {
-    /// The profile of `user`; `None` if it is somebody else's.
-    pub(super) fn into_profile(self, user: UserId) -> Option<Profile> {
+    /// The profile of `user`; `None` if it is somebody else's. The tokens of the connections in `vault` are in Token Vault.
+    pub(super) fn into_profile(self, user: UserId, vault: &BTreeSet<String>) -> Option<Profile> {
         if self.user_id != user.as_str() {
             return None;
         }
@@ -103,8 +104,11 @@ impl UserAnswer {
         let last_login = self.last_login.and_then(|time| humantime::parse_rfc3339(&time).ok());
         // With linked identities nobody knows which of them `last_login` was about.
         let basis = if identities.len() == 1 { ExpiryBasis::LastLogin } else { ExpiryBasis::UpperBound };
-        let identities = identities.into_iter().map(|answer| answer.into_identity(&user, last_login, basis));
-        let identities = identities.collect();
+        let known = |answer: IdentityAnswer| {
+            let in_vault = vault.contains(&answer.connection);
+            Identity { in_vault, ..answer.into_identity(&user, last_login, basis) }
+        };
+        let identities = identities.into_iter().map(known).collect();
         Some(Profile { user_id: user, identities })
     }
 }
@@ -118,6 +122,7 @@ impl IdentityAnswer {
                 let refresh = self.refresh_token.filter(is_written).map(RefreshToken::new);
                 Arc::new(StoredToken::of_profile(AccessToken::new(access), refresh, expiry()))
             }),
+            in_vault: false,
             provider: self.provider,
             key: Arc::new(IdentityKey {
                 user: user.clone(),
@@ -177,7 +182,7 @@ mod tests {
         answer["user_id"] = json!("user");
         let user = UserId::parse("user".to_owned(), "user_id").expect("a valid id");
         let answer = serde_json::from_value::<UserAnswer>(answer).expect("a readable answer");
-        answer.into_profile(user).expect("it is this user's")
+        answer.into_profile(user, &BTreeSet::new()).expect("it is this user's")
     }
 
     #[test]
@@ -185,7 +190,7 @@ mod tests {
         let user = UserId::parse("user".to_owned(), "user_id").expect("a valid id");
         for other in [json!({ "user_id": "resu", "identities": [] }), json!({ "identities": [] })] {
             let answer = serde_json::from_value::<UserAnswer>(other).expect("a readable answer");
-            assert!(answer.into_profile(user.clone()).is_none());
+            assert!(answer.into_profile(user.clone(), &BTreeSet::new()).is_none());
         }
     }
 

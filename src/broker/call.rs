@@ -1,11 +1,16 @@
 //! CallProvider.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode, Uri, header};
 
-use super::{Broker, LiveToken, ProviderEntry, live_token::Wanted, masking};
+use super::{
+    Broker, LiveToken, ProviderEntry, confirmation::is_about_the_token, live_token::Wanted, masking,
+};
 use crate::{
     deadline::{Deadline, Stage},
     error::Error,
@@ -16,6 +21,7 @@ use crate::{
         request::{ApiRequest, BODY_LIMIT, RawRequest},
     },
     renewal::Lifeless,
+    secret,
     transport::TransportError,
 };
 
@@ -99,7 +105,6 @@ struct Sent {
     uri: Uri,
     response: Response<Bytes>,
     verdict: Verdict,
-    attempts: u32,
 }
 
 impl Broker {
@@ -122,16 +127,13 @@ impl Broker {
             rejected: None,
         };
         let live = self.live_token(&wanted, deadline).await?;
-        let entry = self.providers.of(live.identity()).ok_or_else(|| Error::OperationUnsupported {
-            provider: Some(live.identity().provider.clone()),
-            operation: "CallProvider",
-        })?;
+        let entry = self.entry_for(live.identity(), "CallProvider")?;
         let adapter = &*entry.client.adapter;
         let request = ApiRequest::check(call.request, adapter)?;
         let repeatable = call.idempotent || is_idempotent(&request.method);
         let request = permit.clear(live.identity(), request, adapter)?;
         let _place = entry.places.try_acquire().map_err(|_| Error::Overloaded)?;
-        let exchange = Exchange { entry, repeatable, request };
+        let exchange = Exchange { entry, request, repeatable, attempts: AtomicU32::new(0) };
         self.climb(&exchange, live, &wanted, deadline).await.map(|answer| self.with_connect_link(answer))
     }
 
@@ -154,7 +156,8 @@ impl Broker {
         refusal
     }
 
-    /// A 401 was not processed, so sending again with another token is safe for any method; but only once.
+    /// A 401 was not processed, so sending again with another token is safe for any method; but only once. Without
+    /// another one the provider is asked: if the token is alive, the 401 is an answer like any other.
     async fn climb(
         &self,
         exchange: &Exchange<'_>,
@@ -163,20 +166,28 @@ impl Broker {
         deadline: &Deadline,
     ) -> Result<Answer, Error> {
         let first = self.send(exchange, &live, deadline).await?;
-        if first.verdict != Verdict::TokenRefused {
-            return Ok(exchange.answer(first, live, 0));
+        let refused = live.token().access.fingerprint();
+        if first.verdict != Verdict::TokenRefused || self.is_confirmed(refused) {
+            return Ok(exchange.answer(first, live));
         }
-        self.refusals.saw(live.token().access.fingerprint());
         // The new profile may offer another identity to the same selector: another account, or another provider's token.
         let same = live.identity().selector();
-        let live = self.live_token(&Wanted { selector: &same, ..*wanted }, deadline).await?;
+        let another = Wanted { selector: &same, rejected: Some(refused), ..*wanted };
+        let another = match self.live_token(&another, deadline).await {
+            Ok(another) => another,
+            Err(error) => {
+                let may_live = is_about_the_token(&error);
+                deadline.enter(Stage::Provider);
+                let is_alive = may_live && self.is_alive(exchange.entry, &live).await;
+                return if is_alive { Ok(exchange.answer(first, live)) } else { Err(error) };
+            }
+        };
 
-        let second = self.send(exchange, &live, deadline).await?;
-        if second.verdict != Verdict::TokenRefused {
-            return Ok(exchange.answer(second, live, first.attempts));
+        let second = self.send(exchange, &another, deadline).await?;
+        if second.verdict != Verdict::TokenRefused || self.is_alive(exchange.entry, &another).await {
+            return Ok(exchange.answer(second, another));
         }
-        self.refusals.saw(live.token().access.fingerprint());
-        Err(self.reauthentication(live.identity(), Lifeless::Refused))
+        Err(self.reauthentication(another.identity(), Lifeless::Refused))
     }
 
     async fn send(
@@ -185,16 +196,11 @@ impl Broker {
         live: &LiveToken,
         deadline: &Deadline,
     ) -> Result<Sent, Error> {
-        let secret = exchange.entry.client.adapter.client_secret().map(|secret| (secret, secret.get()));
-        let sent = self.send_with_retries(exchange, live, deadline).await?;
-        if let (Verdict::NotConfigured, Some((secret, used))) = (&sent.verdict, secret)
-            && secret.is_replaced(&used).await
-        {
-            // Refused for a secret that was rotated meanwhile: nothing was processed.
-            let again = self.send_with_retries(exchange, live, deadline).await?;
-            return Ok(Sent { attempts: sent.attempts + again.attempts, ..again });
-        }
-        Ok(sent)
+        let is_refused = |sent: &Result<Sent, Error>| {
+            sent.as_ref().is_ok_and(|sent| sent.verdict == Verdict::NotConfigured)
+        };
+        let send = || self.send_with_retries(exchange, live, deadline);
+        secret::proving(exchange.entry.client.adapter.client_secret(), is_refused, send).await
     }
 
     async fn send_with_retries(
@@ -213,12 +219,7 @@ impl Broker {
             };
             match wait {
                 Some(wait) if exchange.repeatable && attempts.again(wait).await => {}
-                _ => {
-                    let made = attempts.made();
-                    return outcome
-                        .map(|sent| Sent { attempts: made, ..sent })
-                        .map_err(|error| Exchange::error(&error, live));
-                }
+                _ => return outcome.map_err(|error| Exchange::error(&error, live)),
             }
         }
     }
@@ -230,12 +231,13 @@ impl Broker {
         deadline: &Deadline,
     ) -> Result<Sent, TransportError> {
         let adapter = &exchange.entry.client.adapter;
+        exchange.attempts.fetch_add(1, Ordering::Relaxed);
         let request = adapter.encode(exchange.request.request(), &live.token().access);
         let uri = request.uri().clone();
         let outcome = exchange.entry.client.transport.send(request, BODY_LIMIT, deadline.at()).await;
         let outcome = outcome.map(|response| {
             let verdict = adapter.judge(&response, SystemTime::now());
-            Sent { uri, response, verdict, attempts: 1 }
+            Sent { uri, response, verdict }
         });
         let word = outcome.as_ref().map_or("no_answer", |sent| sent.verdict.outcome());
         self.metrics.provider_request(&live.identity().provider, word);
@@ -249,16 +251,18 @@ struct Exchange<'a> {
     request: ClearedRequest,
     /// Whether it may be sent again where it may have been processed.
     repeatable: bool,
+    /// How often it was sent.
+    attempts: AtomicU32,
 }
 
 impl Exchange<'_> {
-    fn answer(&self, sent: Sent, live: LiveToken, earlier_attempts: u32) -> Answer {
+    fn answer(&self, sent: Sent, live: LiveToken) -> Answer {
         let adapter = &self.entry.client.adapter;
         let rate_limit = adapter.rate_limit(sent.response.headers(), SystemTime::now());
         let next_page = adapter.next_page(&sent.uri, &sent.response);
         Answer {
             response: presentable(sent.response, &live),
-            attempts: earlier_attempts + sent.attempts,
+            attempts: self.attempts.load(Ordering::Relaxed),
             diagnosis: Diagnosis::of(sent.verdict),
             rate_limit,
             next_page,
@@ -331,7 +335,7 @@ impl Sent {
 impl Diagnosis {
     fn of(verdict: Verdict) -> Option<Self> {
         let (reason, missing_scopes, retry_after) = match verdict {
-            // A refused token never gets here: it is an error, not an answer.
+            // A refusal that gets here is not about the token, which the provider says is alive.
             Verdict::Accepted | Verdict::TokenRefused => return None,
             Verdict::ScopeNotGranted { missing } => (Reason::ScopeNotGranted, missing, None),
             Verdict::RateLimited { retry_after } => (Reason::RateLimited, Vec::new(), retry_after),

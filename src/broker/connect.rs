@@ -69,12 +69,21 @@ impl Broker {
     /// Where the user of `identity` can log in again and grant `scopes`, as its provider named them; `None` without a
     /// login application.
     pub(super) fn link_for(&self, identity: &Identity, scopes: &[String]) -> Option<String> {
+        self.link(identity, scopes, self.is_worth_renewing(identity))
+    }
+
+    /// The same, for a login that brings a refresh token.
+    pub(super) fn offline_link_for(&self, identity: &Identity) -> Option<String> {
+        self.link(identity, &[], true)
+    }
+
+    fn link(&self, identity: &Identity, scopes: &[String], offline: bool) -> Option<String> {
         let application: &LoginApplication = self.login.as_ref()?;
         let ask = Ask {
             connection: identity.connection(),
             strategy: Some(&identity.provider),
             scopes: &Scopes::of_provider(scopes),
-            offline: self.is_worth_renewing(identity),
+            offline,
             state: &State::default(),
         };
         Some(application.link(&ask, application.default_redirect_uri()))

@@ -1,6 +1,6 @@
 //! The ladder to a live token: the newest one at hand, a fresh read of the profile, a renewal, and then only the user.
 
-use std::{ptr, sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -13,13 +13,17 @@ use crate::{
     field::InvalidField,
     identity::{Identity, Profile, Selector, StoredToken, UserId},
     policy::Scope,
-    renewal::{Outlook, Standing, Subject, Wish},
-    token::{Fingerprint, TokenSource},
+    renewal::{Known, Outlook, Standing, Subject, Wish},
+    store::StoreError,
+    token::{Fingerprint, Freshness, TokenSource},
 };
 
 /// Steps of the ladder that one call takes at most. Each step up makes sure of something that the one before left open,
 /// so four suffice; one more for what changes meanwhile.
 const MOST_STEPS: usize = 5;
+
+/// So long the store is waited for where a caller might do without: deadlines are often a second or two.
+const STORE_PATIENCE: Duration = Duration::from_millis(500);
 
 /// A token that is wanted.
 #[derive(Clone, Copy)]
@@ -50,6 +54,16 @@ pub struct LiveToken {
 }
 
 impl LiveToken {
+    fn new(profile: &Arc<Profile>, identity: &Identity, token: Arc<StoredToken>) -> Self {
+        let index = profile.index_of(identity);
+        Self { profile: Arc::clone(profile), index, token, renewed: false, renewable: false, trouble: None }
+    }
+
+    /// A token that Auth0 itself renews.
+    fn of_vault(profile: &Arc<Profile>, identity: &Identity, token: Arc<StoredToken>) -> Self {
+        Self { renewable: true, ..Self::new(profile, identity, token) }
+    }
+
     /// Whose account it gives access to.
     pub fn identity(&self) -> &Identity {
         &self.profile.identities[self.index]
@@ -117,13 +131,14 @@ impl Broker {
         let visible = |identity: &Identity| wanted.scope.covers(identity);
         let fit = |profile: &Profile, began: Instant| match profile.select(wanted.selector, visible) {
             Err(_) => Fit::Lacks,
-            Ok(selected) => match lacking {
-                Some(lacking) if lacking.token == selected.token.access.fingerprint() => {
-                    let since = lacking.since.filter(|since| began < *since);
-                    since.map_or(Fit::Lacks, |since| Fit::Outdated { since })
+            Ok(identity) => {
+                let token = identity.token.as_ref().map(|token| token.access.fingerprint());
+                match lacking.filter(|lacking| Some(lacking.token) == token) {
+                    Some(Lacking { since: Some(since), .. }) if began < since => Fit::Outdated { since },
+                    Some(_) => Fit::Lacks,
+                    None => Fit::Serves,
                 }
-                _ => Fit::Serves,
-            },
+            }
         };
         deadline.enter(if self.auth0.is_throttled() { Stage::Queue } else { Stage::Auth0 });
         Ok(self.auth0.profile(wanted.user, Need { fit: &fit }).await?)
@@ -136,31 +151,38 @@ impl Broker {
         deadline: &Deadline,
     ) -> Result<Step, Error> {
         let Loaded { value: profile, began } = profile;
-        let selected = profile.select(wanted.selector, |identity| wanted.scope.covers(identity))?;
-        let entry = self.providers.of(selected.identity);
-        let subject = Subject {
-            key: &selected.identity.key,
-            profile: selected.token,
-            read: began,
-            client: entry.map(|entry| &entry.client),
+        let identity = profile.select(wanted.selector, |identity| wanted.scope.covers(identity))?;
+        let Some(token) = &identity.token else {
+            let token = self.vault_token(identity, wanted).await?;
+            return Ok(Step::Done(LiveToken::of_vault(&profile, identity, token)));
         };
-        let known = self.renewals.known(subject).await;
-        let lacks = |since| Lacking { token: selected.token.access.fingerprint(), since };
-        let standing = match Standing::of(selected.token, began, known.as_deref().ok()) {
+        let entry = self.providers.of(identity);
+        let client = entry.map(|entry| &entry.client);
+        let subject = Subject { key: &identity.key, profile: token, read: began, client };
+        let known = self.known(subject).await;
+        let lacks = |since| Lacking { token: token.access.fingerprint(), since };
+        let standing = match Standing::of(token, began, known.as_deref().ok()) {
             Ok(standing) => standing,
             Err(since) => return Ok(Step::Recheck(lacks(Some(since)), Error::Overloaded)),
         };
         let newest = standing.token().access.fingerprint();
         let refused_since = self.refusals.since(newest, wanted.rejected);
         let wish = Wish { min_validity: wanted.min_validity, rejected: refused_since.map(|_| newest) };
-        let outlook =
-            standing.outlook(&wish, subject.client.map(|client| &**client), self.renewals.is_durable());
+        let outlook = standing.outlook(&wish, client.map(|client| &**client), self.renewals.is_durable());
         if outlook == Outlook::Live {
-            let index = profile.identities.iter().position(|identity| ptr::eq(identity, selected.identity));
-            let index = index.expect("the selected identity is one of the profile's");
-            let (token, renewable) = (Arc::clone(standing.token()), self.is_renewable(&standing, entry));
+            let renewable = self.is_renewable(&standing, entry);
             let trouble = standing.failure().map(RenewalTrouble::of);
-            return Ok(Step::Done(LiveToken { profile, index, token, renewed: false, renewable, trouble }));
+            let token = Arc::clone(standing.token());
+            return Ok(Step::Done(LiveToken {
+                renewable,
+                trouble,
+                ..LiveToken::new(&profile, identity, token)
+            }));
+        }
+        if identity.in_vault {
+            // What the profile still has is older than what the user connected since.
+            let token = self.vault_token(identity, wanted).await?;
+            return Ok(Step::Done(LiveToken::of_vault(&profile, identity, token)));
         }
         // What the store would say may be what is missing.
         known?;
@@ -169,8 +191,20 @@ impl Broker {
             self.renewals.renew(subject, wish).await?;
             return Ok(Step::Again);
         }
-        let error = self.unfit(selected.identity, &wish, outlook);
+        let error = self.unfit(identity, &wish, outlook);
         Ok(Step::Recheck(lacks(refused_since), error))
+    }
+
+    /// What the store knows. While it is slow, a profile's token that lives is not withheld.
+    async fn known(&self, subject: Subject<'_>) -> Result<Arc<Known>, StoreError> {
+        let mut known = pin!(self.renewals.known(subject));
+        if let Ok(known) = tokio::time::timeout(STORE_PATIENCE, &mut known).await {
+            return known;
+        }
+        if Freshness::of(subject.profile.expiry, Duration::ZERO) == Freshness::Dead {
+            return known.await;
+        }
+        Err(StoreError::Unavailable { detail: "it takes more than 500 ms".to_owned() })
     }
 
     pub(super) fn is_renewable(&self, standing: &Standing<'_>, entry: Option<&ProviderEntry>) -> bool {

@@ -11,8 +11,8 @@ use crate::token::Fingerprint;
 /// entries are the least likely to matter.
 const CAPACITY: u64 = 100_000;
 
-/// How long a refusal is believed. Some answers of 401 are not about the token: a provider's incident, or an endpoint
-/// that takes no user's token. A token that is dead is refused again, at the cost of one request; one that is not
+/// How long a refusal is believed that the provider did not confirm. Some answers of 401 are not about the token: a
+/// provider's incident, or an endpoint that takes no user's token. A token that is dead is refused again, at the cost of one request; one that is not
 /// must not be lost until the user's next login, which for GitHub may be never.
 const BELIEVED: Duration = Duration::from_secs(15 * 60);
 
@@ -20,7 +20,8 @@ const BELIEVED: Duration = Duration::from_secs(15 * 60);
 pub(super) struct Refusals {
     /// By a provider, in an answer to us: nobody gets that token.
     seen: Cache<Fingerprint, Instant>,
-    /// By a provider, as a caller tells: that caller gets another token. Others do not suffer for its mistake.
+    /// By a provider, as a caller tells or the answer to one call does: that call gets another token. Others do not suffer
+    /// for a mistake.
     reported: Cache<Fingerprint, Instant>,
 }
 
@@ -35,9 +36,14 @@ impl Default for Refusals {
 }
 
 impl Refusals {
-    /// A provider refused this token just now.
+    /// A provider refused this token, and nobody knows better; just now, or when that was first said.
     pub(super) fn saw(&self, token: Fingerprint) {
-        self.seen.get_with(token, Instant::now);
+        self.seen.get_with(token, || self.reported.get(&token).unwrap_or_else(Instant::now));
+    }
+
+    /// The provider, asked about it, says that the token is alive.
+    pub(super) fn forget(&self, token: Fingerprint) {
+        self.seen.invalidate(&token);
     }
 
     /// Since when `token` is refused, for a caller that reports `reported` as refused; `None` if it is not.

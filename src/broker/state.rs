@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Broker, LiveToken};
+use super::{Broker, LiveToken, ProviderEntry};
 use crate::{
     identity::{Identity, UserId},
     renewal::{Outlook, Standing, Subject, Wish},
@@ -96,21 +96,25 @@ impl Broker {
     /// without: then this is what the profile alone shows.
     pub(super) async fn view(&self, identity: &Identity, read: Instant) -> IdentityView {
         let view = IdentityView::new(identity);
-        let Some(token) = &identity.token else { return view };
-        let entry = self.providers.of(identity);
-        let client = entry.map(|entry| &entry.client);
+        let Some(token) = &identity.token else {
+            // Whether the user has connected the account is not asked for a list: it would cost an exchange for each.
+            let state = if identity.in_vault { State::Active } else { State::NoToken };
+            return IdentityView { state, renewable: identity.in_vault, ..view };
+        };
+        let client = self.providers.of(identity).map(|entry| &entry.client);
         let known =
             self.renewals.known(Subject { key: &identity.key, profile: token, read, client }).await.ok();
         // A profile that may be older than what is known is taken as it is: whoever needs the token makes sure.
         let standing =
             Standing::of(token, read, known.as_deref()).or_else(|_| Standing::of(token, read, None));
-        let Ok(standing) = standing else { return view };
+        standing.map_or(view, |standing| self.view_of(identity, &standing))
+    }
+
+    /// Describes an identity that holds a token.
+    pub(super) fn view_of(&self, identity: &Identity, standing: &Standing<'_>) -> IdentityView {
+        let entry = self.providers.of(identity);
         let newest = standing.token();
-        let fingerprint = newest.access.fingerprint();
-        let rejected = self.refusals.since(fingerprint, None).map(|_| fingerprint);
-        let wish = Wish { min_validity: Duration::ZERO, rejected };
-        let outlook = standing.outlook(&wish, client.map(|client| &**client), self.renewals.is_durable());
-        let state = match outlook {
+        let state = match self.outlook(entry, standing) {
             Outlook::Live | Outlook::Renewable | Outlook::Resting { .. } => State::Active,
             Outlook::Over(_) | Outlook::NotConfigured { .. } | Outlook::NeverSoLong { .. } => {
                 State::ReauthenticationRequired
@@ -118,10 +122,18 @@ impl Broker {
         };
         IdentityView {
             state,
-            renewable: self.is_renewable(&standing, entry),
+            renewable: self.is_renewable(standing, entry),
             expiry: newest.expiry,
             trouble: standing.failure().map(RenewalTrouble::of),
-            ..view
+            ..IdentityView::new(identity)
         }
+    }
+
+    /// What can be done for whoever needs a token at all.
+    pub(super) fn outlook(&self, entry: Option<&ProviderEntry>, standing: &Standing<'_>) -> Outlook {
+        let fingerprint = standing.token().access.fingerprint();
+        let rejected = self.refusals.since(fingerprint, None).map(|_| fingerprint);
+        let wish = Wish { min_validity: Duration::ZERO, rejected };
+        standing.outlook(&wish, entry.map(|entry| &*entry.client), self.renewals.is_durable())
     }
 }

@@ -54,6 +54,22 @@ async fn a_hundred_callers_share_one_load() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_put_outlives_a_load_that_began_before_and_nothing_newer() {
+    let (cache, source) = (Arc::new(numbers(Rest::NONE)), Source::default());
+    let load = tokio::spawn({
+        let (cache, source) = (Arc::clone(&cache), source.clone());
+        async move { read(&cache, &source).await }
+    });
+    let early = Instant::now();
+    tokio::time::sleep(SECOND / 2).await;
+    cache.put(&"key", Loaded { value: 70, began: Instant::now() });
+    assert_eq!(load.await.expect("no panic"), Ok(1), "whoever waited for it gets it");
+    assert_eq!(read(&cache, &source).await, Ok(70));
+    cache.put(&"key", Loaded { value: 71, began: early });
+    assert_eq!(read(&cache, &source).await, Ok(70), "older than what is kept");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_caller_that_leaves_does_not_cancel_the_load() {
     let (cache, source) = (numbers(Rest::NONE), Source::default());
     let hurried = tokio::time::timeout(SECOND / 10, read(&cache, &source)).await;

@@ -11,6 +11,7 @@ fn identity(provider: &str, connection: &str, account_id: &str, token: bool) -> 
         }),
         is_social: true,
         token: token.then(|| Arc::new(StoredToken::of_profile(access, None, None))),
+        in_vault: connection == "vaulted",
     }
 }
 
@@ -30,7 +31,7 @@ fn selector(provider: &str, connection: &str, account_id: &str) -> Selector {
 /// The chosen identity, or the error's name with what its metadata would say.
 fn outcome(profile: &Profile, selector: &Selector) -> String {
     match profile.select(selector, |_| true) {
-        Ok(selected) => selected.identity.to_string(),
+        Ok(selected) => selected.to_string(),
         Err(SelectError::NotLinked { provider }) => format!("not linked: {provider}"),
         Err(SelectError::Ambiguous { candidates }) => format!("ambiguous: {}", candidates.join(",")),
         Err(SelectError::TokenNotStored { provider, connection }) => {
@@ -48,6 +49,7 @@ fn exactly_one_identity_is_chosen_or_none() {
         ("oauth2", "gitlab", "4", true),
         ("oauth2", "gitea", "5", false),
         ("google-oauth2", "google-oauth2", "6", false),
+        ("slack", "vaulted", "7", false),
     ]);
     for (provider, connection, account_id, expected) in [
         ("oauth2", "", "", "oauth2/gitlab/4"),
@@ -55,7 +57,8 @@ fn exactly_one_identity_is_chosen_or_none() {
         ("", "", "2", "github/github/2"),
         ("github", "github", "3", "github/github/3"),
         ("github", "", "", "ambiguous: github/github/2,github/github/3"),
-        ("", "", "", "ambiguous: github/github/2,github/github/3,oauth2/gitlab/4"),
+        ("", "", "", "ambiguous: github/github/2,github/github/3,oauth2/gitlab/4,slack/vaulted/7"),
+        ("slack", "", "", "slack/vaulted/7"),
         ("facebook", "", "", "not linked: facebook"),
         ("github", "gitlab", "", "not linked: github"),
         ("oauth2", "gitea", "", "no token: oauth2/gitea"),
@@ -70,8 +73,8 @@ fn exactly_one_identity_is_chosen_or_none() {
 fn what_is_not_visible_does_not_exist() {
     let user = profile(&[("github", "github", "2", true), ("oauth2", "gitlab", "4", true)]);
     let select = |selector| user.select(&selector, |identity| identity.provider == "github");
-    assert_eq!(select(Selector::default()).map(|chosen| chosen.identity.account_id()), Ok("2"));
-    let hidden = select(selector("oauth2", "gitlab", "4")).map(|chosen| chosen.identity.account_id());
+    assert_eq!(select(Selector::default()).map(Identity::account_id), Ok("2"));
+    let hidden = select(selector("oauth2", "gitlab", "4")).map(Identity::account_id);
     assert_eq!(hidden, Err(SelectError::NotLinked { provider: "oauth2".to_owned() }));
 }
 

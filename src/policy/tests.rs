@@ -83,7 +83,13 @@ fn selector(provider: &str, connection: &str) -> Selector {
 
 fn identity(provider: &str, connection: &str) -> Identity {
     let key = IdentityKey { user: user(ADA), connection: connection.to_owned(), account_id: "1".to_owned() };
-    Identity { provider: provider.to_owned(), key: Arc::new(key), is_social: true, token: None }
+    Identity {
+        provider: provider.to_owned(),
+        key: Arc::new(key),
+        is_social: true,
+        token: None,
+        in_vault: false,
+    }
 }
 
 /// The permit to do what `name` says for Ada, or whether there is none; as whether it covers an identity.

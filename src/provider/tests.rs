@@ -8,8 +8,10 @@ use super::{request::RawRequest, *};
 
 mod abilities;
 mod assertions;
+mod contract;
 mod dialects;
 mod forms;
+mod readme;
 
 /// The tests' present, in seconds since 1970.
 pub(super) const NOW: u64 = 1_800_000_000;

@@ -2,11 +2,14 @@
 
 use std::time::SystemTime;
 
+use bytes::Bytes;
+use http::{Response, StatusCode};
 use tokio::time::Instant;
 
 use super::{ProviderClient, failure::Setback};
 use crate::{
-    provider::{Held, Renewal, RenewalVerdict, Tokens, Unsendable},
+    provider::{Held, Renewal, RenewalVerdict, Source, Tokens, Unsendable},
+    secret,
     transport::TransportError,
 };
 
@@ -16,20 +19,16 @@ pub(super) enum Outcome {
     Failed(Setback),
 }
 
-/// Asks for new tokens: once, and once more with the client's credential if that was replaced in its file meanwhile,
-/// since a client that is not believed is not served.
+/// Asks for new tokens: once, and once more with the client's credential if that was replaced in its file meanwhile.
 pub(super) async fn renew(
     client: &ProviderClient,
     renewal: &dyn Renewal,
     held: Held<'_>,
     deadline: Instant,
 ) -> Outcome {
-    let used = renewal.credential().get();
-    let first = once(client, renewal, held, deadline).await;
-    if matches!(first, Err(Refused { .. })) && renewal.credential().is_replaced(&used).await {
-        return once(client, renewal, held, deadline).await.unwrap_or_else(|refused| refused.told(client));
-    }
-    first.unwrap_or_else(|refused| refused.told(client))
+    let once = || once(client, renewal, held, deadline);
+    let outcome = secret::proving(Some(renewal.credential()), Result::is_err, once).await;
+    outcome.unwrap_or_else(|refused| refused.told(client))
 }
 
 /// The provider refuses the application, by this code.
@@ -59,7 +58,7 @@ async fn once(
 ) -> Result<Outcome, Refused> {
     let request = renewal.encode(held, SystemTime::now()).map_err(|error| unsendable(client, &error))?;
     match client.exchange(request, deadline).await {
-        Ok(answer) => read(client, renewal.read(&answer, SystemTime::now())),
+        Ok(answer) => read(client, renewal, held, &answer),
         Err(error) => {
             let provider = &client.name;
             tracing::warn!(provider, %error, "No answer to a request for new tokens; the grant is kept");
@@ -74,25 +73,32 @@ fn unsendable(client: &ProviderClient, error: &Unsendable) -> Refused {
     Refused { code: "unsendable" }
 }
 
-fn read(client: &ProviderClient, verdict: RenewalVerdict) -> Result<Outcome, Refused> {
+fn read(
+    client: &ProviderClient,
+    renewal: &dyn Renewal,
+    held: Held<'_>,
+    answer: &Response<Bytes>,
+) -> Result<Outcome, Refused> {
     let provider = &client.name;
-    match verdict {
+    match renewal.read(answer, SystemTime::now()) {
         RenewalVerdict::Renewed(tokens) => Ok(Outcome::Renewed(tokens)),
         RenewalVerdict::GrantDead { code } => {
             tracing::warn!(provider, code, "The provider says that a grant has ended");
-            Ok(Outcome::Failed(Setback::Dead { code }))
+            let token = (renewal.source() == Source::LiveAccessToken).then(|| held.access.fingerprint());
+            Ok(Outcome::Failed(Setback::Dead { code, token }))
         }
         RenewalVerdict::ClientRefused { code } => Err(Refused { code }),
         RenewalVerdict::Passing(passing) => {
             tracing::warn!(provider, what = passing.what, "No new tokens this time; the grant is kept");
-            let reason = if passing.retry_after.is_some() { "rate_limited" } else { "unavailable" };
+            let throttled = answer.status() == StatusCode::TOO_MANY_REQUESTS;
+            let reason = if throttled { "rate_limited" } else { "unavailable" };
             Ok(Outcome::Failed(Setback::Passing { reason, retry_after: passing.retry_after }))
         }
     }
 }
 
 /// Whether it may have been carried out matters to who reads this.
-fn word(error: &TransportError) -> &'static str {
+pub(super) fn word(error: &TransportError) -> &'static str {
     match error {
         TransportError::Connect { .. } => "unreachable",
         TransportError::Timeout { .. } => "timeout",

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::store::Failure;
+use crate::{
+    store::{Failure, Record},
+    token::Fingerprint,
+};
 
 /// The first rest, doubling up to [`MOST`].
 const FIRST: Duration = Duration::from_secs(5);
@@ -20,6 +23,8 @@ pub(super) enum Setback {
     Dead {
         /// The provider's code.
         code: &'static str,
+        /// The access token, where it is what the provider speaks of: then it is dead too.
+        token: Option<Fingerprint>,
     },
     /// It may pass.
     Passing {
@@ -31,11 +36,20 @@ pub(super) enum Setback {
 }
 
 impl Setback {
+    /// `record`, with this remembered.
+    pub(super) fn added_to(&self, mut record: Record) -> Record {
+        record.failure = Some(self.after(record.failure.as_ref()));
+        if let Self::Dead { token: Some(token), .. } = self {
+            record.refuse(*token);
+        }
+        record
+    }
+
     /// What to remember after `previous`, if that was a failure too.
-    pub(super) fn after(&self, previous: Option<&Failure>) -> Failure {
+    fn after(&self, previous: Option<&Failure>) -> Failure {
         let count = previous.map_or(0, |failure| failure.count).saturating_add(1);
         match self {
-            Self::Dead { code } => Failure {
+            Self::Dead { code, .. } => Failure {
                 count,
                 rest_until: SystemTime::UNIX_EPOCH,
                 reason: (*code).to_owned(),
@@ -95,7 +109,19 @@ mod tests {
         let first = passing.after(None);
         let second = passing.after(Some(&first));
         assert_eq!((first.count, second.count, second.permanent), (1, 2, false));
-        let dead = Setback::Dead { code: "invalid_grant" }.after(Some(&second));
+        let dead = Setback::Dead { code: "invalid_grant", token: None }.after(Some(&second));
         assert_eq!((dead.count, dead.permanent, dead.reason.as_str()), (3, true, "invalid_grant"));
+    }
+
+    #[test]
+    fn an_access_token_that_the_provider_calls_dead_is_refused_from_then_on() {
+        let token = Fingerprint::of("a");
+        for (token, refused) in [(Some(token), vec![token]), (None, Vec::new())] {
+            let record = Setback::Dead { code: "190", token }.added_to(Record::default());
+            assert_eq!(
+                (record.failure.is_some_and(|failure| failure.permanent), record.refused),
+                (true, refused)
+            );
+        }
     }
 }

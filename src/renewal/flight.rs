@@ -12,37 +12,31 @@ use super::{
     Known, ProviderClient, Standing, Wish,
     exchange::{self, Outcome},
     failure::Setback,
-    lease,
+    lease::{self, Turn},
 };
 use crate::{
     auth0::{Auth0, Auth0Error, Fit, Need},
     identity::{IdentityKey, Profile, StoredToken},
     provider::{self, Held, Renewal},
-    store::{Acquired, LeaseName, Record, RenewedTokens, Store, StoreError, Swap},
+    store::{Record, RenewedTokens, Store, StoreError, Swap},
     telemetry::Metrics,
     token::RefreshToken,
 };
 
 /// A renewal may take this long, from the lease to the provider's answer.
-const RENEWAL_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// So long another replica's renewal is waited for: as long as one may take.
-const WAIT_TIMEOUT: Duration = RENEWAL_TIMEOUT;
+pub(super) const RENEWAL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A profile that takes longer than this is done without: a login in the last minute is unlikely, and renewing from the
 /// tokens of the one before does it no harm.
 const PROFILE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often it is looked whether another replica is done, on average.
-const POLL: Duration = Duration::from_millis(200);
-
 /// How long tokens that could not be stored are tried to be: those that rotated are the only live ones in the world.
 const STORE_ROTATED: Duration = Duration::from_secs(10 * 60);
 
 /// The same for all else, of which nothing is lost.
-const STORE_OTHERS: Duration = Duration::from_secs(5);
+pub(super) const STORE_OTHERS: Duration = Duration::from_secs(5);
 
-/// Between two tries; less than a replica needs to notice that a store is back, and to renew in our place.
+/// Between two tries; far less than [`lease::GRACE`].
 const STORE_EVERY: Duration = Duration::from_millis(250);
 
 /// Swaps that are tried again because something else about the identity was written meanwhile.
@@ -94,32 +88,38 @@ impl Works {
     /// Renews, or waits until another replica has.
     pub(super) async fn renew(&self, job: Job, kept: Option<Arc<Known>>) -> Result<Arc<Known>, StoreError> {
         let _under_way = self.under_way.token();
-        let name = LeaseName::Identity((*job.key).clone());
-        let give_up = Instant::now() + WAIT_TIMEOUT;
-        loop {
-            match self.store.acquire(&name, &self.holder, lease::LENGTH).await? {
-                Acquired::Yes(lease) => {
-                    return lease::holding(&self.store, lease, self.alone(&job, kept)).await;
-                }
-                Acquired::Held { remaining, .. } => {
-                    let pause =
-                        POLL.mul_f64(0.5 + fastrand::f64()).min(remaining.max(Duration::from_millis(1)));
-                    tokio::time::sleep(pause).await;
-                }
+        let is_news = |known: &Known| kept.as_ref().is_none_or(|kept| kept.generation != known.generation);
+        match self.turn(&job.key, kept.as_ref(), is_news).await? {
+            Turn::Ours(lease) => {
+                let work = self.after_grace(lease.is_inherited(), &job, kept.clone());
+                lease::holding(&self.store, lease, work).await
             }
-            let known = self.look(&job.key, kept.as_ref()).await?;
-            let is_news = kept.as_ref().is_none_or(|kept| kept.generation != known.generation);
-            if is_news || Instant::now() >= give_up {
-                return Ok(known);
-            }
+            Turn::Others(known) => Ok(known),
         }
+    }
+
+    /// A refresh token that dies at use must not be used while its successor is about to be stored.
+    async fn after_grace(
+        &self,
+        is_inherited: bool,
+        job: &Job,
+        kept: Option<Arc<Known>>,
+    ) -> Result<Arc<Known>, StoreError> {
+        let rotates = job.client.adapter.renewal().is_ok_and(Renewal::rotates);
+        if is_inherited && rotates {
+            tokio::time::sleep(lease::GRACE).await;
+        }
+        self.alone(job, kept).await
     }
 
     /// Under the lease: nobody else renews now, but somebody may just have.
     async fn alone(&self, job: &Job, kept: Option<Arc<Known>>) -> Result<Arc<Known>, StoreError> {
         let deadline = Instant::now() + RENEWAL_TIMEOUT;
+        let newest = self.newest_profile(&job.key, (&job.profile, job.read)).await;
+        // The last thing before the provider is asked: a process that was asleep until now may have lost the lease, and
+        // with it the right to use what was stored before.
         let known = self.look(&job.key, kept.as_ref()).await?;
-        let Some((profile, read)) = self.newest_profile(job).await else { return Ok(known) };
+        let Some((profile, read)) = newest else { return Ok(known) };
         let Ok(standing) = Standing::of(&profile, read, Some(&known)) else { return Ok(known) };
         if !self.is_wanted(job, &standing) {
             return Ok(known);
@@ -138,18 +138,22 @@ impl Works {
 
     /// The profile's token of this identity now, since the user may have logged in since, and when it was read. `None` if
     /// there is none any more. What the caller saw stands in for a profile that Auth0 does not give.
-    async fn newest_profile(&self, job: &Job) -> Option<(Arc<StoredToken>, Instant)> {
+    pub(super) async fn newest_profile(
+        &self,
+        key: &IdentityKey,
+        seen: (&Arc<StoredToken>, Instant),
+    ) -> Option<(Arc<StoredToken>, Instant)> {
         let since = Instant::now();
         let fit = |_: &Profile, began| if began >= since { Fit::Serves } else { Fit::Outdated { since } };
-        let read = self.auth0.profile(&job.key.user, Need { fit: &fit });
+        let read = self.auth0.profile(&key.user, Need { fit: &fit });
         match tokio::time::timeout(PROFILE_TIMEOUT, read).await {
             Ok(Ok(profile)) => {
                 let mut identities = profile.value.identities.iter();
-                let token = identities.find(|identity| identity.key == job.key)?.token.clone()?;
+                let token = identities.find(|identity| *identity.key == *key)?.token.clone()?;
                 Some((token, profile.began))
             }
             Ok(Err(Auth0Error::UserNotFound)) => None,
-            Ok(Err(_)) | Err(_) => Some((Arc::clone(&job.profile), job.read)),
+            Ok(Err(_)) | Err(_) => Some((Arc::clone(seen.0), seen.1)),
         }
     }
 
@@ -206,17 +210,15 @@ impl Works {
                 ..record
             }
         };
-        self.swap(settling, change, patience).await
+        let is_overtaken = |current: &Known| !settling.is_untouched(current);
+        self.swap(&settling.job.key, settling.known, change, is_overtaken, patience).await
     }
 
     /// A failure that cannot be stored is remembered by this replica alone.
     async fn store_failure(&self, settling: &Settling<'_>, setback: &Setback) -> Arc<Known> {
-        let change = |before: &Record| {
-            let record = settling.in_lineage(before);
-            let failure = Some(setback.after(record.failure.as_ref()));
-            Record { failure, ..record }
-        };
-        match self.swap(settling, change, STORE_OTHERS).await {
+        let change = |before: &Record| setback.added_to(settling.in_lineage(before));
+        let is_overtaken = |current: &Known| !settling.is_untouched(current);
+        match self.swap(&settling.job.key, settling.known, change, is_overtaken, STORE_OTHERS).await {
             Ok(known) => known,
             Err(_) => {
                 let record = change(&settling.known.record);
@@ -225,26 +227,29 @@ impl Works {
         }
     }
 
-    /// Swaps until it is done, or until another's tokens are found: then those count.
-    async fn swap(
+    /// Swaps what is stored, as `known`, until it is done, or until what another stored meanwhile says that this `is
+    /// overtaken`: then that counts.
+    pub(super) async fn swap(
         &self,
-        settling: &Settling<'_>,
+        key: &IdentityKey,
+        known: &Known,
         change: impl Fn(&Record) -> Record,
+        is_overtaken: impl Fn(&Known) -> bool,
         patience: Duration,
     ) -> Result<Arc<Known>, StoreError> {
         let give_up = Instant::now() + patience;
-        let (mut generation, mut record) = (settling.known.generation, change(&settling.known.record));
+        let (mut generation, mut record) = (known.generation, change(&known.record));
         let mut swaps = 0;
         loop {
-            match self.store.swap(&settling.job.key, generation, &record).await {
+            match self.store.swap(key, generation, &record).await {
                 Ok(Swap::Done(generation)) => {
                     return Ok(Arc::new(Known::new(generation, record, Instant::now())));
                 }
                 Ok(Swap::Lost(current)) => {
                     swaps += 1;
                     let current = Known::after(None, current.map(|current| *current), Instant::now());
-                    if swaps >= MOST_SWAPS || !settling.is_untouched(&current) {
-                        let connection = &settling.job.key.connection;
+                    if swaps >= MOST_SWAPS || is_overtaken(&current) {
+                        let connection = &key.connection;
                         tracing::warn!(
                             connection,
                             "Another replica has stored tokens meanwhile; using those"
@@ -254,11 +259,11 @@ impl Works {
                     (generation, record) = (current.generation, change(&current.record));
                 }
                 Err(error @ StoreError::Unavailable { .. }) if Instant::now() < give_up => {
-                    tracing::warn!(%error, "Cannot store the outcome of a renewal yet");
+                    tracing::warn!(%error, "Cannot store what became of a token yet");
                     tokio::time::sleep(STORE_EVERY).await;
                 }
                 Err(error) => {
-                    tracing::error!(%error, "Cannot store the outcome of a renewal");
+                    tracing::error!(%error, "Cannot store what became of a token");
                     return Err(error);
                 }
             }

@@ -120,9 +120,24 @@ impl<'a> Standing<'a> {
         self.in_lineage().and_then(Known::token).unwrap_or(self.profile)
     }
 
+    /// Whether it was revoked here, and the user has not logged in since.
+    pub fn is_revoked(&self) -> bool {
+        self.in_lineage().is_some_and(|known| known.record.revoked)
+    }
+
     /// How the last renewals failed, if they did.
     pub fn failure(&self) -> Option<&'a Failure> {
         self.in_lineage()?.record.failure.as_ref()
+    }
+
+    /// Whether there is what a renewal would be made from, at a provider whose refresh tokens die at use or do not.
+    pub fn holds_refresh_token(&self, rotates: bool) -> bool {
+        self.refresh(rotates).is_some()
+    }
+
+    /// How long no renewal is tried.
+    pub fn rest(&self) -> Duration {
+        self.in_lineage().map_or(Duration::ZERO, Known::rest)
     }
 
     /// What a renewal would be made from. Where refresh tokens do not die at use, one of an earlier login does too if the
@@ -174,7 +189,7 @@ impl<'a> Standing<'a> {
     fn lifeless(&self, wish: &Wish) -> Option<Lifeless> {
         let token = self.token();
         let fingerprint = token.access.fingerprint();
-        if self.in_lineage().is_some_and(|known| known.record.revoked) {
+        if self.is_revoked() {
             return Some(Lifeless::Revoked);
         }
         let refused = self.known.is_some_and(|known| known.record.refused.contains(&fingerprint));
@@ -199,8 +214,8 @@ impl<'a> Standing<'a> {
         lifeless: Option<Lifeless>,
     ) -> Result<&'c dyn Renewal, Outlook> {
         let over = || Outlook::Over(lifeless.unwrap_or(Lifeless::Expired));
-        if lifeless == Some(Lifeless::Revoked) {
-            return Err(over());
+        if self.is_revoked() {
+            return Err(Outlook::Over(Lifeless::Revoked));
         }
         if self.failure().is_some_and(|failure| failure.permanent) {
             return Err(Outlook::Over(Lifeless::GrantDead));

@@ -43,11 +43,6 @@ pub struct Attempts<'a> {
 }
 
 impl Attempts<'_> {
-    /// How many there have been.
-    pub fn made(&self) -> u32 {
-        self.made
-    }
-
     /// Waits before the next attempt: for as long as the other side asks, or else with exponential back-off and full
     /// jitter. Answers `false`, at once, when there is to be none.
     pub async fn again(&mut self, retry_after: Option<Duration>) -> bool {

@@ -7,7 +7,10 @@ use http::HeaderMap;
 use super::pb;
 use crate::{
     auth0::connect::{self, Scopes},
-    broker::{Answer, Connect, Diagnosis, IdentityView, Lent, Reason, RenewalTrouble, State},
+    broker::{
+        Answer, Connect, Diagnosis, Finding, FindingReason, IdentityView, Inspection, Lent, Reason,
+        RenewalTrouble, State,
+    },
     field::InvalidField,
     identity::{ConnectionName, Selector, UserId},
     provider::{RateLimit, request::RawRequest},
@@ -103,6 +106,30 @@ impl From<IdentityView> for pb::Identity {
             expiry_basis: basis.into(),
             last_renewal_error: trouble.into(),
         }
+    }
+}
+
+impl From<Inspection> for pb::InspectIdentityTokenResponse {
+    fn from(inspection: Inspection) -> Self {
+        Self {
+            identity: Some(inspection.view.into()),
+            active: inspection.active,
+            scopes: inspection.scopes,
+            findings: inspection.findings.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<Finding> for pb::Finding {
+    fn from(finding: Finding) -> Self {
+        let reason = match finding.reason {
+            FindingReason::ReauthenticationRequired => pb::ErrorReason::ReauthenticationRequired,
+            FindingReason::ScopeNotGranted => pb::ErrorReason::ScopeNotGranted,
+            FindingReason::NotConfigured => pb::ErrorReason::ProviderNotConfigured,
+            FindingReason::RenewalFailed => pb::ErrorReason::RenewalFailed,
+        };
+        let connect_url = finding.connect_url.unwrap_or_default();
+        Self { reason: reason.into(), message: finding.message, connect_url }
     }
 }
 

@@ -10,7 +10,9 @@ use crate::{
     deadline::Deadline,
     error::Error,
     identity::{Selector, UserId},
-    policy::{CallProvider, Caller, GetIdentityToken, ListIdentities},
+    policy::{
+        CallProvider, Caller, GetIdentityToken, InspectIdentityToken, ListIdentities, RevokeIdentityToken,
+    },
 };
 
 /// Serves the contract to one caller, for one call: what the gate found out about the call comes with it.
@@ -57,6 +59,26 @@ impl IdpToken {
         let call = Call { selector, request: raw, idempotent: request.idempotent };
         let answer = self.broker.call(&permit, call, &self.deadline).await?;
         Ok(convert::answer(answer))
+    }
+
+    async fn inspect(
+        &self,
+        request: pb::InspectIdentityTokenRequest,
+    ) -> Result<pb::InspectIdentityTokenResponse, Error> {
+        let (user, selector) = convert::identity(request.identity)?;
+        let permit = self.broker.authorize(&self.caller, user, &selector, InspectIdentityToken)?;
+        let inspection = self.broker.inspect(&permit, &selector, &self.deadline).await?;
+        Ok(inspection.into())
+    }
+
+    async fn revoke(
+        &self,
+        request: pb::RevokeIdentityTokenRequest,
+    ) -> Result<pb::RevokeIdentityTokenResponse, Error> {
+        let (user, selector) = convert::identity(request.identity)?;
+        let permit = self.broker.authorize(&self.caller, user, &selector, RevokeIdentityToken)?;
+        let view = self.broker.revoke(&permit, &selector, &self.deadline).await?;
+        Ok(pb::RevokeIdentityTokenResponse { identity: Some(view.into()) })
     }
 
     fn connect_link(
@@ -109,16 +131,16 @@ impl pb::idp_token_service_server::IdpTokenService for IdpToken {
 
     async fn inspect_identity_token(
         &self,
-        _: Request<pb::InspectIdentityTokenRequest>,
+        request: Request<pb::InspectIdentityTokenRequest>,
     ) -> Result<Response<pb::InspectIdentityTokenResponse>, Status> {
-        unsupported("InspectIdentityToken")
+        Ok(self.inspect(request.into_inner()).await.map(Response::new)?)
     }
 
     async fn revoke_identity_token(
         &self,
-        _: Request<pb::RevokeIdentityTokenRequest>,
+        request: Request<pb::RevokeIdentityTokenRequest>,
     ) -> Result<Response<pb::RevokeIdentityTokenResponse>, Status> {
-        unsupported("RevokeIdentityToken")
+        Ok(self.revoke(request.into_inner()).await.map(Response::new)?)
     }
 
     async fn create_connect_link(

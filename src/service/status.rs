@@ -6,7 +6,11 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use super::pb::ErrorReason;
-use crate::{auth0::Auth0Error, error::Error, identity::SelectError};
+use crate::{
+    auth0::{Auth0Error, VaultError},
+    error::Error,
+    identity::SelectError,
+};
 
 /// The `domain` of every ErrorInfo.
 pub const DOMAIN: &str = "idptoken.v1";
@@ -74,6 +78,12 @@ impl Parts {
         self
     }
 
+    /// `subject` is who throttles.
+    fn quota(mut self, subject: &str, description: &str) -> Self {
+        self.details.add_quota_failure_violation(subject, description);
+        self
+    }
+
     fn build(self, message: String) -> Status {
         let Self { code, reason, metadata, mut details } = self;
         details.set_error_info(name(reason), DOMAIN, metadata);
@@ -105,6 +115,9 @@ fn parts(error: &Error, message: &str) -> Parts {
         Error::Denied(_) => Parts::new(Code::PermissionDenied, ErrorReason::CallerNotAllowed),
         Error::Select(error) => select(error, message),
         Error::Auth0(error) => auth0(error, message),
+        Error::Vault { provider, connection, cause } => {
+            vault(cause, message).with("provider", provider).with("connection", connection)
+        }
         Error::ReauthenticationRequired { provider, connection, connect_url, .. } => {
             Parts::new(Code::FailedPrecondition, ErrorReason::ReauthenticationRequired)
                 .with("provider", provider)
@@ -129,6 +142,19 @@ fn parts(error: &Error, message: &str) -> Parts {
                 .with("missing", missing.join(","))
                 .with_some("provider", provider.as_deref().unwrap_or_default())
                 .precondition("configuration", message)
+        }
+        Error::ApplicationRefused { provider, code, keys } => {
+            Parts::new(Code::FailedPrecondition, ErrorReason::ProviderNotConfigured)
+                .with("missing", keys.join(","))
+                .with("provider", provider)
+                .with("code", *code)
+                .precondition("configuration", message)
+        }
+        Error::ProviderRateLimited { provider, retry_after } => {
+            Parts::new(Code::ResourceExhausted, ErrorReason::ProviderRateLimited)
+                .with("provider", provider)
+                .quota(provider, message)
+                .retry(*retry_after)
         }
         Error::ProviderUnavailable { provider, .. } => {
             Parts::new(Code::Unavailable, ErrorReason::ProviderUnavailable)
@@ -167,6 +193,17 @@ fn select(error: &SelectError, message: &str) -> Parts {
                 .with("connection", connection)
                 .precondition(format!("{provider}/{connection}"), message)
         }
+    }
+}
+
+fn vault(error: &VaultError, message: &str) -> Parts {
+    match error {
+        VaultError::NotConnected => Parts::new(Code::FailedPrecondition, ErrorReason::TokenNotStored)
+            .precondition("token_vault", message),
+        VaultError::SubjectRefused => Parts::new(Code::Unauthenticated, ErrorReason::CallerUnauthenticated),
+        VaultError::MfaPolicy => Parts::new(Code::FailedPrecondition, ErrorReason::Auth0Misconfigured)
+            .precondition("auth0", message),
+        VaultError::Auth0(error) => auth0(error, message),
     }
 }
 

@@ -24,6 +24,7 @@ pub struct Lease {
     pub(super) length: Duration,
     /// Counted from before the request was sent, so that a slow answer is not taken for time that is left.
     pub(super) expires: Instant,
+    pub(super) inherited: bool,
 }
 
 /// Whether a lease was taken.
@@ -43,7 +44,19 @@ pub enum Acquired {
 impl Lease {
     pub(super) fn new(name: &LeaseName, holder: &str, length: Duration) -> Self {
         let expires = Instant::now() + length;
-        Self { name: name.clone(), holder: format!("{holder}#{}", nonce()), length, expires }
+        Self {
+            name: name.clone(),
+            holder: format!("{holder}#{}", nonce()),
+            length,
+            expires,
+            inherited: false,
+        }
+    }
+
+    /// Whether somebody had it who has not given it back, and who may still be at work: it ran out because that one
+    /// died, or because it could not reach the store either.
+    pub fn is_inherited(&self) -> bool {
+        self.inherited
     }
 
     /// Until when the lease is certain to last.

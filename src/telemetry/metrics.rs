@@ -23,6 +23,8 @@ pub struct Metrics {
     profiles: Family<ProfileLabels, Counter>,
     provider_requests: Family<ProviderLabels, Counter>,
     renewals: Family<ProviderLabels, Counter>,
+    inspections: Family<ProviderLabels, Counter>,
+    revocations: Family<ProviderLabels, Counter>,
 }
 
 /// One RPC's metrics, each looked up once: recording costs an array index.
@@ -156,6 +158,18 @@ impl Metrics {
             "Requests for new tokens sent to providers, by provider and outcome",
             Family::clone(&renewals),
         );
+        let inspections = Family::default();
+        registry.register(
+            "inspections",
+            "Questions to providers whether a token is alive, by provider and outcome",
+            Family::clone(&inspections),
+        );
+        let revocations = Family::default();
+        registry.register(
+            "revocations",
+            "Tokens that providers were asked to revoke, by provider and outcome",
+            Family::clone(&revocations),
+        );
         Self {
             registry,
             rpcs,
@@ -166,6 +180,8 @@ impl Metrics {
             profiles,
             provider_requests,
             renewals,
+            inspections,
+            revocations,
         }
     }
 
@@ -217,6 +233,16 @@ impl Metrics {
     /// A token was renewed, or was not.
     pub fn renewal(&self, provider: &str, outcome: &'static str) {
         self.renewals.get_or_create(&ProviderLabels { provider: provider.to_owned(), outcome }).inc();
+    }
+
+    /// A provider was asked whether a token is alive.
+    pub fn inspection(&self, provider: &str, outcome: &'static str) {
+        self.inspections.get_or_create(&ProviderLabels { provider: provider.to_owned(), outcome }).inc();
+    }
+
+    /// A provider was asked to revoke a token.
+    pub fn revocation(&self, provider: &str, outcome: &'static str) {
+        self.revocations.get_or_create(&ProviderLabels { provider: provider.to_owned(), outcome }).inc();
     }
 }
 

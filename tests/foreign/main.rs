@@ -8,6 +8,7 @@ mod buf;
 mod child;
 mod grpcurl;
 mod node;
+mod oidc_provider;
 mod program;
 mod python;
 #[path = "../it/support/mod.rs"]

@@ -4,7 +4,7 @@ use idp_token_service::{
     sandbox::Fault,
     service::pb::{
         CallProviderRequest, CallProviderResponse, ErrorReason, HttpRequest, IdentitySelector,
-        InspectIdentityTokenRequest, RevokeIdentityTokenRequest, StreamProviderRequest, identity::State,
+        identity::State,
     },
 };
 use serde_json::Value;
@@ -221,32 +221,6 @@ async fn a_provider_that_the_service_does_not_speak_to_is_unsupported() {
         }
     }
     assert_eq!(providers_called(&world), 0);
-}
-
-#[tokio::test]
-async fn what_is_not_built_yet_says_so() {
-    let world = World::start().await;
-    let mut client = world.service.client();
-    let identity = Some(google(ADA));
-    let none = tokio_stream::iter(Vec::<StreamProviderRequest>::new());
-    let outcomes = [
-        ("StreamProvider", client.stream_provider(none).await.map(drop)),
-        (
-            "InspectIdentityToken",
-            client
-                .inspect_identity_token(InspectIdentityTokenRequest { identity: identity.clone() })
-                .await
-                .map(drop),
-        ),
-        (
-            "RevokeIdentityToken",
-            client.revoke_identity_token(RevokeIdentityTokenRequest { identity }).await.map(drop),
-        ),
-    ];
-    for (operation, outcome) in outcomes {
-        let details = assert_error(outcome, Code::Unimplemented, "OPERATION_UNSUPPORTED");
-        assert_eq!(metadata(&details, "operation"), operation);
-    }
 }
 
 #[tokio::test]

@@ -202,12 +202,6 @@ impl Stage {
         };
         let outcome = client.get_identity_token(refresh).await;
         self.keep(outcome);
-        let inspected =
-            client.inspect_identity_token(InspectIdentityTokenRequest { identity: Some(google(ADA)) }).await;
-        self.keep(inspected);
-        let revoked =
-            client.revoke_identity_token(RevokeIdentityTokenRequest { identity: Some(google(ADA)) }).await;
-        self.keep(revoked);
         for request in [
             CreateConnectLinkRequest::default(),
             CreateConnectLinkRequest { connection: format!("{GITHUB}\n"), ..Default::default() },
@@ -302,8 +296,50 @@ impl Stage {
             let mut refusal = echo.clone();
             refusal["error"]["code"] = json!(190);
             self.sandbox.faults().script(Fault::on(host).always().answer(status).json(&refusal));
+            // Nor does anybody vouch for the token.
+            let vouching = Fault::on("oauth2.googleapis.com").always().answer(503).json(&echo);
+            self.sandbox.faults().script(vouching);
             assert_eq!(self.call(identity, get("/me")).await, None, "{host}");
             self.sandbox.faults().clear();
+        }
+    }
+
+    async fn inspect(&mut self, identity: IdentitySelector) {
+        let request = InspectIdentityTokenRequest { identity: Some(identity) };
+        let outcome = self.client().inspect_identity_token(within(self.deadline, request)).await;
+        self.keep(outcome);
+    }
+
+    async fn revoke(&mut self, identity: IdentitySelector) {
+        let request = RevokeIdentityTokenRequest { identity: Some(identity) };
+        let outcome = self.client().revoke_identity_token(within(self.deadline, request)).await;
+        self.keep(outcome);
+    }
+
+    /// Each provider repeats the token that it got wherever its answers have a text.
+    async fn inspections_and_revocations(&mut self) {
+        for (identity, host, path) in [
+            (google(ADA), "oauth2.googleapis.com", "/"),
+            (github(ADA), "api.github.com", "/applications"),
+            (facebook(ADA), "graph.facebook.com", "/"),
+        ] {
+            self.inspect(identity.clone()).await;
+            let own = self.sandbox.access_token(ADA, &identity.provider).unwrap();
+            let echo = json!({
+                "aud": own, "sub": own, "scope": own, "scopes": [own], "user": { "id": own }, "message": own,
+                "data": { "is_valid": true, "scopes": [own], "user_id": own },
+                "error": own, "error_description": own,
+            });
+            for status in [200, 400, 401, 404, 429, 500] {
+                let fault = Fault::on(host).path(path).answer(status).json(&echo).header("retry-after", "1");
+                self.sandbox.faults().script(fault.always());
+                self.inspect(identity.clone()).await;
+                self.revoke(identity.clone()).await;
+                self.sandbox.faults().clear();
+            }
+            self.inspect(identity.clone()).await;
+            self.revoke(identity.clone()).await;
+            self.inspect(identity).await;
         }
     }
 
@@ -363,6 +399,7 @@ async fn nothing_leaks(format: &str, keyed: bool) {
     stage.deadline = SECOND;
     stage.troubles_at_auth0().await;
     stage.troubles_at_providers().await;
+    stage.inspections_and_revocations().await;
     let (_, metrics) = stage.service.page("/metrics").await;
     let secrets = stage.secrets();
     let Stage { service, seen, sandbox, .. } = stage;
@@ -378,7 +415,10 @@ async fn nothing_leaks(format: &str, keyed: bool) {
     // Other crates write headers and frames at these levels; they are not heard.
     let chatter = log.lines().filter(|line| line.contains("DEBUG") || line.contains("TRACE"));
     assert_eq!(chatter.filter(|line| !line.contains("idp_token_service::")).collect::<Vec<_>>(), [""; 0]);
-    assert!(metrics.contains("idp_token_rpcs_total") && seen.len() > 100);
+    for family in ["rpcs", "inspections", "revocations"] {
+        assert!(metrics.contains(&format!("idp_token_{family}_total")), "{family}: {metrics}");
+    }
+    assert!(seen.len() > 100);
     for name in ["a token that was sent", "an appsecret_proof"] {
         assert!(secrets.have(name), "{name}");
     }

@@ -18,7 +18,7 @@ use idp_token_service::{
     service::{
         Gate, METHODS,
         pb::{
-            CallProviderRequest, ListIdentitiesRequest, RevokeIdentityTokenRequest,
+            CallProviderRequest, ListIdentitiesRequest, StreamProviderRequest,
             idp_token_service_client::IdpTokenServiceClient,
         },
     },
@@ -75,10 +75,10 @@ async fn unknown_services_and_methods_are_unimplemented() {
 #[tokio::test]
 async fn what_a_later_version_will_do_says_so() {
     let world = World::start().await;
-    let request = RevokeIdentityTokenRequest::default();
-    let outcome = world.service.client().revoke_identity_token(request).await;
-    let details = assert_error(outcome, Unimplemented, "OPERATION_UNSUPPORTED");
-    assert_eq!(metadata(&details, "operation"), "RevokeIdentityToken");
+    let head = tokio_stream::once(StreamProviderRequest::default());
+    let outcome = world.service.client().stream_provider(head).await;
+    let details = assert_error(outcome.map(|_| ()), Unimplemented, "OPERATION_UNSUPPORTED");
+    assert_eq!(metadata(&details, "operation"), "StreamProvider");
 }
 
 #[tokio::test]
@@ -223,6 +223,7 @@ async fn more_calls_than_the_server_works_on_are_told_so_and_it_recovers() {
 }
 
 /// An adapter with a bug.
+#[derive(Debug)]
 struct Buggy(Box<dyn Provider>);
 
 impl Provider for Buggy {

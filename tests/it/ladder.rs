@@ -25,11 +25,28 @@ async fn warm() -> World {
     world
 }
 
-/// The tokens that a provider was sent, in their order.
+/// Where GitHub and Facebook are asked about a token: at hosts of their APIs.
+const QUESTIONS: [&str; 2] = ["/applications/", "/debug_token"];
+
+fn is_question(entry: &Entry) -> bool {
+    QUESTIONS.iter().any(|path| entry.path.contains(path))
+}
+
+/// How often a provider was asked whether a token is alive.
+fn questions(world: &World, host: &str) -> usize {
+    world.sandbox.journal().to(host).iter().filter(|entry| is_question(entry)).count()
+}
+
+/// The tokens that a provider was sent in calls, in their order.
 fn tokens(world: &World, host: &str) -> Vec<String> {
     let token =
         |entry: &Entry| entry.header("authorization").unwrap().strip_prefix("Bearer ").unwrap().to_owned();
-    world.sandbox.journal().to(host).iter().map(token).collect()
+    let sent = world.sandbox.journal().to(host);
+    sent.iter().filter(|entry| !is_question(entry)).map(token).collect()
+}
+
+fn calls(world: &World, host: &str) -> usize {
+    tokens(world, host).len()
 }
 
 fn token(world: &World, provider: &str) -> String {
@@ -84,13 +101,13 @@ async fn without_a_new_login_only_the_user_can_help_and_the_provider_is_left_alo
         assert_eq!(metadata(&details, "provider"), identity.provider);
         assert_eq!(metadata(&details, "connection"), identity.provider);
         assert!(details.help().unwrap().links[0].url.contains("/authorize?response_type=code"));
-        assert_eq!((world.provider_calls(host), world.sandbox.journal().profile_reads()), (1, 1));
+        assert_eq!((calls(&world, host), world.sandbox.journal().profile_reads()), (1, 1));
 
         for _ in 0..5 {
             let outcome = world.call(identity.clone(), get(path)).await;
             assert_error(outcome, Code::FailedPrecondition, "REAUTHENTICATION_REQUIRED");
         }
-        assert_eq!(world.provider_calls(host), 1, "a refused token is never sent again");
+        assert_eq!(calls(&world, host), 1, "a refused token is never sent again");
     }
 }
 
@@ -128,7 +145,7 @@ async fn even_a_provider_that_refuses_everything_is_asked_twice_at_most() {
     let vouched_for = CallProviderRequest { idempotent: true, ..post("/user", "{}").by(github(ADA)) };
     let outcome = world.call_with(vouched_for).await;
     assert_error(outcome, Code::FailedPrecondition, "REAUTHENTICATION_REQUIRED");
-    assert_eq!(world.provider_calls("api.github.com"), 2);
+    assert_eq!(calls(&world, "api.github.com"), 2);
 }
 
 #[tokio::test]
@@ -196,7 +213,8 @@ async fn forty_callers_whose_token_is_dead_cost_two_reads() {
     }
     let reads = world.sandbox.journal().profile_reads();
     assert!((2..=3).contains(&reads), "{reads} reads");
-    assert!(world.provider_calls("api.github.com") <= 40);
+    assert!(calls(&world, "api.github.com") <= 40);
+    assert_eq!(questions(&world, "api.github.com"), 1, "they share the question, too");
 }
 
 #[tokio::test]
@@ -278,6 +296,71 @@ async fn a_401_that_no_other_token_would_mend_is_a_result() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_refuses_a_good_token_locks_nobody_out() {
+    let world = warm().await;
+    let refusal = Fault::on("api.github.com").path("/odd").answer(401).body("not for users").always();
+    world.sandbox.faults().script(refusal);
+    for _ in 0..3 {
+        let answer = world.call(github(ADA), get("/odd")).await.unwrap();
+        assert_eq!((answer.status_code, &answer.body[..]), (401, &b"not for users"[..]));
+        assert_eq!((answer.report().attempts, &answer.report().diagnosis), (1, &None));
+        assert_eq!(answer.report().identity.as_ref().unwrap().state(), State::Active);
+        world.lend(github(ADA)).await.expect("the token is as good as before");
+        assert_eq!(world.call(github(ADA), get("/user")).await.unwrap().status_code, 200);
+    }
+    assert_eq!(questions(&world, "api.github.com"), 1, "the answer is remembered");
+    assert_eq!(world.sandbox.journal().profile_reads(), 1);
+}
+
+#[tokio::test]
+async fn forty_callers_of_an_endpoint_that_refuses_a_good_token_share_one_question() {
+    let world = warm().await;
+    world.sandbox.faults().script(Fault::on("api.github.com").path("/user").answer(401).always());
+    let answered = forty(&world).await;
+    assert!(answered.iter().all(|outcome| matches!(outcome, Ok(401))), "{answered:?}");
+    assert_eq!((questions(&world, "api.github.com"), calls(&world, "api.github.com")), (1, 40));
+    world.lend(github(ADA)).await.expect("the token is as good as before");
+}
+
+#[tokio::test]
+async fn a_token_that_died_after_it_was_found_alive_is_found_dead_a_minute_later() {
+    let mut world = warm().await;
+    world.sandbox.faults().script(Fault::on("api.github.com").path("/user").answer(401));
+    assert_eq!(world.call(github(ADA), get("/user")).await.unwrap().status_code, 401);
+    world.sandbox.revoke_token(ADA, "github").unwrap();
+    world.pass(Duration::from_secs(61)).await;
+    let outcome = world.call(github(ADA), get("/user")).await;
+    assert_error(outcome, Code::FailedPrecondition, "REAUTHENTICATION_REQUIRED");
+    assert_eq!(questions(&world, "api.github.com"), 2);
+}
+
+#[tokio::test]
+async fn a_renewed_token_that_is_refused_as_well_is_asked_about_and_the_answer_stands() {
+    let mut world = warm().await;
+    world.sandbox.faults().script(Fault::on("www.googleapis.com").answer(401).always());
+    let answer = world.call(google(ADA), get("/oauth2/v3/userinfo")).await.unwrap();
+    assert_eq!((answer.status_code, answer.report().attempts, answer.report().token_renewed), (401, 2, true));
+    // By then another renewal would be allowed.
+    world.pass(Duration::from_secs(31)).await;
+    let answer = world.call(google(ADA), get("/oauth2/v3/userinfo")).await.unwrap();
+    assert_eq!((answer.status_code, answer.report().attempts), (401, 1), "no further renewal");
+    let asked = world.sandbox.journal().to("oauth2.googleapis.com");
+    assert_eq!(asked.iter().map(|entry| entry.path.as_str()).collect::<Vec<_>>(), ["/token", "/tokeninfo"]);
+}
+
+#[tokio::test]
+async fn where_the_provider_cannot_be_asked_a_refusal_is_believed() {
+    let world = World::configured(|config| {
+        config.providers.get_mut("github").unwrap().settings.client_secret = None;
+    })
+    .await;
+    world.sandbox.faults().script(Fault::on("api.github.com").answer(401));
+    world.call(github(ADA), get("/user")).await.unwrap_err();
+    assert_error(world.lend(github(ADA)).await, Code::FailedPrecondition, "REAUTHENTICATION_REQUIRED");
+    assert_eq!(questions(&world, "api.github.com"), 0);
+}
+
+#[tokio::test]
 async fn while_auth0_is_down_a_refused_token_is_not_sent_again() {
     let world = warm().await;
     world.sandbox.revoke_token(ADA, "github").unwrap();
@@ -287,6 +370,6 @@ async fn while_auth0_is_down_a_refused_token_is_not_sent_again() {
             assert_error(world.call(github(ADA), get("/user")).await, Code::Unavailable, "AUTH0_UNAVAILABLE");
         assert!(details.retry_info().is_some());
     }
-    assert_eq!(world.provider_calls("api.github.com"), 1);
+    assert_eq!(calls(&world, "api.github.com"), 1);
     assert_eq!(world.call(google(ADA), get("/oauth2/v3/userinfo")).await.unwrap().status_code, 200);
 }

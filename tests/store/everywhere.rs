@@ -165,6 +165,7 @@ async fn an_expired_lease_is_taken_over_and_its_old_holder_cannot_touch_the_new_
     let (one, two) = (world.open().await, world.open().await);
     let mut old = take(&one, "one", SHORT).await.unwrap();
     let new = eventually(async || take(&two, "two", LONG).await).await;
+    assert!(!old.is_inherited() && new.is_inherited(), "the old one was not given back");
     assert!(!one.renew(&mut old).await.unwrap());
     assert!(!one.release(old).await.unwrap());
     assert_eq!(held(&one).await.0, "two");
@@ -184,6 +185,7 @@ async fn a_renewed_lease_lasts_anew_and_a_released_one_is_free_at_once(world: Wo
     assert!(after > spent + SHORT && lease.expires() > before.0, "{spent:?}, {after:?}");
     assert!(one.release(lease).await.unwrap());
     let second = take(&two, "two", LONG).await.unwrap();
+    assert!(!second.is_inherited());
     assert!(two.release(second).await.unwrap());
 }
 

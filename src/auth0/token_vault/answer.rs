@@ -6,13 +6,14 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use secrecy::ExposeSecret;
 
-use super::{VaultError, VaultToken};
+use super::VaultError;
 use crate::{
     auth0::{
         Auth0Error,
         wire::{ErrorBody, TokenAnswer},
     },
-    token::{AccessToken, Expiry, ExpiryBasis},
+    identity::StoredToken,
+    token::{AccessToken, Expiry, ExpiryBasis, TokenSource},
 };
 
 /// The token, or what is wrong; `by_end_user` tells on whose word it was asked for, at `sent`.
@@ -21,7 +22,7 @@ pub(super) fn judge(
     connection: &str,
     by_end_user: bool,
     sent: SystemTime,
-) -> Result<VaultToken, VaultError> {
+) -> Result<StoredToken, VaultError> {
     if answer.status() == StatusCode::OK {
         return Ok(accept(answer.body(), sent)?);
     }
@@ -73,7 +74,7 @@ fn remedy(status: u16, code: &str, connection: &str) -> String {
     }
 }
 
-fn accept(body: &[u8], sent: SystemTime) -> Result<VaultToken, Auth0Error> {
+fn accept(body: &[u8], sent: SystemTime) -> Result<StoredToken, Auth0Error> {
     let nonsense =
         || Auth0Error::unavailable("it answered a Token Vault exchange with 200 and no access token");
     let answer: TokenAnswer = serde_json::from_slice(body).map_err(|_| nonsense())?;
@@ -82,10 +83,12 @@ fn accept(body: &[u8], sent: SystemTime) -> Result<VaultToken, Auth0Error> {
     }
     // From when it was asked for: never later than it really ends.
     let end = answer.expires_in.and_then(|seconds| sent.checked_add(Duration::from_secs(seconds)));
-    Ok(VaultToken {
+    Ok(StoredToken {
         access: AccessToken::new(answer.access_token),
+        refresh: None,
         expiry: end.map(|end| Expiry::at(end, ExpiryBasis::Provider)),
         scopes: answer.scope.split_whitespace().map(str::to_owned).collect(),
+        source: TokenSource::TokenVault,
     })
 }
 
@@ -93,7 +96,7 @@ fn accept(body: &[u8], sent: SystemTime) -> Result<VaultToken, Auth0Error> {
 mod tests {
     use super::*;
 
-    fn outcome(status: u16, body: &str, by_end_user: bool) -> Result<VaultToken, VaultError> {
+    fn outcome(status: u16, body: &str, by_end_user: bool) -> Result<StoredToken, VaultError> {
         let body = Bytes::copy_from_slice(body.as_bytes());
         let answer = Response::builder().status(status).body(body).expect("a valid answer");
         judge(&answer, "google-oauth2", by_end_user, SystemTime::now())

@@ -12,11 +12,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{VaultError, VaultToken, answer};
+use super::{VaultError, answer};
 use crate::{
     auth0::{Auth0Error, client::Client, jwt},
     config,
-    identity::UserId,
+    identity::{StoredToken, UserId},
     retry::attempts::RetryBudget,
     secret::Secret,
     telemetry::{Metrics, metrics::Endpoint},
@@ -92,7 +92,7 @@ impl Exchange {
         &self,
         account: &Account,
         end_user: Option<&SecretString>,
-    ) -> Result<VaultToken, VaultError> {
+    ) -> Result<StoredToken, VaultError> {
         let deadline = Instant::now() + EXCHANGE_TIMEOUT;
         let used = [self.client.secret().get(), self.private_key.get()];
         match self.with_retries(account, end_user, deadline).await {
@@ -116,7 +116,7 @@ impl Exchange {
         account: &Account,
         end_user: Option<&SecretString>,
         deadline: Instant,
-    ) -> Result<VaultToken, VaultError> {
+    ) -> Result<StoredToken, VaultError> {
         let mut attempts = self.budget.begin(deadline);
         loop {
             let outcome = self.once(account, end_user, deadline.min(Instant::now() + ATTEMPT_TIMEOUT)).await;
@@ -135,7 +135,7 @@ impl Exchange {
         account: &Account,
         end_user: Option<&SecretString>,
         deadline: Instant,
-    ) -> Result<VaultToken, VaultError> {
+    ) -> Result<StoredToken, VaultError> {
         self.check_open()?;
         let request = self.request(account, end_user)?;
         let sent = SystemTime::now();

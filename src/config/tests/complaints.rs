@@ -102,7 +102,7 @@ fn a_wrong_provider_gets_its_remedy() {
         ),
         (
             "[providers.gihub]",
-            " or `oidc` (did you mean `github`?); for a connection of another name, add its `strategy`",
+            "` (did you mean `github`?); for a connection of another name, add its `strategy`",
         ),
         ("[providers.acme]\nstrategy = 'gitlab'", "`providers.acme.strategy` must be `google-oauth2`"),
         (

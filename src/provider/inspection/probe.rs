@@ -37,8 +37,11 @@ impl Inspection for Probe {
         Ok(request)
     }
 
-    /// A token that may not see the profile is alive all the same.
+    /// A token that may not see the profile is alive all the same. A page is not the provider's API, whatever its status.
     fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> InspectionVerdict {
+        if setback::is_page(answer) {
+            return setback::passing(answer, now).into();
+        }
         let forbidden = answer.status() == StatusCode::FORBIDDEN;
         match (self.judge)(answer, now) {
             Verdict::TokenRefused => InspectionVerdict::Dead,

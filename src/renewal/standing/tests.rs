@@ -95,6 +95,7 @@ async fn what_can_be_done_follows_from_the_token_and_what_is_known_of_it() {
     let unrefreshed = Record { failure: failed(60, false), ..record(true, None) };
     let over = Record { failure: failed(0, true), ..record(true, None) };
     let revoked = Record { revoked: true, ..record(true, None) };
+    let revoked_dead = revoked.clone();
     let refused = Record { refused: vec![Fingerprint::of("login")], ..none() };
     for (what, profile, record, wish, expected) in [
         ("a live token", profile(HOUR, true), none(), wish(60, None), "live"),
@@ -111,6 +112,7 @@ async fn what_can_be_done_follows_from_the_token_and_what_is_known_of_it() {
         ("over", dead(), over.clone(), wish(60, None), "GrantDead"),
         ("over, but alive", profile(HOUR, true), over, wish(60, None), "live"),
         ("revoked", profile(HOUR, true), revoked, wish(0, None), "Revoked"),
+        ("revoked, though dead and refreshable", dead(), revoked_dead, wish(0, None), "Revoked"),
         ("renewed", dead(), record(true, Some(renewed(600, 3000))), wish(60, None), "live"),
         (
             "renewed, and dead again",
@@ -221,6 +223,14 @@ async fn tokens_in_use_are_renewed_ahead_of_their_end_but_not_all_at_the_same_mo
             "google-oauth2",
             profile(100, true),
             Record { failure: failed(60, false), ..record(true, None) },
+            1.0,
+            false,
+        ),
+        (
+            "revoked",
+            "google-oauth2",
+            profile(100, true),
+            Record { revoked: true, ..record(true, None) },
             1.0,
             false,
         ),

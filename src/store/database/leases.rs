@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Database, engine::Value};
+use super::{
+    Database,
+    engine::{Row, Value},
+};
 use crate::store::{
     Acquired, Lease, LeaseName, StoreError,
     clock::{duration, millis},
@@ -40,12 +43,19 @@ impl Database {
     ) -> Result<Acquired, StoreError> {
         let lease = Lease::new(name, holder, length);
         let name = self.index.lease(name);
+        let before = self.engine.fetch_one(HOLDER, &[Value::Bytes(&name)]).await?;
+        if let Some(row) = &before
+            && row.integer("remaining")? > 0
+        {
+            return held(row);
+        }
         let values = [Value::Bytes(&name), Value::Text(&lease.holder), Value::Integer(millis(length))];
         if self.engine.execute(ACQUIRE, &values).await? == 1 {
-            return Ok(Acquired::Yes(lease));
+            return Ok(Acquired::Yes(Lease { inherited: before.is_some(), ..lease }));
         }
+        // Somebody was quicker.
         match self.engine.fetch_one(HOLDER, &[Value::Bytes(&name)]).await? {
-            Some(row) => Ok(Acquired::held(&row.text("holder")?, duration(row.integer("remaining")?))),
+            Some(row) => held(&row),
             None => Ok(Acquired::held("", Duration::ZERO)),
         }
     }
@@ -70,4 +80,8 @@ impl Database {
     pub(super) async fn remove_expired_leases(&self) -> Result<u64, StoreError> {
         self.engine.execute(REMOVE_EXPIRED, &[]).await
     }
+}
+
+fn held(row: &Row) -> Result<Acquired, StoreError> {
+    Ok(Acquired::held(&row.text("holder")?, duration(row.integer("remaining")?)))
 }

@@ -31,7 +31,8 @@ impl Leases {
         if let Some(held) = leases.get(name).filter(|held| now < held.expires) {
             return Acquired::held(&held.holder, held.expires - now);
         }
-        let lease = Lease::new(name, holder, length);
+        let inherited = leases.contains_key(name);
+        let lease = Lease { inherited, ..Lease::new(name, holder, length) };
         leases.insert(name.clone(), Held { holder: lease.holder.clone(), expires: lease.expires });
         Acquired::Yes(lease)
     }

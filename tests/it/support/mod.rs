@@ -12,7 +12,8 @@ use idp_token_service::{
         DOMAIN,
         pb::{
             CallProviderRequest, CallProviderResponse, GetIdentityTokenRequest, GetIdentityTokenResponse,
-            HttpRequest, Identity, IdentitySelector, ListIdentitiesRequest, NameValue,
+            HttpRequest, Identity, IdentitySelector, InspectIdentityTokenRequest,
+            InspectIdentityTokenResponse, ListIdentitiesRequest, NameValue, RevokeIdentityTokenRequest,
             idp_token_service_client::IdpTokenServiceClient,
         },
     },
@@ -118,6 +119,19 @@ impl World {
     pub async fn list(&self, user: &str) -> Result<Vec<Identity>, Status> {
         let request = ListIdentitiesRequest { user_id: user.to_owned(), ..Default::default() };
         self.service.client().list_identities(request).await.map(|answer| answer.into_inner().identities)
+    }
+
+    /// Has the provider of `identity` asked about its token.
+    pub async fn inspect(&self, identity: IdentitySelector) -> Result<InspectIdentityTokenResponse, Status> {
+        let request = InspectIdentityTokenRequest { identity: Some(identity) };
+        self.service.client().inspect_identity_token(request).await.map(tonic::Response::into_inner)
+    }
+
+    /// Has the tokens of `identity` revoked; the identity afterwards.
+    pub async fn revoke(&self, identity: IdentitySelector) -> Result<Identity, Status> {
+        let request = RevokeIdentityTokenRequest { identity: Some(identity) };
+        let answer = self.service.client().revoke_identity_token(request).await?;
+        Ok(answer.into_inner().identity.expect("the answer has an identity"))
     }
 
     /// How many requests reached a provider.

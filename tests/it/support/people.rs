@@ -12,6 +12,14 @@ pub const EDSGER: &str = "google-oauth2|100000000000000000002";
 pub const ALAN: &str = "google-oauth2|100000000000000000004";
 /// A Google account whose tokens are in Token Vault.
 pub const KATHERINE: &str = "google-oauth2|100000000000000000005";
+/// An expired Google token, with a refresh token.
+pub const BARBARA: &str = "google-oauth2|100000000000000000003";
+/// A GitHub token that expires in ten minutes, with a refresh token.
+pub const MARGARET: &str = "github|2000003";
+/// A provider that only the standards describe, through the connection `acme-crm`: five minutes left, and it rotates.
+pub const FRANCES: &str = "oauth2|acme-crm|501";
+/// A work account at Microsoft, through the connection `acme-entra`: expired, with a refresh token.
+pub const RADIA: &str = "waad|dGhpcyBpcyBhIHBhaXJ3aXNlIHN1Yg";
 /// Bitbucket, alive for five minutes.
 pub const KEN: &str = "bitbucket|{7b1e0f3c-52a4-4d0a-9f0e-1a2b3c4d5e6f}";
 /// A personal Microsoft account, alive for ten minutes.

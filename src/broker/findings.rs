@@ -1,0 +1,205 @@
+//! What keeps an identity from being used, or soon will, in words that an operator can act on. Pure judgement.
+
+use std::time::Duration;
+
+use crate::{
+    provider::{Lack, Source},
+    renewal::{ProviderClient, Standing},
+    store::Failure,
+    token::{Expiry, ExpiryBasis},
+};
+
+mod words;
+
+/// A token that cannot be renewed and ends within this time is about to be a problem.
+const SOON: Duration = Duration::from_secs(24 * 3600);
+
+/// Scopes that a login brings by itself, at any provider, and with which hardly anything can be called.
+const OF_A_LOGIN: [&str; 10] = [
+    "openid",
+    "email",
+    "profile",
+    "offline_access",
+    "public_profile",
+    "read:user",
+    "user:email",
+    "User.Read",
+    "https://www.googleapis.com/auth/userinfo.email",
+    "https://www.googleapis.com/auth/userinfo.profile",
+];
+
+/// The kind of a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FindingReason {
+    /// Only the user can get another token.
+    ReauthenticationRequired,
+    /// The user granted too little.
+    ScopeNotGranted,
+    /// An operator must set something.
+    NotConfigured,
+    /// Renewals fail in a way that may pass.
+    RenewalFailed,
+}
+
+/// One thing to mend, as callers see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What it is.
+    pub reason: FindingReason,
+    /// What is wrong and what to change.
+    pub message: String,
+    /// Where the user can mend it; `None` if only an operator can, or where no login application is configured.
+    pub connect_url: Option<String>,
+}
+
+/// One thing to mend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Problem {
+    pub(super) reason: FindingReason,
+    pub(super) message: String,
+    pub(super) mend: Mend,
+}
+
+/// Who can mend it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mend {
+    /// An operator.
+    Operator,
+    /// The user, by a login.
+    Login,
+    /// The user, by a login that asks for a refresh token.
+    OfflineLogin,
+}
+
+/// What is known of an identity's newest token.
+pub(super) struct Facts<'a> {
+    /// The Auth0 strategy.
+    pub(super) strategy: &'a str,
+    /// Whether the provider accepts it.
+    pub(super) active: bool,
+    /// As the provider tells them; empty if it does not.
+    pub(super) scopes: &'a [String],
+    /// Whether the token has an end.
+    pub(super) ends: bool,
+    /// When that is.
+    pub(super) expiry: Option<Expiry>,
+    /// Whether it was revoked here.
+    pub(super) revoked: bool,
+    /// How the last renewals failed, and how long the identity still rests.
+    pub(super) failure: Option<(&'a Failure, Duration)>,
+    pub(super) means: Means,
+}
+
+/// How a token can be renewed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Means {
+    /// With what is held and configured.
+    Held,
+    /// As long as it lives.
+    WhileAlive,
+    /// With a refresh token, of which there is none.
+    NoRefreshToken,
+    /// Not before these keys are set.
+    NotConfigured(Vec<String>),
+    /// Not at all.
+    None,
+}
+
+impl Means {
+    pub(super) fn of(
+        strategy: &str,
+        client: &ProviderClient,
+        standing: &Standing<'_>,
+        durable: bool,
+    ) -> Self {
+        // Facebook has none, and exchanges tokens that live.
+        let is_held = |rotates| strategy == "facebook" || standing.holds_refresh_token(rotates);
+        match client.adapter.renewal() {
+            Ok(renewal) if renewal.source() == Source::LiveAccessToken => Self::WhileAlive,
+            Ok(renewal) if !is_held(renewal.rotates()) => Self::NoRefreshToken,
+            Ok(renewal) if renewal.rotates() && !durable => Self::NotConfigured(vec!["store.url".to_owned()]),
+            Ok(_) => Self::Held,
+            Err(Lack::Unsupported) => Self::None,
+            // Without a refresh token, the keys would not help.
+            Err(Lack::NotConfigured { .. }) if !is_held(false) => Self::NoRefreshToken,
+            Err(Lack::NotConfigured { missing }) => Self::NotConfigured(client.keys(missing)),
+        }
+    }
+}
+
+impl Facts<'_> {
+    /// All that is to be mended; nothing if all is well.
+    pub(super) fn problems(&self) -> Vec<Problem> {
+        if self.revoked {
+            return vec![login(words::REVOKED)];
+        }
+        let found = [self.dead(), self.not_renewable(), self.failing(), self.login_only(), self.ends_soon()];
+        found.into_iter().flatten().collect()
+    }
+
+    /// Whether the token lives, or another can be had without the user.
+    fn is_renewable(&self) -> bool {
+        let is_over = self.failure.is_some_and(|(failure, _)| failure.permanent);
+        !is_over && (self.means == Means::Held || self.active && self.means == Means::WhileAlive)
+    }
+
+    fn lacks_refresh_token(&self) -> bool {
+        self.ends && self.means == Means::NoRefreshToken
+    }
+
+    /// Only the user can help, now or once the token has ended.
+    fn dead(&self) -> Option<Problem> {
+        match self.failure {
+            Some((failure, _)) if failure.permanent => {
+                Some(offline_login(words::grant_dead(self.strategy, &failure.reason)))
+            }
+            _ if self.active || self.is_renewable() || self.lacks_refresh_token() => None,
+            _ => Some(login(words::dead(self.strategy))),
+        }
+    }
+
+    /// What keeps a token that ends from being renewed.
+    fn not_renewable(&self) -> Option<Problem> {
+        match &self.means {
+            Means::NoRefreshToken if self.ends => Some(offline_login(words::no_refresh_token(self.strategy))),
+            Means::NotConfigured(keys) if self.ends || !self.active => Some(Problem {
+                reason: FindingReason::NotConfigured,
+                message: words::not_configured(self.strategy, keys),
+                mend: Mend::Operator,
+            }),
+            _ => None,
+        }
+    }
+
+    fn failing(&self) -> Option<Problem> {
+        let (failure, rest) = self.failure.filter(|(failure, _)| !failure.permanent)?;
+        let message = words::failing(failure, rest);
+        Some(Problem { reason: FindingReason::RenewalFailed, message, mend: Mend::Operator })
+    }
+
+    fn login_only(&self) -> Option<Problem> {
+        let is_of_login = |scope: &String| OF_A_LOGIN.contains(&scope.as_str());
+        let is_little = self.active && !self.scopes.is_empty() && self.scopes.iter().all(is_of_login);
+        let message = words::LOGIN_ONLY.to_owned();
+        is_little.then_some(Problem { reason: FindingReason::ScopeNotGranted, message, mend: Mend::Login })
+    }
+
+    /// Where nothing else says so.
+    fn ends_soon(&self) -> Option<Problem> {
+        let expiry = self.expiry.filter(|expiry| self.active && expiry.remaining() < SOON)?;
+        let is_guess = expiry.basis == ExpiryBasis::UpperBound;
+        (self.means == Means::None).then(|| login(words::ends_soon(expiry.remaining(), is_guess)))
+    }
+}
+
+fn login(message: impl Into<String>) -> Problem {
+    let reason = FindingReason::ReauthenticationRequired;
+    Problem { reason, message: message.into(), mend: Mend::Login }
+}
+
+fn offline_login(message: String) -> Problem {
+    Problem { mend: Mend::OfflineLogin, ..login(message) }
+}
+
+#[cfg(test)]
+mod tests;

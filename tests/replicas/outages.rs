@@ -1,0 +1,148 @@
+//! The store is gone for a while.
+
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tonic::Code;
+
+use crate::{
+    cluster::{Cluster, Lent},
+    network::Way,
+    person::{ALL, CRM, GOOGLE, Person},
+    server::Server,
+    support::{assert_error, eventually, retry_after},
+};
+
+/// Longer than the lease of a renewal, 15 s.
+const LONG: Duration = Duration::from_secs(17);
+
+/// Less than whoever takes a lease over leaves to the one who had it, 3 s, and the time that one needs.
+const A_LITTLE: Duration = Duration::from_millis(500);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_store_is_gone_living_tokens_are_lent_nothing_is_renewed_and_all_recover_by_themselves() {
+    let mut server = Server::start();
+    let cluster = Cluster::start(&server.database().await).await;
+    let alive = cluster.fresh(CRM, 1);
+    let dead = ALL.map(|kind| cluster.expired(kind, 2));
+    server.stop();
+    for lent in cluster.crowd(&alive, Duration::ZERO, None).join_all().await {
+        assert!(lent.is_ok(), "Auth0 has it: {lent:?}");
+    }
+    let refused = dead.each_ref().map(|person| cluster.crowd(person, Duration::ZERO, None));
+    for crowd in refused {
+        for lent in crowd.join_all().await {
+            let details = assert_error(lent, Code::Unavailable, "STORE_UNAVAILABLE");
+            assert!(retry_after(&details).is_some());
+        }
+    }
+    assert_eq!(dead.each_ref().map(|person| cluster.requests(person.kind)), [0; 4]);
+    server.resume();
+    let insisting = |person| cluster.replicas.iter().map(|replica| replica.insisting(person)).collect();
+    let recovering: [Vec<_>; 4] = dead.each_ref().map(insisting);
+    for (person, callers) in dead.iter().zip(recovering) {
+        let mut tokens = Vec::new();
+        for caller in callers {
+            tokens.push(caller.await.unwrap());
+        }
+        tokens.dedup();
+        assert_eq!((tokens.len(), cluster.requests(person.kind)), (1, 1), "{:?}", person.kind);
+        cluster.assert_lent(person, &tokens[0]).await;
+    }
+    cluster.assert_no_reuse();
+}
+
+/// The providers issue tokens to the first replica, which cannot store them: the store stops meanwhile.
+async fn unstored(cluster: &Cluster, stop: impl FnOnce(), people: &[Person]) -> Vec<JoinHandle<Lent>> {
+    let mut callers = Vec::new();
+    for person in people {
+        cluster.sandbox.faults().script(person.kind.fault().processed().delay(Duration::from_secs(2)));
+        callers.push(cluster.replicas[0].lending(person));
+    }
+    for kind in ALL {
+        cluster.asked(kind, people.iter().filter(|person| person.kind == kind).count()).await;
+    }
+    stop();
+    for kind in ALL {
+        cluster.answered(kind).await;
+    }
+    eventually("a line about it", async || {
+        cluster.replicas[0].process.log().matches("Cannot store the outcome of a renewal yet").count()
+            >= people.len()
+    })
+    .await;
+    callers
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_gets_a_token_before_it_is_stored() {
+    let mut server = Server::start();
+    let cluster = Cluster::start(&server.database().await).await;
+    let people = ALL.map(|kind| cluster.expired(kind, 1));
+    let first = unstored(&cluster, || server.stop(), &people).await;
+    let crowds = people.each_ref().map(|person| cluster.crowd(person, Duration::ZERO, None));
+    for replica in &cluster.replicas[1..] {
+        for person in &people {
+            assert_error(replica.lend(person).await, Code::Unavailable, "STORE_UNAVAILABLE");
+        }
+    }
+    // Google's is not worth the wait: its refresh token lives on.
+    assert!(first[1..].iter().all(|caller| !caller.is_finished()), "a token was lent that nobody has stored");
+    server.resume();
+    for ((person, caller), crowd) in people.iter().zip(first).zip(crowds) {
+        let outcomes = crowd.join_all().await.into_iter().chain([caller.await.unwrap()]);
+        let (lent, refused): (Vec<_>, Vec<_>) = outcomes.partition(Result::is_ok);
+        for lent in refused {
+            assert_error(lent, Code::Unavailable, "STORE_UNAVAILABLE");
+        }
+        let mut tokens: Vec<_> = lent.into_iter().map(|lent| lent.unwrap().access_token).collect();
+        tokens.dedup();
+        eventually("recovery", async || {
+            let mut served = true;
+            for replica in &cluster.replicas {
+                served &= replica.lend(person).await.is_ok();
+            }
+            served
+        })
+        .await;
+        let token = cluster.replicas[0].lend(person).await.unwrap().access_token;
+        assert!(tokens.is_empty() || tokens == [token.clone()], "{:?}", person.kind);
+        cluster.assert_lent(person, &token).await;
+        if person.kind != GOOGLE {
+            assert_eq!(cluster.requests(person.kind), 1, "{:?}", person.kind);
+        }
+    }
+    cluster.assert_no_reuse();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_an_outage_longer_than_the_lease_the_owner_of_new_tokens_may_store_them_first() {
+    let server = Server::shared();
+    let database = server.database().await;
+    let [first, second, third] = [
+        Way::to(server, &database).await,
+        Way::to(server, &database).await,
+        Way::to(server, &database).await,
+    ];
+    let cluster = Cluster::by([&first.url, &second.url, &third.url]).await;
+    let people: Vec<_> = (1..=12).map(|number| cluster.expired(CRM, number)).collect();
+    let ways = [&first, &second, &third];
+    let callers = unstored(&cluster, || ways.iter().for_each(|way| way.close()), &people).await;
+    let others = &cluster.replicas[1..];
+    let insisting = |person| others.iter().map(|replica| replica.insisting(person)).collect();
+    let waiting: Vec<Vec<_>> = people.iter().map(insisting).collect();
+    tokio::time::sleep(LONG).await;
+    // The others see the store a little earlier, when the leases have run out.
+    [&second, &third].into_iter().for_each(Way::open);
+    tokio::time::sleep(A_LITTLE).await;
+    first.open();
+    for ((person, caller), waiting) in people.iter().zip(callers).zip(waiting) {
+        let token = caller.await.unwrap().unwrap().access_token;
+        for other in waiting {
+            assert_eq!(other.await.unwrap(), token);
+        }
+        cluster.assert_lent(person, &token).await;
+    }
+    assert_eq!(cluster.requests(CRM), people.len());
+    cluster.assert_no_reuse();
+}
