@@ -62,7 +62,7 @@ impl Broker {
     ///
     /// # Errors
     /// When the policy says no.
-    pub fn authorize(&self, caller: Caller, user: UserId, action: Action) -> Result<Permit, Denied> {
+    pub fn authorize(&self, caller: &Caller, user: UserId, action: Action) -> Result<Permit, Denied> {
         self.policy.authorize(caller, user, action)
     }
 
@@ -70,7 +70,7 @@ impl Broker {
     ///
     /// # Errors
     /// When the policy says no.
-    pub fn authorize_link(&self, caller: Caller, connection: ConnectionName) -> Result<LinkPermit, Denied> {
+    pub fn authorize_link(&self, caller: &Caller, connection: ConnectionName) -> Result<LinkPermit, Denied> {
         self.policy.authorize_link(caller, connection)
     }
 }

@@ -4,6 +4,7 @@
 //! The map, from the outside in:
 //! - [`cli`] chooses what to run; [`server`] puts everything together and runs it; [`config`] is what it is told.
 //! - [`service`] speaks gRPC, [`broker`] has the use cases, [`policy`] says who may have which.
+//! - [`peer`] is what a connection tells of who is at its other end.
 //! - [`auth0`] and [`provider`] know the outside world's dialects; [`transport`] alone talks to it.
 //! - [`renewal`] keeps tokens alive, each renewed once however many callers and replicas want it.
 //! - [`store`] keeps what replicas share and what must outlive a process.
@@ -20,6 +21,7 @@ pub mod deadline;
 pub mod error;
 pub mod field;
 pub mod identity;
+pub mod peer;
 pub mod policy;
 pub mod provider;
 pub mod renewal;

@@ -1,12 +1,28 @@
 //! Who may do what. Denies by default; what it allows, it allows with a [`Permit`], without which no use case runs.
 
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
 use crate::identity::{ConnectionName, UserId};
 
 /// Who calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Caller {
-    /// Whoever reaches the port: on loopback, or where the configuration says `insecure`.
+    /// Whoever reaches the port: where the configuration asks nobody to prove anything.
     Anonymous,
+    /// A program, by its certificate or by a token of a configured issuer.
+    Service {
+        /// The URI or DNS name in its certificate, or the `sub` of its token.
+        id: String,
+    },
+    /// A user of the tenant, in a browser or an app, by an access token of the tenant.
+    EndUser {
+        /// The `sub` of the token: the only user that this caller may act for.
+        subject: UserId,
+        /// The token itself, which Token Vault takes as proof.
+        token: Arc<SecretString>,
+    },
 }
 
 /// What a caller wants to do: for a user, save for links, which are about none.
@@ -67,7 +83,10 @@ impl Policy {
     ///
     /// # Errors
     /// When it may not.
-    pub fn authorize(&self, caller: Caller, user: UserId, action: Action) -> Result<Permit, Denied> {
+    pub fn authorize(&self, caller: &Caller, user: UserId, action: Action) -> Result<Permit, Denied> {
+        if matches!(caller, Caller::EndUser { subject, .. } if *subject != user) {
+            return Err(Denied { what: "to act for another user" });
+        }
         self.decide(caller, action).map(|()| Permit { user })
     }
 
@@ -75,17 +94,21 @@ impl Policy {
     ///
     /// # Errors
     /// When it may not.
-    pub fn authorize_link(&self, caller: Caller, connection: ConnectionName) -> Result<LinkPermit, Denied> {
+    pub fn authorize_link(&self, caller: &Caller, connection: ConnectionName) -> Result<LinkPermit, Denied> {
         self.decide(caller, Action::CreateConnectLink).map(|()| LinkPermit { connection })
     }
 
-    fn decide(&self, caller: Caller, action: Action) -> Result<(), Denied> {
+    fn decide(&self, caller: &Caller, action: Action) -> Result<(), Denied> {
         match (caller, action) {
-            (Caller::Anonymous, Action::GetIdentityToken { refresh_token: true }) => Err(Denied {
+            // Whatever the rules say: what is in a browser or an app can be taken from there.
+            (Caller::EndUser { .. }, Action::GetIdentityToken { .. }) => {
+                Err(Denied { what: "to see a provider's token; let it use CallProvider" })
+            }
+            (_, Action::GetIdentityToken { refresh_token: true }) => Err(Denied {
                 what: "to get refresh tokens; let it use the access token, which is kept alive for it",
             }),
             (
-                Caller::Anonymous,
+                Caller::Anonymous | Caller::Service { .. } | Caller::EndUser { .. },
                 Action::ListIdentities
                 | Action::GetIdentityToken { .. }
                 | Action::CallProvider

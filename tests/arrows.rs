@@ -26,10 +26,11 @@ const LAYERS: &[&[&str]] = &[
     &["service"],
     &["broker", "error"],
     &["renewal"],
+    &["authentication"],
     &["auth0", "policy"],
     &["cache", "transport", "store", "provider", "telemetry", "config"],
     &["retry", "identity", "deadline"],
-    &["token", "secret", "field", "sandbox"],
+    &["token", "secret", "field", "peer", "sandbox"],
 ];
 
 const RULES: &[Rule] = &[
@@ -63,6 +64,7 @@ const RULES: &[Rule] = &[
         save: &[],
         never: &[
             "crate::auth0",
+            "crate::authentication",
             "crate::broker",
             "crate::cache",
             "crate::cli",
@@ -71,6 +73,7 @@ const RULES: &[Rule] = &[
             "crate::error",
             "crate::field",
             "crate::identity",
+            "crate::peer",
             "crate::policy",
             "crate::provider",
             "crate::retry",
@@ -106,6 +109,9 @@ const RULES: &[Rule] = &[
             "token.rs",
             "field.rs",
             "error.rs",
+            "authentication.rs",
+            "authentication/",
+            "peer.rs",
             "auth0.rs",
             "auth0/",
             "broker.rs",

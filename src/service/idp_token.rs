@@ -9,7 +9,6 @@ use crate::{
     broker::{Broker, Call, Lend, List},
     deadline::Deadline,
     error::Error,
-    identity::UserId,
     policy::{Action, Caller},
 };
 
@@ -26,8 +25,8 @@ impl IdpToken {
     }
 
     async fn list(&self, request: pb::ListIdentitiesRequest) -> Result<pb::ListIdentitiesResponse, Error> {
-        let user = UserId::parse(request.user_id, "user_id")?;
-        let permit = self.broker.authorize(self.caller, user, Action::ListIdentities)?;
+        let user = convert::user(&self.caller, request.user_id, "user_id")?;
+        let permit = self.broker.authorize(&self.caller, user, Action::ListIdentities)?;
         let list = List { page_size: request.page_size, page_token: request.page_token };
         let (views, next_page_token) = self.broker.list(&permit, &list, &self.deadline).await?;
         let identities = views.into_iter().map(Into::into).collect();
@@ -38,22 +37,22 @@ impl IdpToken {
         &self,
         request: pb::GetIdentityTokenRequest,
     ) -> Result<pb::GetIdentityTokenResponse, Error> {
-        let (user, selector) = convert::identity(request.identity)?;
+        let (user, selector) = convert::identity(&self.caller, request.identity)?;
         let lend = Lend {
             selector,
             min_validity: convert::min_validity(request.min_validity)?,
             rejected: convert::rejected_fingerprint(&request.rejected_fingerprint)?,
         };
         let action = Action::GetIdentityToken { refresh_token: request.include_refresh_token };
-        let permit = self.broker.authorize(self.caller, user, action)?;
+        let permit = self.broker.authorize(&self.caller, user, action)?;
         let live = self.broker.lend(&permit, &lend, &self.deadline).await?;
         Ok(convert::lent(&live))
     }
 
     async fn call(&self, request: pb::CallProviderRequest) -> Result<pb::CallProviderResponse, Error> {
-        let (user, selector) = convert::identity(request.identity)?;
+        let (user, selector) = convert::identity(&self.caller, request.identity)?;
         let raw = convert::raw_request(request.request)?;
-        let permit = self.broker.authorize(self.caller, user, Action::CallProvider)?;
+        let permit = self.broker.authorize(&self.caller, user, Action::CallProvider)?;
         let call = Call { selector, request: raw, idempotent: request.idempotent };
         let answer = self.broker.call(&permit, call, &self.deadline).await?;
         Ok(convert::answer(answer))
@@ -64,7 +63,7 @@ impl IdpToken {
         request: pb::CreateConnectLinkRequest,
     ) -> Result<pb::CreateConnectLinkResponse, Error> {
         let (connection, connect) = convert::connect_link(request)?;
-        let permit = self.broker.authorize_link(self.caller, connection)?;
+        let permit = self.broker.authorize_link(&self.caller, connection)?;
         let url = self.broker.connect_link(&permit, &connect)?;
         Ok(pb::CreateConnectLinkResponse { url })
     }

@@ -218,7 +218,7 @@ async fn link_with(world: &World, settings: Settings) -> String {
 
     let user = UserId::parse(EDSGER.to_owned(), "user_id").unwrap();
     let action = Action::GetIdentityToken { refresh_token: false };
-    let permit = broker.authorize(Caller::Anonymous, user, action).unwrap();
+    let permit = broker.authorize(&Caller::Anonymous, user, action).unwrap();
     let lend = Lend { selector: Selector::default(), min_validity: Duration::ZERO, rejected: None };
     let deadline = Deadline::from_now(Duration::from_secs(20));
     match broker.lend(&permit, &lend, &deadline).await {
