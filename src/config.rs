@@ -11,6 +11,7 @@ use tracing::Level;
 
 pub use self::{
     auth0::{Auth0, ClientCredential},
+    callers::{EndUsers, JwtIssuer},
     connect::Connect,
     environment::{Environment, log_directives},
     problem::{ConfigError, Location, Problem},
@@ -18,11 +19,13 @@ pub use self::{
     store::Store,
     strategy::Strategy,
     token_vault::TokenVault,
+    trusted_peer::{AddressRange, TrustedPeer},
     value::LogFormat,
 };
 use self::{document::Document, network::is_loopback, reader::Reader, section::Section, value::AdminAddress};
 
 mod auth0;
+mod callers;
 mod connect;
 mod document;
 mod environment;
@@ -40,9 +43,11 @@ mod secrets;
 mod section;
 mod store;
 mod strategy;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod token_vault;
+mod trusted_peer;
 mod value;
 
 /// Everything that an operator can set.
@@ -58,6 +63,11 @@ pub struct Config {
     pub default_deadline: Duration,
     /// How long calls may go on after SIGTERM. 0 s to 5 min; 15 s.
     pub drain: Duration,
+    /// Who is believed when it says, in `x-forwarded-client-cert`, who its client is. Nobody.
+    pub trusted_peers: Vec<TrustedPeer>,
+    /// Whether gRPC reflection is served, to whoever asks. True, except where callers must prove who they are and `listen`
+    /// is off loopback.
+    pub reflection: bool,
     /// What is logged, and how.
     pub log: Log,
     /// The tenant.
@@ -66,6 +76,10 @@ pub struct Config {
     pub providers: BTreeMap<String, Provider>,
     /// Where renewed tokens are kept.
     pub store: Store,
+    /// Whose tokens identify programs. None.
+    pub jwt_issuers: Vec<JwtIssuer>,
+    /// Whether and how users of the tenant may call. They may not.
+    pub end_users: Option<EndUsers>,
     /// The login application behind connect links. None.
     pub connect: Option<Connect>,
     /// What is not wrong, but should not stay so.
@@ -109,23 +123,34 @@ impl Config {
         }
         let default_deadline = root.within("default_deadline", "30s", "1s", "5m");
         let drain = root.within("drain", "15s", "0s", "5m");
+        let trusted_peers = callers::trusted_peers(root);
+        let reflection = root.optional::<bool>("reflection", callers::REFLECTION);
         let log = Log { level: root.or("log_level", "info"), format: root.or("log_format", "text") };
         let auth0 = root.section("auth0", Auth0::read).flatten();
         let providers = root.section("providers", Provider::read_all).unwrap_or_default();
         let store = root.section("store", Store::read).flatten();
         let connect = root.section("connect", Connect::read).flatten();
+        let jwt_issuers = JwtIssuer::read_all(root);
+        let end_users = root.section("end_users", EndUsers::read).flatten();
         root.finish();
         let (auth0, store, warnings) = (auth0?, store?, Vec::new());
+        callers::check_audiences(root, &auth0, &jwt_issuers, end_users.as_ref());
+        let are_anonymous = trusted_peers.is_empty() && jwt_issuers.is_empty() && end_users.is_none();
+        let reflection = reflection.ok()?.unwrap_or(are_anonymous || is_loopback(listen.ip()));
         Some(Self {
             listen,
             admin_listen,
             insecure,
             default_deadline,
             drain,
+            trusted_peers,
+            reflection,
             log,
             auth0,
             providers,
             store,
+            jwt_issuers,
+            end_users,
             connect,
             warnings,
         })

@@ -22,13 +22,10 @@ pub(super) struct Known {
 /// Keys of the product that this version does not support. They are refused by name, never ignored: who writes
 /// `[[callers]]` relies on its being enforced. To support one, take it from here and read it in its section.
 pub(super) const LATER: &[&str] = &[
-    "trusted_peers",
     "tls.certificate_file",
     "tls.private_key_file",
     "tls.client_ca_file",
-    "jwt_issuers",
     "callers",
-    "end_users.audience",
     "end_users.allow",
     "end_users.providers",
     "end_users.requests",

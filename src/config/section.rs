@@ -24,6 +24,16 @@ impl<'r, 'a> Section<'r, 'a> {
         Self { reader, path: KeyPath::default(), table, location: None }
     }
 
+    /// A table that stands at `location`.
+    pub(super) fn at(
+        reader: &'r mut Reader<'a>,
+        path: KeyPath,
+        table: DeTable<'a>,
+        location: Option<Location>,
+    ) -> Self {
+        Self { reader, path, table, location }
+    }
+
     /// The table `name`, read by `read`; whatever that does not ask for is an unknown key.
     /// `None` where something else than a table stands there, which was reported.
     pub(super) fn section<T>(

@@ -217,7 +217,7 @@ fn variables_of_later_versions_are_refused_by_name() {
         "IDP_TOKEN_TLS_CLIENT_CA_FILE",
         "IDP_TOKEN_TLS_PRIVATE_KEY_FILE",
         "IDP_TOKEN_AUDIT_FILE",
-        "IDP_TOKEN_TRUSTED_PEERS",
+        "IDP_TOKEN_WEB_ALLOWED_ORIGINS",
     ] {
         let problems = problems(LEAST, &[(variable, CANARY)]);
         assert_eq!(

@@ -51,6 +51,9 @@ const NAMES: &[&str] = &[
     "callers",
     "tls",
     "connect",
+    "trusted_peers",
+    "jwt_issuers",
+    "end_users",
     "redirect_uris",
     "\"\"",
 ];
