@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::{
-    auth0::Auth0Error, deadline::Stage, field::InvalidField, identity::SelectError, policy::Denied,
-    renewal::Lifeless, store::StoreError,
+    auth0::Auth0Error, authentication::AuthenticationError, deadline::Stage, field::InvalidField,
+    identity::SelectError, policy::Denied, renewal::Lifeless, store::StoreError,
 };
 
 /// Why a call gets no answer. `service/status.rs` turns each into a gRPC status.
@@ -15,6 +15,9 @@ pub enum Error {
     /// A field of the request is missing or malformed.
     #[error(transparent)]
     Invalid(#[from] InvalidField),
+    /// It is not known who calls.
+    #[error(transparent)]
+    Caller(#[from] AuthenticationError),
     /// The policy says no.
     #[error(transparent)]
     Denied(#[from] Denied),
@@ -131,6 +134,7 @@ impl Error {
     pub fn blame(&self) -> Blame {
         match self {
             Self::Invalid(_)
+            | Self::Caller(AuthenticationError::Missing | AuthenticationError::Refused(_))
             | Self::Denied(_)
             | Self::Select(_)
             | Self::Auth0(Auth0Error::UserNotFound)
@@ -138,6 +142,7 @@ impl Error {
             | Self::OperationUnsupported { .. }
             | Self::ResponseTooLarge { .. } => Blame::Caller,
             Self::Auth0(Auth0Error::RateLimited { .. } | Auth0Error::Unavailable { .. })
+            | Self::Caller(AuthenticationError::KeysUnavailable { .. })
             | Self::Store(StoreError::Unavailable { .. })
             | Self::RenewalFailed { .. }
             | Self::ProviderUnavailable { .. }
@@ -161,7 +166,8 @@ impl Error {
     /// What the caller is not told, for the log.
     pub fn untold(&self) -> Option<&str> {
         match self {
-            Self::ProviderProtocol { cause, .. } => Some(cause),
+            Self::ProviderProtocol { cause, .. }
+            | Self::Caller(AuthenticationError::KeysUnavailable { cause, .. }) => Some(cause),
             Self::Internal => Some("a panic, which was reported when it happened"),
             _ => None,
         }

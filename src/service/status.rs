@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use super::pb::ErrorReason;
-use crate::{auth0::Auth0Error, error::Error, identity::SelectError};
+use crate::{auth0::Auth0Error, authentication::AuthenticationError, error::Error, identity::SelectError};
 
 /// The `domain` of every ErrorInfo.
 pub const DOMAIN: &str = "idptoken.v1";
@@ -102,6 +102,14 @@ fn parts(error: &Error, message: &str) -> Parts {
     match error {
         Error::Invalid(invalid) => Parts::new(Code::InvalidArgument, ErrorReason::InvalidField)
             .field(&invalid.field, &invalid.problem),
+        Error::Caller(AuthenticationError::Missing | AuthenticationError::Refused(_)) => {
+            Parts::new(Code::Unauthenticated, ErrorReason::CallerUnauthenticated)
+        }
+        Error::Caller(AuthenticationError::KeysUnavailable { issuer, .. }) => {
+            Parts::new(Code::Unavailable, ErrorReason::IssuerUnavailable)
+                .with("issuer", issuer)
+                .retry(SHORTLY)
+        }
         Error::Denied(_) => Parts::new(Code::PermissionDenied, ErrorReason::CallerNotAllowed),
         Error::Select(error) => select(error, message),
         Error::Auth0(error) => auth0(error, message),

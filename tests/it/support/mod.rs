@@ -23,6 +23,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 pub mod database;
 pub mod http;
+pub mod issuer;
 pub mod keys;
 pub mod people;
 pub mod process;
