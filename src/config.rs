@@ -14,11 +14,13 @@ pub use self::{
     callers::EndUsers,
     connect::Connect,
     environment::{Environment, log_directives},
+    jwt_issuer::JwtIssuer,
     problem::{ConfigError, Location, Problem},
     provider::Provider,
     store::Store,
     strategy::Strategy,
     token_vault::TokenVault,
+    trusted_peer::{AddressRange, TrustedPeer},
     value::LogFormat,
 };
 use self::{document::Document, network::is_loopback, reader::Reader, section::Section, value::AdminAddress};
@@ -30,6 +32,7 @@ mod connect;
 mod document;
 mod environment;
 mod hosts;
+mod jwt_issuer;
 mod keys;
 mod known;
 mod network;
@@ -46,6 +49,7 @@ mod strategy;
 #[cfg(test)]
 mod tests;
 mod token_vault;
+mod trusted_peer;
 mod value;
 
 /// Everything that an operator can set.
@@ -61,6 +65,11 @@ pub struct Config {
     pub default_deadline: Duration,
     /// How long calls may go on after SIGTERM. 0 s to 5 min; 15 s.
     pub drain: Duration,
+    /// Who is believed when it says, in `x-forwarded-client-cert`, who its client is. Nobody.
+    pub trusted_peers: Vec<TrustedPeer>,
+    /// Whether gRPC reflection is served, to whoever asks. True, except where callers must prove who they are and `listen`
+    /// is off loopback.
+    pub reflection: bool,
     /// What is logged, and how.
     pub log: Log,
     /// The tenant.
@@ -69,6 +78,8 @@ pub struct Config {
     pub providers: BTreeMap<String, Provider>,
     /// Where renewed tokens are kept.
     pub store: Store,
+    /// Whose tokens identify programs. None.
+    pub jwt_issuers: Vec<JwtIssuer>,
     /// The login application behind connect links. None.
     pub connect: Option<Connect>,
     /// What services may do. None.
@@ -118,36 +129,55 @@ impl Config {
         }
         let default_deadline = root.within("default_deadline", "30s", "1s", "5m");
         let drain = root.within("drain", "15s", "0s", "5m");
+        let trusted_peers = trusted_peer::read(root);
+        let reflection = root.optional::<bool>("reflection", REFLECTION);
         let log = Log { level: root.or("log_level", "info"), format: root.or("log_format", "text") };
         let auth0 = root.section("auth0", Auth0::read).flatten();
         let providers = root.section("providers", Provider::read_all).unwrap_or_default();
         let store = root.section("store", Store::read).flatten();
         let connect = root.section("connect", Connect::read).flatten();
+        let jwt_issuers = JwtIssuer::read_all(root);
         let mut end_users = EndUsers::read(root);
         let rules = callers.iter_mut().chain(end_users.as_mut().map(|users| &mut users.rule));
         callers::settle(root, rules, &providers);
         root.finish();
         let (auth0, store, warnings) = (auth0?, store?, Vec::new());
-        Some(Self {
+        jwt_issuer::check_audiences(root, &auth0, &jwt_issuers, end_users.as_ref());
+        let reflection = reflection.ok()?;
+        let mut config = Self {
             listen,
             admin_listen,
             insecure,
             default_deadline,
             drain,
+            trusted_peers,
+            reflection: true,
             log,
             auth0,
             providers,
             store,
+            jwt_issuers,
             connect,
             callers,
             end_users,
             warnings,
-        })
+        };
+        config.reflection = reflection.unwrap_or(!config.identifies_callers() || is_loopback(listen.ip()));
+        Some(config)
     }
 
-    /// The policy of these rules. Without any table about callers everybody may do everything, save get refresh tokens.
+    /// Whether callers must prove who they are: they must as soon as anything is said about who may call, or how they prove
+    /// it. Otherwise they are not told apart.
+    pub fn identifies_callers(&self) -> bool {
+        !self.callers.is_empty()
+            || self.end_users.is_some()
+            || !self.jwt_issuers.is_empty()
+            || !self.trusted_peers.is_empty()
+    }
+
+    /// The policy of these rules. Where callers are not told apart everybody may do everything, save get refresh tokens.
     pub fn policy(&self) -> Policy {
-        if self.callers.is_empty() && self.end_users.is_none() {
+        if !self.identifies_callers() {
             return Policy::open();
         }
         let rules = self.callers.iter().chain(self.end_users.as_ref().map(|users| &users.rule));
@@ -156,6 +186,9 @@ impl Config {
         Policy::new(rules.cloned(), self.providers.iter().map(strategy).collect())
     }
 }
+
+/// What holds where `reflection` is not set.
+const REFLECTION: &str = "`true` on loopback or where callers prove nothing, else `false`";
 
 /// Off loopback, anybody who reaches the port gets every user's tokens: that takes an explicit word.
 fn listen(root: &mut Section<'_, '_>) -> (SocketAddr, bool) {

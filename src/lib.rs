@@ -4,6 +4,7 @@
 //! The map, from the outside in:
 //! - [`cli`] chooses what to run; [`server`] puts everything together and runs it; [`config`] is what it is told.
 //! - [`service`] speaks gRPC, [`broker`] has the use cases, [`policy`] says who may have which.
+//! - [`authentication`] finds out who calls, [`peer`] is what the connection tells of that.
 //! - [`auth0`] and [`provider`] know the outside world's dialects; [`transport`] alone talks to it.
 //! - [`renewal`] keeps tokens alive, each renewed once however many callers and replicas want it.
 //! - [`store`] keeps what replicas share and what must outlive a process.
@@ -12,6 +13,7 @@
 //! - [`sandbox`] plays a tenant and its providers on loopback. It imports nothing of the above.
 
 pub mod auth0;
+pub mod authentication;
 pub mod broker;
 pub mod cache;
 pub mod cli;
@@ -20,6 +22,7 @@ pub mod deadline;
 pub mod error;
 pub mod field;
 pub mod identity;
+pub mod peer;
 pub mod policy;
 pub mod provider;
 pub mod renewal;

@@ -35,7 +35,7 @@ use permit::Granting;
 /// Who calls, as far as that is proven.
 #[derive(Clone, Debug)]
 pub enum Caller {
-    /// Whoever reaches the port.
+    /// Whoever reaches the port, where the configuration asks nobody who they are.
     Anonymous,
     /// A service of ours.
     Service {
@@ -46,8 +46,8 @@ pub enum Caller {
     EndUser {
         /// The subject of the access token.
         subject: UserId,
-        /// That access token, where Token Vault is to exchange it.
-        access_token: Option<SecretString>,
+        /// That access token, which Token Vault takes as their word.
+        access_token: Arc<SecretString>,
     },
 }
 
@@ -99,7 +99,11 @@ impl Policy {
             return Err(Denied { what: OTHERS });
         }
         let scope = self.scope(caller, &self.completed(selector), action.needs())?;
-        Ok(Permit { user, action, scope })
+        let end_user = match caller {
+            Caller::EndUser { access_token, .. } => Some(Arc::clone(access_token)),
+            Caller::Anonymous | Caller::Service { .. } => None,
+        };
+        Ok(Permit { user, action, scope, end_user })
     }
 
     /// Decides whether `caller` may have links made that lead to a login with `connection`.

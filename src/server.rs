@@ -9,6 +9,7 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
     auth0::{Auth0, connect::LoginApplication},
+    authentication::Authentication,
     broker::{Broker, Providers},
     config::Config,
     provider,
@@ -104,10 +105,13 @@ impl Server {
                 // With these, grpcurl prints an error's details instead of their bytes.
                 .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         };
-        let rest = Routes::new(health_service)
-            .add_service(reflection().build_v1()?)
-            .add_service(reflection().build_v1alpha()?);
-        let gate = Gate::new(Arc::new(broker), rest, config.default_deadline, Arc::clone(&metrics));
+        let mut rest = Routes::new(health_service);
+        if config.reflection {
+            rest = rest.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
+        }
+        let authentication = Authentication::new(config, &transport);
+        let gate =
+            Gate::new(Arc::new(broker), authentication, rest, config.default_deadline, Arc::clone(&metrics));
         let drain = config.drain;
         Ok(Self { listener, admin_listener, gate, auth0, renewals, store, metrics, health, drain })
     }

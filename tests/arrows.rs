@@ -26,10 +26,10 @@ const LAYERS: &[&[&str]] = &[
     &["service"],
     &["broker", "error"],
     &["renewal"],
-    &["auth0"],
+    &["auth0", "authentication"],
     &["cache", "transport", "store", "provider", "telemetry", "config", "policy"],
     &["retry", "identity", "deadline"],
-    &["token", "secret", "field", "sandbox"],
+    &["token", "secret", "field", "peer", "sandbox"],
 ];
 
 const RULES: &[Rule] = &[
@@ -63,6 +63,7 @@ const RULES: &[Rule] = &[
         save: &[],
         never: &[
             "crate::auth0",
+            "crate::authentication",
             "crate::broker",
             "crate::cache",
             "crate::cli",
@@ -71,6 +72,7 @@ const RULES: &[Rule] = &[
             "crate::error",
             "crate::field",
             "crate::identity",
+            "crate::peer",
             "crate::policy",
             "crate::provider",
             "crate::retry",
@@ -107,6 +109,9 @@ const RULES: &[Rule] = &[
             "token.rs",
             "field.rs",
             "error.rs",
+            "authentication.rs",
+            "authentication/",
+            "peer.rs",
             "auth0.rs",
             "auth0/",
             "broker.rs",

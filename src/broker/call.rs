@@ -121,6 +121,7 @@ impl Broker {
         self.foresee(permit, &call)?;
         let wanted = Wanted {
             user: permit.user(),
+            end_user: permit.end_user(),
             scope: permit.scope(),
             selector: &call.selector,
             min_validity: CALL_VALIDITY,

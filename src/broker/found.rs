@@ -62,7 +62,7 @@ impl Broker {
         since: Option<Instant>,
         deadline: &Deadline,
     ) -> Result<Found, Error> {
-        let (user, scope) = (permit.user(), permit.scope());
+        let (user, scope, end_user) = (permit.user(), permit.scope(), permit.end_user());
         let visible = |identity: &Identity| scope.covers(identity);
         let fit = |profile: &Profile, began: Instant| match since.filter(|since| began < *since) {
             Some(since) => Fit::Outdated { since },
@@ -77,7 +77,7 @@ impl Broker {
             None => {
                 self.vault_token(
                     identity,
-                    &Wanted { user, scope, selector, min_validity: Duration::ZERO, rejected: None },
+                    &Wanted { user, end_user, scope, selector, min_validity: Duration::ZERO, rejected: None },
                 )
                 .await?
             }

@@ -44,6 +44,7 @@ impl Broker {
     ) -> Result<Lent, Error> {
         let wanted = Wanted {
             user: permit.user(),
+            end_user: permit.end_user(),
             scope: permit.scope(),
             selector: &lend.selector,
             min_validity: lend.min_validity,

@@ -2,6 +2,7 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
+use secrecy::SecretString;
 use tokio::time::Instant;
 
 use super::{Broker, ProviderEntry, state::RenewalTrouble};
@@ -29,6 +30,8 @@ const STORE_PATIENCE: Duration = Duration::from_millis(500);
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'a> {
     pub(super) user: &'a UserId,
+    /// The access token of the end user who calls, if one does.
+    pub(super) end_user: Option<&'a SecretString>,
     /// Of which identities: the permit's.
     pub(super) scope: &'a Scope,
     pub(super) selector: &'a Selector,

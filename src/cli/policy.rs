@@ -1,6 +1,6 @@
 //! `policy explain`: what the service decides, and why, which it does not tell its callers.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use clap::{ArgGroup, Subcommand};
 
@@ -99,7 +99,7 @@ fn people(arguments: &Arguments) -> Result<(Caller, Option<UserId>), Failure> {
         (_, Some(subject)) => {
             let subject = parse(subject, "--end-user")?;
             let user = user.unwrap_or_else(|| subject.clone());
-            Ok((Caller::EndUser { subject, access_token: None }, Some(user)))
+            Ok((Caller::EndUser { subject, access_token: Arc::default() }, Some(user)))
         }
         (Some(id), None) => Ok((Caller::Service { id: id.clone() }, user)),
         (None, None) => Ok((Caller::Anonymous, user)),

@@ -22,11 +22,9 @@ pub(super) struct Known {
 /// Keys of the product that this version does not support. They are refused by name, never ignored: who writes
 /// `[tls]` relies on its being used. To support one, take it from here and read it in its section.
 pub(super) const LATER: &[&str] = &[
-    "trusted_peers",
     "tls.certificate_file",
     "tls.private_key_file",
     "tls.client_ca_file",
-    "jwt_issuers",
     "web.allowed_origins",
     "audit.file",
 ];

@@ -5,6 +5,7 @@ mod complaints;
 mod connect;
 mod documentation;
 mod hostile;
+mod proofs;
 mod providers;
 mod settings;
 mod store;

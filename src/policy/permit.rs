@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use secrecy::SecretString;
+
 use super::{CallProvider, Denied, Permission, Rule, Target};
 use crate::{
     identity::{ConnectionName, Identity, Selector, UserId},
@@ -14,6 +16,7 @@ pub struct Permit<A> {
     pub(super) user: UserId,
     pub(super) action: A,
     pub(super) scope: Scope,
+    pub(super) end_user: Option<Arc<SecretString>>,
 }
 
 impl<A> Permit<A> {
@@ -25,6 +28,11 @@ impl<A> Permit<A> {
     /// For what.
     pub fn action(&self) -> &A {
         &self.action
+    }
+
+    /// The access token of the end user who calls; `None` where a service does.
+    pub fn end_user(&self) -> Option<&SecretString> {
+        self.end_user.as_deref()
     }
 
     /// With which identities. For this caller the user has no others.

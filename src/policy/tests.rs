@@ -21,7 +21,7 @@ fn service(id: &str) -> Caller {
 }
 
 fn end_user(id: &str) -> Caller {
-    Caller::EndUser { subject: user(id), access_token: None }
+    Caller::EndUser { subject: user(id), access_token: Arc::default() }
 }
 
 fn rule(who: &str, allow: &str, providers: &str, requests: &[&str]) -> Rule {

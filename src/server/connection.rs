@@ -17,7 +17,7 @@ use tokio_util::{
     task::{AbortOnDropHandle, TaskTracker},
 };
 
-use crate::service::Gate;
+use crate::{peer::Peer, service::Gate};
 
 /// Connections at once. A service mesh opens a handful for each caller; this many is a leak or an attack, and what is
 /// beyond it waits in the system's backlog.
@@ -67,8 +67,8 @@ pub(super) async fn accept(listener: TcpListener, gate: Gate, connections: Conne
     let protocol = Arc::new(protocol());
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, address) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 pause_after(&error).await;
                 continue;
@@ -77,7 +77,8 @@ pub(super) async fn accept(listener: TcpListener, gate: Gate, connections: Conne
         let (gate, protocol) = (Arc::clone(&gate), Arc::clone(&protocol));
         let Connections { go_away, end, .. } = connections.clone();
         connections.tracker.spawn(async move {
-            serve(stream, gate, &protocol, go_away, end).await;
+            let peer = Peer { address, sans: Vec::new() };
+            serve(stream, peer, gate, &protocol, go_away, end).await;
             drop(place);
         });
     }
@@ -107,6 +108,7 @@ fn protocol() -> auto::Builder<TokioExecutor> {
 
 async fn serve(
     stream: TcpStream,
+    peer: Peer,
     gate: Arc<Gate>,
     protocol: &auto::Builder<TokioExecutor>,
     go_away: CancellationToken,
@@ -118,7 +120,12 @@ async fn serve(
     }
     // Small messages leave at once.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request: Request<Incoming>| gate.answer(request));
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        if gate.identifies_callers() {
+            request.extensions_mut().insert(peer.clone());
+        }
+        gate.answer(request)
+    });
     let connection = protocol.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
 

@@ -13,6 +13,7 @@ use crate::{
     },
     field::InvalidField,
     identity::{ConnectionName, Selector, UserId},
+    policy::Caller,
     provider::{RateLimit, request::RawRequest},
     token::{ExpiryBasis, Fingerprint, TokenSource},
 };
@@ -23,12 +24,23 @@ const DEFAULT_MIN_VALIDITY: Duration = Duration::from_secs(60);
 /// No provider's tokens live much longer.
 const LONGEST_MIN_VALIDITY: Duration = Duration::from_secs(3600);
 
+/// The user of a request. End users may leave themselves unnamed.
+pub(super) fn user(caller: &Caller, id: String, field: &str) -> Result<UserId, InvalidField> {
+    match caller {
+        Caller::EndUser { subject, .. } if id.is_empty() => Ok(subject.clone()),
+        _ => UserId::parse(id, field),
+    }
+}
+
 /// The user and the selector of a request's required `identity`.
-pub(super) fn identity(selector: Option<pb::IdentitySelector>) -> Result<(UserId, Selector), InvalidField> {
+pub(super) fn identity(
+    caller: &Caller,
+    selector: Option<pb::IdentitySelector>,
+) -> Result<(UserId, Selector), InvalidField> {
     let selector =
         selector.ok_or_else(|| InvalidField::new("identity", "is required: whose token is meant"))?;
     let pb::IdentitySelector { user_id, provider, connection, account_id } = selector;
-    let user = UserId::parse(user_id, "identity.user_id")?;
+    let user = user(caller, user_id, "identity.user_id")?;
     let selector = Selector { provider, connection, account_id }.check("identity")?;
     Ok((user, selector))
 }

@@ -9,7 +9,7 @@ use crate::{
     broker::{Broker, Call, Lend, List},
     deadline::Deadline,
     error::Error,
-    identity::{Selector, UserId},
+    identity::Selector,
     policy::{
         CallProvider, Caller, GetIdentityToken, InspectIdentityToken, ListIdentities, RevokeIdentityToken,
     },
@@ -28,7 +28,7 @@ impl IdpToken {
     }
 
     async fn list(&self, request: pb::ListIdentitiesRequest) -> Result<pb::ListIdentitiesResponse, Error> {
-        let user = UserId::parse(request.user_id, "user_id")?;
+        let user = convert::user(&self.caller, request.user_id, "user_id")?;
         let permit = self.broker.authorize(&self.caller, user, &Selector::default(), ListIdentities)?;
         let list = List { page_size: request.page_size, page_token: request.page_token };
         let (views, next_page_token) = self.broker.list(&permit, &list, &self.deadline).await?;
@@ -40,7 +40,7 @@ impl IdpToken {
         &self,
         request: pb::GetIdentityTokenRequest,
     ) -> Result<pb::GetIdentityTokenResponse, Error> {
-        let (user, selector) = convert::identity(request.identity)?;
+        let (user, selector) = convert::identity(&self.caller, request.identity)?;
         let lend = Lend {
             selector,
             min_validity: convert::min_validity(request.min_validity)?,
@@ -53,7 +53,7 @@ impl IdpToken {
     }
 
     async fn call(&self, request: pb::CallProviderRequest) -> Result<pb::CallProviderResponse, Error> {
-        let (user, selector) = convert::identity(request.identity)?;
+        let (user, selector) = convert::identity(&self.caller, request.identity)?;
         let raw = convert::raw_request(request.request)?;
         let permit = self.broker.authorize(&self.caller, user, &selector, CallProvider)?;
         let call = Call { selector, request: raw, idempotent: request.idempotent };
@@ -65,7 +65,7 @@ impl IdpToken {
         &self,
         request: pb::InspectIdentityTokenRequest,
     ) -> Result<pb::InspectIdentityTokenResponse, Error> {
-        let (user, selector) = convert::identity(request.identity)?;
+        let (user, selector) = convert::identity(&self.caller, request.identity)?;
         let permit = self.broker.authorize(&self.caller, user, &selector, InspectIdentityToken)?;
         let inspection = self.broker.inspect(&permit, &selector, &self.deadline).await?;
         Ok(inspection.into())
@@ -75,7 +75,7 @@ impl IdpToken {
         &self,
         request: pb::RevokeIdentityTokenRequest,
     ) -> Result<pb::RevokeIdentityTokenResponse, Error> {
-        let (user, selector) = convert::identity(request.identity)?;
+        let (user, selector) = convert::identity(&self.caller, request.identity)?;
         let permit = self.broker.authorize(&self.caller, user, &selector, RevokeIdentityToken)?;
         let view = self.broker.revoke(&permit, &selector, &self.deadline).await?;
         Ok(pb::RevokeIdentityTokenResponse { identity: Some(view.into()) })

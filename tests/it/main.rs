@@ -5,6 +5,7 @@ mod support;
 
 mod admin;
 mod auth0;
+mod callers;
 mod calls;
 mod canary;
 mod commands;

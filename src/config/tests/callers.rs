@@ -9,29 +9,22 @@ const CALLER: &str = "[[callers]]\nid = 'spiffe://acme/ns/*/sa/calendar'\nallow 
 const END_USERS: &str = "[end_users]\naudience = 'https://idp-token.acme.example'\nallow = ['CallProvider']\n\
     providers = ['github']\nrequests = ['GET api.github.com/**']\n";
 
-/// What no configuration can be without as long as no caller can prove who it is.
+/// What is said about rules that nobody can be.
 const NO_PROOF: &str = "`callers` says who may do what, but no caller can prove who it is";
 
-/// The configuration of `text`, with the problems save [`NO_PROOF`], and the warnings.
-pub(super) fn read_unproven(text: &str, variables: &[(&str, &str)]) -> (Config, Vec<String>, Vec<String>) {
-    let environment = variables.iter().copied().collect();
-    let (document, table) = Document::parse(Path::new("idp.toml"), text).expect("TOML");
+/// The rules of `text`, behind what a file must say at least, with problems and warnings.
+fn read(text: &str) -> (Vec<Rule>, Vec<String>, Vec<String>) {
+    let environment = Environment::from_iter([("IDP_TOKEN_TRUSTED_PEERS", "spiffe://acme/envoy")]);
+    let text = format!("{LEAST}{text}");
+    let (document, table) = Document::parse(Path::new("idp.toml"), &text).expect("TOML");
     let mut reader = Reader::new(document, &environment);
     let config = Config::read(&mut Section::root(&mut reader, table)).expect("the rest is right");
     let (problems, warnings) = match reader.finish() {
         Ok(warnings) => (Vec::new(), warnings),
         Err(error) => (error.problems, error.warnings),
     };
-    let lines = |list: Vec<Problem>| -> Vec<String> {
-        list.iter().map(Problem::to_string).filter(|line| !line.contains(NO_PROOF)).collect()
-    };
-    (config, lines(problems), lines(warnings))
-}
-
-/// The rules of `text`, behind what a file must say at least, with problems and warnings.
-fn read(text: &str) -> (Vec<Rule>, Vec<String>, Vec<String>) {
-    let (config, problems, warnings) = read_unproven(&format!("{LEAST}{text}"), &[]);
-    (config.callers, problems, warnings)
+    let lines = |list: Vec<Problem>| list.iter().map(Problem::to_string).collect();
+    (config.callers, lines(problems), lines(warnings))
 }
 
 #[test]
@@ -242,16 +235,22 @@ fn a_request_that_no_adapter_of_the_rule_sends_is_warned_of() {
 }
 
 #[test]
-fn without_any_table_about_callers_everybody_may_do_everything() {
+fn without_a_word_about_callers_everybody_may_do_everything_and_with_one_nobody_unnamed() {
     use crate::{
         identity::{Selector, UserId},
         policy::{Caller, ListIdentities},
     };
-    let may_list = |text: &str| {
+    let may_list = |text: &str, caller: &Caller| {
         let user = UserId::parse("auth0|ada".to_owned(), "user_id").expect("an id");
-        let policy = config(text, &[]).policy();
-        policy.authorize(&Caller::Anonymous, user, &Selector::default(), ListIdentities).is_ok()
+        config(text, &[]).policy().authorize(caller, user, &Selector::default(), ListIdentities).is_ok()
     };
-    assert!(may_list(LEAST));
-    assert!(!may_list(&format!("{LEAST}{END_USERS}")), "with `[end_users]` alone, only end users may call");
+    assert!(may_list(LEAST, &Caller::Anonymous));
+    let service = Caller::Service { id: "calendar".to_owned() };
+    let peers = format!("trusted_peers = ['10.0.0.1']\n{LEAST}");
+    let issuer = "[[jwt_issuers]]\nissuer = 'a'\njwks_url = 'https://a.example/'\naudience = 'us'\n";
+    for text in [&format!("{LEAST}{END_USERS}"), &peers, &format!("{LEAST}{issuer}")] {
+        for caller in [&Caller::Anonymous, &service] {
+            assert!(!may_list(text, caller), "{caller:?} {text}");
+        }
+    }
 }

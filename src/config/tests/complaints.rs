@@ -204,12 +204,6 @@ fn what_later_versions_know_is_refused_by_name() {
             "{key}: {problems:#?}"
         );
     }
-    let issuers =
-        problems(&format!("{LEAST}[[jwt_issuers]]\nissuer = 'https://issuer.acme.example/'\n"), &[]);
-    assert_eq!(
-        issuers,
-        ["idp.toml:5: `jwt_issuers` is not supported by this version, which would not act on it; remove it"]
-    );
 }
 
 #[test]
@@ -218,7 +212,7 @@ fn variables_of_later_versions_are_refused_by_name() {
         "IDP_TOKEN_TLS_CLIENT_CA_FILE",
         "IDP_TOKEN_TLS_PRIVATE_KEY_FILE",
         "IDP_TOKEN_AUDIT_FILE",
-        "IDP_TOKEN_TRUSTED_PEERS",
+        "IDP_TOKEN_WEB_ALLOWED_ORIGINS",
     ] {
         let problems = problems(LEAST, &[(variable, CANARY)]);
         assert_eq!(

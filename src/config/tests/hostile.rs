@@ -54,6 +54,9 @@ const NAMES: &[&str] = &[
     "requests",
     "tls",
     "connect",
+    "trusted_peers",
+    "jwt_issuers",
+    "end_users",
     "redirect_uris",
     "\"\"",
 ];

@@ -24,9 +24,11 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 pub mod database;
 pub mod http;
+pub mod issuer;
 pub mod keys;
 pub mod people;
 pub mod process;
+pub mod rules;
 pub mod wire;
 
 /// Any free port of loopback.
