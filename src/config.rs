@@ -7,6 +7,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
 
+use rustls::pki_types::CertificateDer;
 use tracing::Level;
 
 pub use self::{
@@ -20,7 +21,8 @@ pub use self::{
     token_vault::TokenVault,
     value::LogFormat,
 };
-use self::{document::Document, network::is_loopback, reader::Reader, section::Section, value::AdminAddress};
+use self::{document::Document, reader::Reader, section::Section, tls::Arrival, value::AdminAddress};
+use crate::tls::Files;
 
 mod auth0;
 mod connect;
@@ -42,17 +44,20 @@ mod store;
 mod strategy;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod token_vault;
+mod upstream;
 mod value;
 
 /// Everything that an operator can set.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where gRPC is served. 127.0.0.1:50051; off loopback only with `insecure`.
+    /// Where gRPC is served. 127.0.0.1:50051; off loopback only with TLS and callers that prove who they
+    /// are, or with `insecure`.
     pub listen: SocketAddr,
     /// Where `/metrics`, `/healthz` and `/readyz` are served. 127.0.0.1:9464.
     pub admin_listen: SocketAddr,
-    /// Whether plain text without caller authentication may be served off loopback. False.
+    /// Whether calls may be taken off loopback in plain text, or from callers that prove nothing. False.
     pub insecure: bool,
     /// The deadline of calls without `grpc-timeout`. 1 s to 5 min; 30 s.
     pub default_deadline: Duration,
@@ -68,6 +73,10 @@ pub struct Config {
     pub store: Store,
     /// The login application behind connect links. None.
     pub connect: Option<Connect>,
+    /// TLS on the gRPC port; the files were good when they were read. None: plain text.
+    pub tls: Option<Files>,
+    /// Authorities that Auth0 and the providers may be certified by, beside the system's. None.
+    pub upstream_authorities: Vec<CertificateDer<'static>>,
     /// What is not wrong, but should not stay so.
     pub warnings: Vec<Problem>,
 }
@@ -102,7 +111,11 @@ impl Config {
     }
 
     fn read(root: &mut Section<'_, '_>) -> Option<Self> {
-        let (listen, insecure) = listen(root);
+        let tls = root.section("tls", tls::read).flatten();
+        let encrypted = tls.as_ref().is_none_or(Option::is_some);
+        let authenticated =
+            tls.as_ref().is_none_or(|tls| tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()));
+        let (listen, insecure) = tls::listen(root, Arrival { encrypted, authenticated });
         let AdminAddress(admin_listen) = root.or("admin_listen", "127.0.0.1:9464");
         if listen == admin_listen && listen.port() != 0 {
             root.problem("`listen` and `admin_listen` must differ");
@@ -114,8 +127,9 @@ impl Config {
         let providers = root.section("providers", Provider::read_all).unwrap_or_default();
         let store = root.section("store", Store::read).flatten();
         let connect = root.section("connect", Connect::read).flatten();
+        let upstream_authorities = root.section("upstream", upstream::read).flatten();
         root.finish();
-        let (auth0, store, warnings) = (auth0?, store?, Vec::new());
+        let (auth0, store, tls, upstream_authorities) = (auth0?, store?, tls?, upstream_authorities?);
         Some(Self {
             listen,
             admin_listen,
@@ -127,27 +141,9 @@ impl Config {
             providers,
             store,
             connect,
-            warnings,
+            tls,
+            upstream_authorities,
+            warnings: Vec::new(),
         })
     }
 }
-
-/// Off loopback, anybody who reaches the port gets every user's tokens: that takes an explicit word.
-fn listen(root: &mut Section<'_, '_>) -> (SocketAddr, bool) {
-    let insecure = root.or("insecure", "false");
-    let listen: SocketAddr = root.checked("listen", "127.0.0.1:50051", |address: &SocketAddr| {
-        (insecure || is_loopback(address.ip())).then_some(()).ok_or_else(|| OFF_LOOPBACK.to_owned())
-    });
-    match (insecure, is_loopback(listen.ip())) {
-        (true, false) => root.warn(
-            "`insecure` is set: calls arrive in plain text, and whoever reaches `listen` gets the tokens of every user",
-        ),
-        (true, true) => root.warn("`insecure` is set and changes nothing, since `listen` is on loopback"),
-        (false, _) => {}
-    }
-    (listen, insecure)
-}
-
-const OFF_LOOPBACK: &str = "is reachable from other machines, and this version has neither TLS nor caller \
-    authentication: listen on loopback, such as 127.0.0.1:50051, behind a sidecar; or write `insecure = true` to let \
-    everybody who reaches the port have the tokens of every user, in plain text";

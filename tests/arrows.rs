@@ -28,8 +28,8 @@ const LAYERS: &[&[&str]] = &[
     &["renewal"],
     &["auth0", "policy"],
     &["cache", "transport", "store", "provider", "telemetry", "config"],
-    &["retry", "identity", "deadline"],
-    &["token", "secret", "field", "sandbox"],
+    &["retry", "identity", "deadline", "tls"],
+    &["token", "secret", "field", "peer", "sandbox"],
 ];
 
 const RULES: &[Rule] = &[
@@ -71,6 +71,7 @@ const RULES: &[Rule] = &[
             "crate::error",
             "crate::field",
             "crate::identity",
+            "crate::peer",
             "crate::policy",
             "crate::provider",
             "crate::retry",
@@ -79,6 +80,7 @@ const RULES: &[Rule] = &[
             "crate::service",
             "crate::store",
             "crate::telemetry",
+            "crate::tls",
             "crate::token",
             "crate::transport",
         ],

@@ -23,9 +23,6 @@ pub(super) struct Known {
 /// `[[callers]]` relies on its being enforced. To support one, take it from here and read it in its section.
 pub(super) const LATER: &[&str] = &[
     "trusted_peers",
-    "tls.certificate_file",
-    "tls.private_key_file",
-    "tls.client_ca_file",
     "jwt_issuers",
     "callers",
     "end_users.audience",

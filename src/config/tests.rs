@@ -7,6 +7,7 @@ mod hostile;
 mod providers;
 mod settings;
 mod store;
+mod tls;
 mod token_vault;
 
 use std::{os::unix::fs::PermissionsExt, path::PathBuf};
