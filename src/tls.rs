@@ -13,6 +13,7 @@ use rustls::{
 };
 
 #[cfg(test)]
+#[expect(unreachable_pub, reason = "the file belongs to the integration tests")]
 #[path = "../tests/it/support/authority.rs"]
 pub(crate) mod authority;
 mod certificate;
@@ -67,6 +68,19 @@ pub struct Fault {
     pub what: String,
 }
 
+/// Why files are of no use: one fault at least.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Faults(pub Vec<Fault>);
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let faults: Vec<_> = self.0.iter().map(Fault::to_string).collect();
+        f.write_str(&faults.join("; "))
+    }
+}
+
+impl std::error::Error for Faults {}
+
 /// What the files hold, ready for handshakes.
 #[derive(Clone)]
 pub struct Material {
@@ -83,7 +97,7 @@ impl Files {
     ///
     /// # Errors
     /// What is wrong with each of them.
-    pub fn load(&self) -> Result<Material, Vec<Fault>> {
+    pub fn load(&self) -> Result<Material, Faults> {
         let chain = fault(File::Certificate, pem::certificates(&self.certificate));
         let key = fault(File::PrivateKey, pem::private_key(&self.private_key));
         let authorities = self.client_ca.as_ref().map(|file| fault(File::ClientCa, authorities(file)));
@@ -91,9 +105,9 @@ impl Files {
             [chain.as_ref().err(), key.as_ref().err(), authorities.as_ref().and_then(|a| a.as_ref().err())];
         let faults: Vec<_> = faults.into_iter().flatten().cloned().collect();
         let (Ok(chain), Ok(key), Ok(authorities)) = (chain, key, authorities.transpose()) else {
-            return Err(faults);
+            return Err(Faults(faults));
         };
-        assemble(chain, key, authorities).map_err(|fault| vec![fault])
+        assemble(chain, key, authorities).map_err(|fault| Faults(vec![fault]))
     }
 
     /// What the files hold now, to tell whether they have changed. Blocks.

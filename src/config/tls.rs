@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use super::{network::is_loopback, raw::Raw, secrets::FILE, section::Section, value::Shape};
-use crate::tls::{File, Files};
+use crate::tls::{Faults, File, Files};
 
 /// The files of `[tls]`, checked. Outside, whether something is wrong, which was reported; inside, whether there is TLS.
 pub(super) fn read(section: &mut Section<'_, '_>) -> Option<Option<Files>> {
@@ -57,7 +57,7 @@ fn check(
             }
             Some(files)
         }
-        Err(faults) => {
+        Err(Faults(faults)) => {
             for fault in faults {
                 let raw = match fault.file {
                     File::Certificate => certificate,

@@ -133,8 +133,9 @@ fn a_wrong_file_gets_its_remedy() {
 #[test]
 fn every_wrong_file_is_reported_and_nothing_besides() {
     let files = Files::new();
-    ["server.pem", "server.key", "ca.pem"]
-        .map(|name| std::fs::remove_file(files.path(name)).expect("it is there"));
+    for name in ["server.pem", "server.key", "ca.pem"] {
+        std::fs::remove_file(files.path(name)).expect("it is there");
+    }
     let problems = problems(&format!("listen = '0.0.0.0:50051'\n{LEAST}{}", files.table(&ALL)), &[]);
     assert_eq!(problems.len(), 3, "{problems:#?}");
     assert!(problems.iter().all(|problem| problem.contains("cannot be read: No such file")), "{problems:#?}");

@@ -21,11 +21,14 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use tonic::{Code, Request, Status, transport::Channel};
 use tonic_types::{ErrorDetails, StatusExt};
 
+pub mod authority;
 pub mod database;
+pub mod frames;
 pub mod http;
 pub mod keys;
 pub mod people;
 pub mod process;
+pub mod tls;
 pub mod wire;
 
 /// Any free port of loopback.
