@@ -84,6 +84,6 @@ impl Certificates {
 async fn hangup(hangups: &mut Option<Signal>) {
     let Some(hangups) = hangups else { return std::future::pending().await };
     if hangups.recv().await.is_none() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

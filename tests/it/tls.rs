@@ -20,7 +20,7 @@ use idp_token_service::{
 };
 use rcgen::ExtendedKeyUsagePurpose::{ClientAuth, ServerAuth};
 use rustls::{
-    ProtocolVersion, ServerConfig,
+    HandshakeKind, ProtocolVersion, ServerConfig,
     version::{TLS12, TLS13},
 };
 use tokio::{
@@ -135,6 +135,22 @@ async fn with_mtls_only_clients_with_a_certificate_of_the_authority_are_served()
         call(&tls::channel(world.service.address, right)).await.unwrap();
     }
     refused(&world, 2 * wrong.len()).await;
+}
+
+#[tokio::test]
+async fn a_clients_certificate_is_looked_at_in_every_handshake_but_without_one_sessions_are_resumed() {
+    let pki = Pki::new();
+    let (mutual, open) = (serving(pki.files()).await, serving(pki.without_client_ca()).await);
+    let own = pki.authority.client(&["calendar.acme.example"]);
+    for version in [&TLS12, &TLS13] {
+        for (world, own, resumed) in [(&mutual, Some(&own), false), (&open, None, true)] {
+            // Its copies remember sessions together.
+            let config = client_of(&[version], &[&pki.authority], own);
+            speak(world.service.address, config.clone()).await.unwrap();
+            let again = speak(world.service.address, config).await.unwrap().kind;
+            assert_eq!(again == Some(HandshakeKind::Resumed), resumed, "{version:?}: {again:?}");
+        }
+    }
 }
 
 /// Calls until it is told to stop; gives how many went well, and what went wrong.

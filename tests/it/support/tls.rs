@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 use hyper_util::rt::TokioIo;
 use idp_token_service::tls::Files;
 use rustls::{
-    ClientConfig, ProtocolVersion, RootCertStore, SupportedProtocolVersion,
+    ClientConfig, HandshakeKind, ProtocolVersion, RootCertStore, SupportedProtocolVersion,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     version::{TLS12, TLS13},
 };
@@ -106,6 +106,7 @@ pub async fn connect(address: SocketAddr, config: ClientConfig) -> io::Result<Tl
 pub struct Spoken {
     pub version: Option<ProtocolVersion>,
     pub protocol: Option<Vec<u8>>,
+    pub kind: Option<HandshakeKind>,
     /// The server's.
     pub certificate: CertificateDer<'static>,
 }
@@ -118,6 +119,7 @@ pub async fn speak(address: SocketAddr, config: ClientConfig) -> io::Result<Spok
     let spoken = Spoken {
         version: session.protocol_version(),
         protocol: session.alpn_protocol().map(<[u8]>::to_vec),
+        kind: session.handshake_kind(),
         certificate: session.peer_certificates().unwrap()[0].clone().into_owned(),
     };
     let first: &[u8] = match spoken.protocol.as_deref() {
