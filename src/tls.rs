@@ -172,13 +172,13 @@ fn certified(
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, Fault> {
     CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => Fault { file: File::PrivateKey, what: ANOTHERS_KEY.to_owned() },
+        rustls::Error::InconsistentKeys(_) => Fault { file: File::PrivateKey, what: KEY_MISMATCH.to_owned() },
         rustls::Error::InvalidCertificate(_) => certificate_damaged(),
         _ => Fault { file: File::PrivateKey, what: pem::UNUSABLE_KEY.to_owned() },
     })
 }
 
-const ANOTHERS_KEY: &str = "the key of another certificate than the first in `tls.certificate_file`: name the two that \
+const KEY_MISMATCH: &str = "the key of another certificate than the first in `tls.certificate_file`: name the two that \
     were made together, and put the server's own certificate before those that signed it";
 
 fn certificate_damaged() -> Fault {

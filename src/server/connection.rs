@@ -33,7 +33,7 @@ mod newcomers;
 mod tests;
 
 use greeting::Greeting;
-use newcomers::{Newcomer, Newcomers};
+use newcomers::{NEWCOMERS, Newcomer, Newcomers};
 
 /// Connections at once. A service mesh opens a handful for each caller; this many is a leak or an attack. What comes on top
 /// is closed at once, so that its client goes to another replica: in the system's backlog it would wait without end.
@@ -105,7 +105,7 @@ where
             answer,
             tls,
             places: Arc::new(Semaphore::new(CONNECTIONS)),
-            newcomers: Arc::new(Newcomers::new(Arc::clone(&metrics))),
+            newcomers: Arc::new(Newcomers::new(NEWCOMERS, Arc::clone(&metrics))),
             protocol: protocol(),
             metrics,
         }

@@ -21,21 +21,6 @@ use crate::support::{
 const METHOD: &str = "/idptoken.v1.IdpTokenService/ListIdentities";
 
 #[tokio::test]
-async fn a_flood_of_silent_connections_pushes_out_its_own_and_keeps_nobody_from_being_served() {
-    let mut world = World::start().await.ready().await;
-    let mut silent = Vec::new();
-    // 1024 at most are waited for.
-    for _ in 0..1024 + 100 {
-        silent.push(TcpStream::connect(world.service.address).await.unwrap());
-    }
-    world.service.reconnect();
-    world.list(ADA).await.unwrap();
-    assert!(page(world.service.admin, "/metrics").await.1.contains(r#"refused_total{reason="crowded"}"#));
-    let closed = timeout(PATIENCE, silent[0].read(&mut [0])).await.expect("the oldest is closed");
-    assert_eq!(closed.unwrap(), 0);
-}
-
-#[tokio::test]
 async fn a_client_that_takes_back_thousands_of_calls_at_once_is_sent_away() {
     let world = World::start().await.ready().await;
     let stream = greet(world.service.address).await;

@@ -13,7 +13,7 @@ use crate::telemetry::{Metrics, Refusal};
 
 /// So many at once. A client is a newcomer for one or two round trips, so this is room for thousands of new
 /// connections a second, and a flood of silent ones has to be faster than that to push out one that is not.
-const NEWCOMERS: usize = 1024;
+pub(super) const NEWCOMERS: usize = 1024;
 
 /// A client must have made its handshake and said which protocol it speaks by then: gRPC clients do so as they connect.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
@@ -21,6 +21,7 @@ const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
 /// All newcomers. Where there are too many, the oldest gives way: refusing new ones instead would let a thousand silent
 /// connections keep everybody out.
 pub(super) struct Newcomers {
+    limit: usize,
     waiting: Mutex<Waiting>,
     metrics: Arc<Metrics>,
 }
@@ -41,8 +42,9 @@ pub(super) struct Newcomer {
 }
 
 impl Newcomers {
-    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
-        Self { waiting: Mutex::default(), metrics }
+    /// Room for `limit` of them.
+    pub(super) fn new(limit: usize, metrics: Arc<Metrics>) -> Self {
+        Self { limit, waiting: Mutex::default(), metrics }
     }
 
     /// One more, who is to leave at `go_away` as well.
@@ -52,7 +54,7 @@ impl Newcomers {
         let number = waiting.next;
         waiting.next += 1;
         waiting.newcomers.insert(number, leave.clone());
-        if waiting.newcomers.len() > NEWCOMERS
+        if waiting.newcomers.len() > self.limit
             && let Some((_, oldest)) = waiting.newcomers.pop_first()
         {
             oldest.cancel();
@@ -89,7 +91,7 @@ mod tests {
     #[tokio::test]
     async fn the_oldest_gives_way_and_whoever_has_spoken_does_not_count() {
         let metrics = Arc::new(Metrics::new(&[]));
-        let all = Arc::new(Newcomers::new(Arc::clone(&metrics)));
+        let all = Arc::new(Newcomers::new(NEWCOMERS, Arc::clone(&metrics)));
         let go_away = CancellationToken::new();
         let mut newcomers: Vec<_> = (0..NEWCOMERS).map(|_| all.admit(&go_away)).collect();
         drop(newcomers.remove(7));
@@ -109,7 +111,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nobody_stays_silent_for_long() {
         let metrics = Arc::new(Metrics::new(&[]));
-        let newcomer = Arc::new(Newcomers::new(Arc::clone(&metrics))).admit(&CancellationToken::new());
+        let newcomer =
+            Arc::new(Newcomers::new(NEWCOMERS, Arc::clone(&metrics))).admit(&CancellationToken::new());
         let began = Instant::now();
         newcomer.must_leave().await;
         assert_eq!(began.elapsed().as_secs(), GREETING_TIMEOUT.as_secs());

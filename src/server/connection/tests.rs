@@ -34,6 +34,9 @@ struct Opened {
     _accepting: AbortOnDropHandle<()>,
 }
 
+/// Room for newcomers.
+const FEW: usize = 8;
+
 async fn open(files: Option<&Files>, places: usize) -> Opened {
     let metrics = Arc::new(Metrics::new(&[]));
     let (sender, peers) = mpsc::unbounded_channel();
@@ -44,6 +47,7 @@ async fn open(files: Option<&Files>, places: usize) -> Opened {
     let tls = files.map(|files| Certificates::load(files, &metrics).expect("good files").current());
     let mut door = Door::new(answer, tls, Arc::clone(&metrics));
     door.places = Arc::new(Semaphore::new(places));
+    door.newcomers = Arc::new(Newcomers::new(FEW, Arc::clone(&metrics)));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
     let address = listener.local_addr().expect("a bound listener has an address");
     let connections = Connections {
@@ -93,7 +97,7 @@ async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> String {
 #[tokio::test]
 async fn a_call_learns_the_names_in_its_clients_certificate_and_where_it_comes_from() {
     let (folder, authority) = (tempfile::tempdir().expect("a folder"), Authority::new("acme"));
-    let mut door = open(Some(&files(&folder, &authority)), 8).await;
+    let mut door = open(Some(&files(&folder, &authority)), 1).await;
     let (uri, dns) = ("spiffe://acme/ns/prod/sa/calendar", "calendar.prod.acme.example");
     let own = authority.client(&[dns, "127.0.0.1", uri]);
     let stream = TcpStream::connect(door.address).await.expect("somebody listens");
@@ -107,7 +111,7 @@ async fn a_call_learns_the_names_in_its_clients_certificate_and_where_it_comes_f
 
 #[tokio::test]
 async fn in_plain_text_a_peer_has_an_address_and_no_names() {
-    let mut door = open(None, 8).await;
+    let mut door = open(None, 1).await;
     let stream = TcpStream::connect(door.address).await.expect("somebody listens");
     let address = stream.local_addr().expect("a connection has an address");
     assert!(ask(stream).await.ends_with("ok"));
@@ -133,4 +137,20 @@ async fn ask_gently(mut stream: TcpStream) -> bool {
     let mut answer = String::new();
     let _ = stream.write_all(REQUEST).await;
     stream.read_to_string(&mut answer).await.is_ok() && answer.ends_with("ok")
+}
+
+#[tokio::test]
+async fn a_flood_of_silent_connections_pushes_out_its_own_and_keeps_nobody_from_being_served() {
+    let door = open(None, 100).await;
+    let connect = || async { TcpStream::connect(door.address).await.expect("somebody listens") };
+    let mut silent = Vec::new();
+    for _ in 0..3 * FEW {
+        silent.push(connect().await);
+    }
+    assert!(ask(connect().await).await.ends_with("ok"));
+    let crowded = format!("idp_token_connections_refused_total{{reason=\"crowded\"}} {}\n", 2 * FEW + 1);
+    assert!(door.metrics.page().contains(&crowded), "{}", door.metrics.page());
+    for oldest in &mut silent[..2 * FEW] {
+        assert_eq!(oldest.read(&mut [0]).await.expect("a clean close"), 0);
+    }
 }
