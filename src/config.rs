@@ -7,6 +7,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
 
+use rustls::pki_types::CertificateDer;
 use tracing::Level;
 
 pub use self::{
@@ -23,8 +24,14 @@ pub use self::{
     trusted_peer::{AddressRange, TrustedPeer},
     value::LogFormat,
 };
-use self::{document::Document, network::is_loopback, reader::Reader, section::Section, value::AdminAddress};
-use crate::policy::{Policy, Rule};
+use self::{
+    document::Document, network::is_loopback, reader::Reader, section::Section, tls::Arrival,
+    value::AdminAddress,
+};
+use crate::{
+    policy::{Policy, Rule},
+    tls::Files,
+};
 
 mod auth0;
 mod callers;
@@ -48,18 +55,21 @@ mod store;
 mod strategy;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod token_vault;
 mod trusted_peer;
+mod upstream;
 mod value;
 
 /// Everything that an operator can set.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where gRPC is served. 127.0.0.1:50051; off loopback only with `insecure`.
+    /// Where gRPC is served. 127.0.0.1:50051; off loopback only with TLS and callers that prove who they
+    /// are, or with `insecure`.
     pub listen: SocketAddr,
     /// Where `/metrics`, `/healthz` and `/readyz` are served. 127.0.0.1:9464.
     pub admin_listen: SocketAddr,
-    /// Whether plain text without caller authentication may be served off loopback. False.
+    /// Whether calls may be taken off loopback in plain text, or from callers that prove nothing. False.
     pub insecure: bool,
     /// The deadline of calls without `grpc-timeout`. 1 s to 5 min; 30 s.
     pub default_deadline: Duration,
@@ -86,6 +96,10 @@ pub struct Config {
     pub callers: Vec<Rule>,
     /// The tenant's end users, and what they may do. None.
     pub end_users: Option<EndUsers>,
+    /// TLS on the gRPC port; the files were good when they were read. None: plain text.
+    pub tls: Option<Files>,
+    /// Authorities that Auth0 and the providers may be certified by, beside the system's. None.
+    pub upstream_authorities: Vec<CertificateDer<'static>>,
     /// What is not wrong, but should not stay so.
     pub warnings: Vec<Problem>,
 }
@@ -122,7 +136,15 @@ impl Config {
     fn read(root: &mut Section<'_, '_>) -> Option<Self> {
         // First, since it asks for keys that others take.
         let mut callers = callers::read_callers(root);
-        let (listen, insecure) = listen(root);
+        let are_users_asked = EndUsers::are_set(root);
+        let tls = root.section("tls", tls::read).flatten();
+        let jwt_issuers = JwtIssuer::read_all(root);
+        let encrypted = tls.as_ref().is_none_or(Option::is_some);
+        let authenticated =
+            tls.as_ref().is_none_or(|tls| tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()))
+                || jwt_issuers.as_ref().is_none_or(|issuers| !issuers.is_empty())
+                || are_users_asked;
+        let (listen, insecure) = tls::listen(root, Arrival { encrypted, authenticated });
         let AdminAddress(admin_listen) = root.or("admin_listen", "127.0.0.1:9464");
         if listen == admin_listen && listen.port() != 0 {
             root.problem("`listen` and `admin_listen` must differ");
@@ -136,14 +158,14 @@ impl Config {
         let providers = root.section("providers", Provider::read_all).unwrap_or_default();
         let store = root.section("store", Store::read).flatten();
         let connect = root.section("connect", Connect::read).flatten();
-        let jwt_issuers = JwtIssuer::read_all(root);
+        let upstream_authorities = root.section("upstream", upstream::read).flatten();
         let mut end_users = EndUsers::read(root);
         let rules = callers.iter_mut().chain(end_users.as_mut().map(|users| &mut users.rule));
         callers::settle(root, rules, &providers);
         root.finish();
-        let (auth0, store, warnings) = (auth0?, store?, Vec::new());
+        let (auth0, store, tls, upstream_authorities) = (auth0?, store?, tls?, upstream_authorities?);
+        let (jwt_issuers, reflection) = (jwt_issuers?, reflection.ok()?);
         jwt_issuer::check_audiences(root, &auth0, &jwt_issuers, end_users.as_ref());
-        let reflection = reflection.ok()?;
         let mut config = Self {
             listen,
             admin_listen,
@@ -160,9 +182,14 @@ impl Config {
             connect,
             callers,
             end_users,
-            warnings,
+            tls,
+            upstream_authorities,
+            warnings: Vec::new(),
         };
         config.reflection = reflection.unwrap_or(!config.identifies_callers() || is_loopback(listen.ip()));
+        if config.identifies_callers() && config.callers.is_empty() && config.end_users.is_none() {
+            root.warn(NO_RULES);
+        }
         Some(config)
     }
 
@@ -173,6 +200,7 @@ impl Config {
             || self.end_users.is_some()
             || !self.jwt_issuers.is_empty()
             || !self.trusted_peers.is_empty()
+            || self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some())
     }
 
     /// The policy of these rules. Where callers are not told apart everybody may do everything, save get refresh tokens.
@@ -190,22 +218,5 @@ impl Config {
 /// What holds where `reflection` is not set.
 const REFLECTION: &str = "`true` on loopback or where callers prove nothing, else `false`";
 
-/// Off loopback, anybody who reaches the port gets every user's tokens: that takes an explicit word.
-fn listen(root: &mut Section<'_, '_>) -> (SocketAddr, bool) {
-    let insecure = root.or("insecure", "false");
-    let listen: SocketAddr = root.checked("listen", "127.0.0.1:50051", |address: &SocketAddr| {
-        (insecure || is_loopback(address.ip())).then_some(()).ok_or_else(|| OFF_LOOPBACK.to_owned())
-    });
-    match (insecure, is_loopback(listen.ip())) {
-        (true, false) => root.warn(
-            "`insecure` is set: calls arrive in plain text, and whoever reaches `listen` gets the tokens of every user",
-        ),
-        (true, true) => root.warn("`insecure` is set and changes nothing, since `listen` is on loopback"),
-        (false, _) => {}
-    }
-    (listen, insecure)
-}
-
-const OFF_LOOPBACK: &str = "is reachable from other machines, and this version has neither TLS nor caller \
-    authentication: listen on loopback, such as 127.0.0.1:50051, behind a sidecar; or write `insecure = true` to let \
-    everybody who reaches the port have the tokens of every user, in plain text";
+const NO_RULES: &str = "callers must prove who they are, and no rule allows them anything: write `[[callers]]` for services or \
+    `[end_users]` for users of the tenant";

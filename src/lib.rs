@@ -8,6 +8,7 @@
 //! - [`auth0`] and [`provider`] know the outside world's dialects; [`transport`] alone talks to it.
 //! - [`renewal`] keeps tokens alive, each renewed once however many callers and replicas want it.
 //! - [`store`] keeps what replicas share and what must outlive a process.
+//! - [`tls`] makes of files what the gRPC port proves itself with, and [`peer`] is what a connection tells of its client.
 //! - [`identity`], [`token`] and [`secret`] are what it is all about; [`cache`], [`retry`], [`deadline`] and
 //!   [`telemetry`] keep it quick, bounded and visible.
 //! - [`sandbox`] plays a tenant and its providers on loopback. It imports nothing of the above.
@@ -33,5 +34,6 @@ pub mod server;
 pub mod service;
 pub mod store;
 pub mod telemetry;
+pub mod tls;
 pub mod token;
 pub mod transport;

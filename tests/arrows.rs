@@ -28,7 +28,7 @@ const LAYERS: &[&[&str]] = &[
     &["renewal"],
     &["auth0", "authentication"],
     &["cache", "transport", "store", "provider", "telemetry", "config", "policy"],
-    &["retry", "identity", "deadline"],
+    &["retry", "identity", "deadline", "tls"],
     &["token", "secret", "field", "peer", "sandbox"],
 ];
 
@@ -81,6 +81,7 @@ const RULES: &[Rule] = &[
             "crate::service",
             "crate::store",
             "crate::telemetry",
+            "crate::tls",
             "crate::token",
             "crate::transport",
         ],

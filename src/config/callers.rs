@@ -78,9 +78,14 @@ fn read_caller(section: &mut Section<'_, '_>) -> (Option<usize>, Option<Rule>) {
 }
 
 impl EndUsers {
+    /// Whether there are any. Must come before they are read.
+    pub(super) fn are_set(root: &Section<'_, '_>) -> bool {
+        root.table.contains_key(END_USERS) || root.is_set(END_USERS, "audience")
+    }
+
     /// `None` where there are none, or where something is wrong, which was reported.
     pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Self> {
-        let is_there = root.table.contains_key(END_USERS) || root.is_set(END_USERS, "audience");
+        let is_there = Self::are_set(root);
         root.section(END_USERS, |section| {
             section.know_own("allow", "required", Allowed::EXPECTED);
             section.know_own("providers", "required", Named::EXPECTED);

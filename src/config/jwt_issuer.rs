@@ -29,7 +29,8 @@ pub struct JwtIssuer {
 }
 
 impl JwtIssuer {
-    pub(super) fn read_all(root: &mut Section<'_, '_>) -> Vec<Self> {
+    /// All of them; `None` where something is wrong, which was reported.
+    pub(super) fn read_all(root: &mut Section<'_, '_>) -> Option<Vec<Self>> {
         let required = |key, expected| (key, "required", expected);
         let keys = [
             required("issuer", Identifier::EXPECTED),
@@ -41,7 +42,7 @@ impl JwtIssuer {
         if let Some((line, _)) = issuers.get(MOST_ISSUERS) {
             root.problem_at_line(*line, format!("`{NAME}` must be at most {MOST_ISSUERS} tables"));
         }
-        issuers.into_iter().filter_map(|(_, issuer)| issuer).collect()
+        issuers.into_iter().map(|(_, issuer)| issuer).collect()
     }
 
     fn read(section: &mut Section<'_, '_>) -> Option<Self> {

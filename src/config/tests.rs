@@ -9,6 +9,7 @@ mod proofs;
 mod providers;
 mod settings;
 mod store;
+mod tls;
 mod token_vault;
 
 use std::{os::unix::fs::PermissionsExt, path::PathBuf};

@@ -63,11 +63,6 @@ impl Gate {
         Self { broker, rest: rest.prepare(), authentication, calls, default_deadline, metrics }
     }
 
-    /// Whether it matters who calls: only then is a [`Peer`](crate::peer::Peer) needed in a request's extensions.
-    pub fn identifies_callers(&self) -> bool {
-        self.authentication.is_required()
-    }
-
     /// Answers one request, whatever happens.
     ///
     /// Not `async`: the request goes into the box of its handler at once, instead of being moved with the future of

@@ -208,12 +208,7 @@ fn what_later_versions_know_is_refused_by_name() {
 
 #[test]
 fn variables_of_later_versions_are_refused_by_name() {
-    for variable in [
-        "IDP_TOKEN_TLS_CLIENT_CA_FILE",
-        "IDP_TOKEN_TLS_PRIVATE_KEY_FILE",
-        "IDP_TOKEN_AUDIT_FILE",
-        "IDP_TOKEN_WEB_ALLOWED_ORIGINS",
-    ] {
+    for variable in ["IDP_TOKEN_AUDIT_FILE", "IDP_TOKEN_WEB_ALLOWED_ORIGINS"] {
         let problems = problems(LEAST, &[(variable, CANARY)]);
         assert_eq!(
             problems,
