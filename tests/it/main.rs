@@ -27,3 +27,4 @@ mod store;
 mod tls;
 mod vault;
 mod vault_tokens;
+mod who;

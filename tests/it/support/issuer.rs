@@ -83,6 +83,11 @@ impl Issuer {
         Self { url, inner, serving }
     }
 
+    /// The `iss` of its tokens; its keys are at `/jwks` below it.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Makes the service believe it, and lets every service do everything.
     pub fn trust(&self, config: &mut Config) {
         config.callers.push(everything_for_services());
