@@ -88,7 +88,7 @@ pub struct Config {
     pub providers: BTreeMap<String, Provider>,
     /// Where renewed tokens are kept.
     pub store: Store,
-    /// Whose tokens identify programs. None.
+    /// Whose tokens identify services. None.
     pub jwt_issuers: Vec<JwtIssuer>,
     /// The login application behind connect links. None.
     pub connect: Option<Connect>,
@@ -135,6 +135,7 @@ impl Config {
 
     fn read(root: &mut Section<'_, '_>) -> Option<Self> {
         // First, since it asks for keys that others take.
+        let has_callers = root.is_set("", "callers");
         let mut callers = callers::read_callers(root);
         let are_users_asked = EndUsers::are_set(root);
         let tls = root.section("tls", tls::read).flatten();
@@ -187,7 +188,7 @@ impl Config {
             warnings: Vec::new(),
         };
         config.reflection = reflection.unwrap_or(!config.identifies_callers() || is_loopback(listen.ip()));
-        if config.identifies_callers() && config.callers.is_empty() && config.end_users.is_none() {
+        if config.identifies_callers() && !has_callers && !are_users_asked {
             root.warn(NO_RULES);
         }
         Some(config)

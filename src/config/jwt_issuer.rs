@@ -1,4 +1,4 @@
-//! Whose tokens identify programs.
+//! Whose tokens identify services, `[[jwt_issuers]]`.
 
 use http::Uri;
 use url::Url;
@@ -17,7 +17,7 @@ const MOST_ISSUERS: usize = 16;
 /// The tables of issuers.
 const NAME: &str = "jwt_issuers";
 
-/// An issuer of tokens that identify programs, `[[jwt_issuers]]`.
+/// An issuer of tokens that identify services.
 #[derive(Clone, Debug)]
 pub struct JwtIssuer {
     /// The `iss` of its tokens, compared whole. Required.

@@ -1,4 +1,4 @@
-//! How Auth0 and the providers are reached, `[upstream]`.
+//! How Auth0, the providers and issuers are reached, `[upstream]`.
 
 use std::path::Path;
 

@@ -60,12 +60,15 @@ fn tls_is_read_from_the_file_and_from_the_environment() {
     let written = config(&format!("{LEAST}{}", files.table(&ALL)), &[]);
     let [warning] = &written.warnings[..] else { panic!("{:?}", written.warnings) };
     assert!(warning.text().contains("no rule allows them anything"), "{warning}");
+    assert!(written.identifies_callers(), "whoever asks for certificates wants to know who calls");
     let tls = written.tls.expect("it is configured");
     assert_eq!(tls.client_ca.as_deref(), Some(files.folder.path().join("ca.pem").as_path()));
     let (certificate, key) = (files.path("server.pem"), files.path("server.key"));
     let variables =
         [("IDP_TOKEN_TLS_CERTIFICATE_FILE", &*certificate), ("IDP_TOKEN_TLS_PRIVATE_KEY_FILE", &*key)];
-    assert_eq!(config(LEAST, &variables).tls.expect("it is configured").client_ca, None);
+    let without = config(LEAST, &variables);
+    assert!(!without.identifies_callers());
+    assert_eq!(without.tls.expect("it is configured").client_ca, None);
     assert!(config(LEAST, &[]).tls.is_none());
 }
 
