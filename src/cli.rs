@@ -38,7 +38,7 @@ const EXIT_CODES: &str = "Exit codes: 0 success, 64 bad usage or configuration, 
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run a make-believe Auth0 tenant with Google, GitHub and Facebook on loopback, and the real service against it
+    /// Run a make-believe Auth0 tenant and its providers on loopback, and the real service against it
     ///
     /// Takes a short tour through the service with a real client, prints commands to try, and keeps serving.
     Sandbox(sandbox::Arguments),

@@ -71,6 +71,17 @@ pub enum Error {
         /// How long until the next try.
         retry_after: Duration,
     },
+    /// The provider's refresh tokens die at use, and the store would lose the new ones with this process.
+    #[error(
+        "the {provider} token of connection {connection} has to be renewed, but a store in memory would lose the new \
+         refresh token, and the provider kills the old one: set `store.url` to a database; until then a login helps"
+    )]
+    NotDurable {
+        /// The strategy.
+        provider: String,
+        /// The connection.
+        connection: String,
+    },
     /// The token store gave no answer, and going on would not be safe.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -190,6 +201,7 @@ impl Error {
             | Self::DeadlineExceeded(_) => Blame::Outside,
             Self::Vault { cause: VaultError::MfaPolicy, .. }
             | Self::NotConfigured { .. }
+            | Self::NotDurable { .. }
             | Self::ApplicationRefused { .. }
             | Self::Store(
                 StoreError::Misconfigured { .. }

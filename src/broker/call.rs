@@ -167,6 +167,9 @@ impl Broker {
         deadline: &Deadline,
     ) -> Result<Answer, Error> {
         let first = self.send(exchange, &live, deadline).await?;
+        if let Verdict::ScopeNotGranted { .. } = first.verdict {
+            return Ok(self.with_wider_token(exchange, first, live, wanted, deadline).await);
+        }
         let refused = live.token().access.fingerprint();
         if first.verdict != Verdict::TokenRefused || self.is_confirmed(refused) {
             return Ok(exchange.answer(first, live));
@@ -189,6 +192,27 @@ impl Broker {
             return Ok(exchange.answer(second, another));
         }
         Err(self.reauthentication(another.identity(), Lifeless::Refused))
+    }
+
+    /// The user may have granted the scope since the kept profile was read: with the token of another login the request
+    /// is sent once more. What was refused for its scopes was not processed.
+    async fn with_wider_token(
+        &self,
+        exchange: &Exchange<'_>,
+        first: Sent,
+        live: LiveToken,
+        wanted: &Wanted<'_>,
+        deadline: &Deadline,
+    ) -> Answer {
+        let same = live.identity().selector();
+        let wanted = Wanted { selector: &same, ..*wanted };
+        let Some(another) = self.token_of_later_login(&live, &wanted, deadline).await else {
+            return exchange.answer(first, live);
+        };
+        match self.send(exchange, &another, deadline).await {
+            Ok(second) if second.verdict != Verdict::TokenRefused => exchange.answer(second, another),
+            Ok(_) | Err(_) => exchange.answer(first, live),
+        }
     }
 
     async fn send(

@@ -147,6 +147,24 @@ impl Broker {
         Ok(self.auth0.profile(wanted.user, Need { fit: &fit }).await?)
     }
 
+    /// A live token of a login that is later than the one behind `live`, if Auth0 knows of one. It is asked rarely about a
+    /// user whose tokens stay the same, see [`Fit::Lacks`].
+    pub(super) async fn token_of_later_login(
+        &self,
+        live: &LiveToken,
+        wanted: &Wanted<'_>,
+        deadline: &Deadline,
+    ) -> Option<LiveToken> {
+        let of_profile = |identity: &Identity| Some(identity.token.as_ref()?.access.fingerprint());
+        let token = of_profile(live.identity())?;
+        let profile = self.profile(wanted, Some(Lacking { token, since: None }), deadline).await.ok()?;
+        let latest = profile.value.select(wanted.selector, |identity| wanted.scope.covers(identity)).ok()?;
+        if of_profile(latest) == Some(token) {
+            return None;
+        }
+        self.live_token(wanted, deadline).await.ok()
+    }
+
     async fn step(
         &self,
         wanted: &Wanted<'_>,
@@ -223,6 +241,7 @@ impl Broker {
                 Error::RenewalFailed { provider, connection, reason, retry_after: left }
             }
             Outlook::NotConfigured { missing } => Error::NotConfigured { provider: Some(provider), missing },
+            Outlook::NotDurable => Error::NotDurable { provider, connection },
             Outlook::NeverSoLong { lifetime } => {
                 let (wanted, lifetime) = (wish.min_validity.as_secs(), lifetime.as_secs());
                 let problem = format!(

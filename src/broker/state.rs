@@ -116,9 +116,10 @@ impl Broker {
         let newest = standing.token();
         let state = match self.outlook(entry, standing) {
             Outlook::Live | Outlook::Renewable | Outlook::Resting { .. } => State::Active,
-            Outlook::Over(_) | Outlook::NotConfigured { .. } | Outlook::NeverSoLong { .. } => {
-                State::ReauthenticationRequired
-            }
+            Outlook::Over(_)
+            | Outlook::NotConfigured { .. }
+            | Outlook::NotDurable
+            | Outlook::NeverSoLong { .. } => State::ReauthenticationRequired,
         };
         IdentityView {
             state,

@@ -112,7 +112,7 @@ async fn show(
     grpc: SocketAddr,
     admin: SocketAddr,
 ) -> Result<(), Failure> {
-    say(format_args!("A make-believe Auth0 tenant with Google, GitHub and Facebook: {}", sandbox.url()))?;
+    say(format_args!("A make-believe Auth0 tenant and its providers: {}", sandbox.url()))?;
     say(format_args!("The service:  gRPC on {grpc},  metrics on http://{admin}/metrics"))?;
     if arguments.seed.is_none() {
         tour::take(sandbox, grpc).await?;

@@ -30,6 +30,10 @@ pub(super) const RENEWAL_TIMEOUT: Duration = Duration::from_secs(20);
 /// tokens of the one before does it no harm.
 const PROFILE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A profile that was read so lately is not read again, unless its token was refused since: Auth0's reads are scarce, and
+/// whoever was idle for an hour comes with a profile that was read just now and a token that has ended.
+const FRESH: Duration = Duration::from_secs(1);
+
 /// How long tokens that could not be stored are tried to be: those that rotated are the only live ones in the world.
 const STORE_ROTATED: Duration = Duration::from_secs(10 * 60);
 
@@ -71,6 +75,14 @@ pub(super) enum Why {
     Needed(Wish),
     /// It will end soon; `0.0..1.0` says how early this replica renews ahead.
     Ahead(f64),
+}
+
+impl Job {
+    /// Whether the caller's profile is as good as a new one.
+    fn is_fresh(&self) -> bool {
+        let is_refused = matches!(self.why, Why::Needed(Wish { rejected: Some(_), .. }));
+        !is_refused && self.read.elapsed() < FRESH
+    }
 }
 
 impl Works {
@@ -115,7 +127,11 @@ impl Works {
     /// Under the lease: nobody else renews now, but somebody may just have.
     async fn alone(&self, job: &Job, kept: Option<Arc<Known>>) -> Result<Arc<Known>, StoreError> {
         let deadline = Instant::now() + RENEWAL_TIMEOUT;
-        let newest = self.newest_profile(&job.key, (&job.profile, job.read)).await;
+        let newest = if job.is_fresh() {
+            Some((Arc::clone(&job.profile), job.read))
+        } else {
+            self.newest_profile(&job.key, (&job.profile, job.read)).await
+        };
         // The last thing before the provider is asked: a process that was asleep until now may have lost the lease, and
         // with it the right to use what was stored before.
         let known = self.look(&job.key, kept.as_ref()).await?;

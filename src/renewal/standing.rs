@@ -72,6 +72,8 @@ pub enum Outlook {
         /// Their full names.
         missing: Vec<String>,
     },
+    /// A renewal would, if what it brings survived this process: the provider kills what it is made from.
+    NotDurable,
     /// No token of this provider lives so long.
     NeverSoLong {
         /// How long they live.
@@ -236,7 +238,7 @@ impl<'a> Standing<'a> {
             return Err(over());
         }
         if renewal.rotates() && !durable {
-            return Err(Outlook::NotConfigured { missing: vec!["store.url".to_owned()] });
+            return Err(Outlook::NotDurable);
         }
         Ok(renewal)
     }

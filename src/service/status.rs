@@ -141,6 +141,13 @@ fn parts(error: &Error, message: &str) -> Parts {
                 .with("connection", connection)
                 .retry(*retry_after)
         }
+        Error::NotDurable { provider, connection } => {
+            Parts::new(Code::FailedPrecondition, ErrorReason::ProviderNotConfigured)
+                .with("missing", "store.url")
+                .with("provider", provider)
+                .with("connection", connection)
+                .precondition("configuration", message)
+        }
         Error::Store(_) => Parts::new(Code::Unavailable, ErrorReason::StoreUnavailable).retry(SHORTLY),
         Error::OperationUnsupported { provider, operation } => {
             Parts::new(Code::Unimplemented, ErrorReason::OperationUnsupported)

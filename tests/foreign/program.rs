@@ -65,9 +65,10 @@ async fn the_tour_of_the_sandbox_works_and_ends() {
         "2. GetIdentityToken",
         "3. CallProvider",
         r#"200  {"id":"10158222222222222","name":"Ada Lovelace"}"#,
+        "renewed: ",
         "FAILED_PRECONDITION: several identities match",
         "reason: IDENTITY_AMBIGUOUS (idptoken.v1)",
-        "Auth0 saw 1 token request and 2 profile reads (one for each user), the providers 3.",
+        "Auth0 saw 1 token request and 3 profile reads (one for each user), the providers 4.",
     ] {
         assert!(tour.stdout.contains(part), "{part:?} is missing: {tour}");
     }

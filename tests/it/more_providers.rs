@@ -1,11 +1,11 @@
 //! CallProvider at the providers beside Google, GitHub and Facebook.
 
-use idp_token_service::service::pb::IdentitySelector;
+use idp_token_service::{config::Config, service::pb::IdentitySelector};
 
 use crate::support::{
     World, get,
     http::Read,
-    people::{HEDY, KEN, at},
+    people::{HEDY, KEN, RADIA, at},
 };
 
 /// What the items of all pages have under `field`.
@@ -44,4 +44,21 @@ async fn graphs_pages_are_walked_to_the_end() {
         walked(&world, at(HEDY, "windowslive"), "/v1.0/me/messages?$top=2", "value", "subject").await;
     assert_eq!(messages, ["Welcome", "Agenda", "Minutes", "Invoice", "Goodbye"]);
     assert_eq!(world.provider_calls("graph.microsoft.com"), 3);
+}
+
+/// A work account's connection whose tokens are to be for the tenant's SharePoint.
+fn for_sharepoint(config: &mut Config) {
+    let mut provider = config.providers["waad"].clone();
+    provider.settings.hosts = vec!["acme.sharepoint.com".to_owned()];
+    config.providers.insert("acme-entra".to_owned(), provider);
+}
+
+#[tokio::test]
+async fn a_refresh_token_of_entra_is_redeemed_for_the_tenants_sharepoint() {
+    let world = World::configured(for_sharepoint).await;
+    let answer = world.call(at(RADIA, "waad"), get("/_api/web")).await.unwrap();
+    assert_eq!((answer.status_code, answer.report().token_renewed), (200, true), "{answer:?}");
+    assert_eq!(world.provider_calls("acme.sharepoint.com"), 1);
+    let asked = world.sandbox.journal().to("login.microsoftonline.com");
+    assert_eq!(asked.len(), 1);
 }

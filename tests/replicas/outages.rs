@@ -67,7 +67,7 @@ async fn unstored(cluster: &Cluster, stop: impl FnOnce(), people: &[Person]) -> 
         cluster.answered(kind).await;
     }
     eventually("a line about it", async || {
-        cluster.replicas[0].process.log().matches("Cannot store the outcome of a renewal yet").count()
+        cluster.replicas[0].process.log().matches("Cannot store what became of a token yet").count()
             >= people.len()
     })
     .await;

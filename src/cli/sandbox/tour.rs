@@ -1,4 +1,4 @@
-//! A short tour with a real client: three RPCs and one error, and what of it reached Auth0 and the providers.
+//! A short tour with a real client: three RPCs, a renewal and one error, and what of it reached Auth0 and the providers.
 
 use std::{net::SocketAddr, time::SystemTime};
 
@@ -20,6 +20,8 @@ use crate::{
 
 /// The sample's user with three providers.
 const ADA: &str = "google-oauth2|108204268033311374519";
+/// The sample's user whose Google token has ended, with a refresh token.
+const BARBARA: &str = "google-oauth2|100000000000000000003";
 /// The sample's user with two GitHub accounts.
 const GRACE: &str = "github|2000001";
 
@@ -39,6 +41,7 @@ pub(super) async fn take(sandbox: &Sandbox, grpc: SocketAddr) -> Result<(), Fail
     list(&mut client).await?;
     lend(&mut client).await?;
     call(&mut client).await?;
+    renew(&mut client).await?;
     fail(&mut client).await?;
     count(sandbox)
 }
@@ -112,6 +115,23 @@ async fn call(client: &mut Client) -> Result<(), Failure> {
     Ok(())
 }
 
+async fn renew(client: &mut Client) -> Result<(), Failure> {
+    say(format_args!("\n4. A token that has ended is renewed at the provider: Barbara's ({BARBARA})."))?;
+    for again in ["", "; the second caller gets the same, and Google is not asked again"] {
+        let request = GetIdentityTokenRequest {
+            identity: Some(selector(BARBARA, "google-oauth2")),
+            ..GetIdentityTokenRequest::default()
+        };
+        let lent = client.get_identity_token(request).await.map_err(failed)?.into_inner();
+        let source = lent.source().as_str_name().trim_start_matches("TOKEN_SOURCE_").to_lowercase();
+        say(format_args!("     {source}: {}{again}", lent.fingerprint))?;
+        if source != "renewed" {
+            return Err(Failure::Other("a token that had ended was not renewed".to_owned()));
+        }
+    }
+    Ok(())
+}
+
 /// The beginning of a body on one line.
 fn excerpt(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
@@ -125,7 +145,7 @@ fn excerpt(body: &[u8]) -> String {
 }
 
 async fn fail(client: &mut Client) -> Result<(), Failure> {
-    say(format_args!("\n4. An error says what to do: Grace ({GRACE}) has two GitHub accounts."))?;
+    say(format_args!("\n5. An error says what to do: Grace ({GRACE}) has two GitHub accounts."))?;
     let request = GetIdentityTokenRequest {
         identity: Some(selector(GRACE, "github")),
         ..GetIdentityTokenRequest::default()
@@ -143,7 +163,7 @@ fn count(sandbox: &Sandbox) -> Result<(), Failure> {
     let journal = sandbox.journal();
     let providers = journal.count(|entry| PROVIDER_HOSTS.contains(&entry.host.as_str()));
     say(format_args!(
-        "\nOf these 6 calls, Auth0 saw {} token request and {} profile reads (one for each user), the providers {providers}.",
+        "\nOf these 8 calls, Auth0 saw {} token request and {} profile reads (one for each user), the providers {providers}.",
         journal.token_requests(),
         journal.profile_reads()
     ))

@@ -70,6 +70,7 @@ fn word(outlook: &Outlook) -> String {
         Outlook::Renewable => "renewable".to_owned(),
         Outlook::Resting { reason, .. } => format!("resting: {reason}"),
         Outlook::NotConfigured { missing } => format!("missing: {}", missing.join(" ")),
+        Outlook::NotDurable => "not durable".to_owned(),
         Outlook::NeverSoLong { .. } => "never so long".to_owned(),
         Outlook::Over(lifeless) => format!("{lifeless:?}").split(' ').next().unwrap_or_default().to_owned(),
     }
@@ -157,11 +158,11 @@ async fn each_provider_is_renewed_where_it_can_be_and_says_what_is_missing() {
     for (strategy, bare, durable, left, expected) in [
         ("google-oauth2", false, false, 0, "renewable"),
         ("google-oauth2", true, false, 0, google_keys),
-        ("bitbucket", false, false, 0, "missing: store.url"),
+        ("bitbucket", false, false, 0, "not durable"),
         ("bitbucket", false, true, 0, "renewable"),
-        ("github", false, false, 0, "missing: store.url"),
+        ("github", false, false, 0, "not durable"),
         ("github", false, true, 0, "renewable"),
-        ("oauth2", false, false, 0, "missing: store.url"),
+        ("oauth2", false, false, 0, "not durable"),
         ("oauth2", false, true, 0, "renewable"),
         ("waad", false, false, 0, "renewable"),
         // Once dead, an access token cannot be exchanged for another.
