@@ -6,7 +6,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     auth0::{Auth0, connect::LoginApplication},
-    identity::{ConnectionName, Identity, UserId},
+    identity::{ConnectionName, Identity, Selector, UserId},
     policy::{Action, Caller, Denied, LinkPermit, Permit, Policy},
     provider::Provider,
     renewal::{ProviderClient, Renewals},
@@ -35,7 +35,7 @@ pub use call::{Answer, Call, Diagnosis, Reason};
 pub use connect::Connect;
 pub use findings::{Finding, FindingReason};
 pub use inspect::Inspection;
-pub use lend::Lend;
+pub use lend::{Lend, Lent};
 pub use list::List;
 pub use live_token::LiveToken;
 pub use state::{IdentityView, RenewalTrouble, State};
@@ -63,25 +63,33 @@ impl Broker {
         providers: Providers,
         renewals: Arc<Renewals>,
         login: Option<LoginApplication>,
+        policy: Policy,
         metrics: Arc<Metrics>,
     ) -> Self {
         let (refusals, confirmations) = (Refusals::default(), Confirmations::default());
-        Self { auth0, providers, renewals, login, policy: Policy, refusals, confirmations, metrics }
+        Self { auth0, providers, renewals, login, policy, refusals, confirmations, metrics }
     }
 
-    /// Asks the policy. Every use case wants the permit that this returns.
+    /// Asks the policy whether `caller` may do `action` for `user`, with some identity that `selector` may mean. Every use
+    /// case wants the permit that this returns.
     ///
     /// # Errors
     /// When the policy says no.
-    pub fn authorize(&self, caller: Caller, user: UserId, action: Action) -> Result<Permit, Denied> {
-        self.policy.authorize(caller, user, action)
+    pub fn authorize<A: Action>(
+        &self,
+        caller: &Caller,
+        user: UserId,
+        selector: &Selector,
+        action: A,
+    ) -> Result<Permit<A>, Denied> {
+        self.policy.authorize(caller, user, selector, action)
     }
 
     /// Asks the policy about links, which are for no user in particular.
     ///
     /// # Errors
     /// When the policy says no.
-    pub fn authorize_link(&self, caller: Caller, connection: ConnectionName) -> Result<LinkPermit, Denied> {
+    pub fn authorize_link(&self, caller: &Caller, connection: ConnectionName) -> Result<LinkPermit, Denied> {
         self.policy.authorize_link(caller, connection)
     }
 }
@@ -134,8 +142,22 @@ impl Providers {
         self.0.get(connection).map(|entry| entry.strategy.as_str())
     }
 
-    /// The adapter that a strategy's identities have, as a rule.
-    fn of_strategy(&self, strategy: &str) -> Option<&ProviderEntry> {
-        self.0.get(strategy)
+    /// The adapters of the identities that `selector` may mean, each with a selector of those that have it.
+    fn meant_by(&self, selector: &Selector) -> impl Iterator<Item = (Selector, &ProviderEntry)> {
+        let is = |asked: &str, name: &str| asked.is_empty() || asked == name;
+        let has_own =
+            self.0.get(&selector.connection).is_some_and(|entry| is(&selector.provider, &entry.strategy));
+        let entries = self.0.iter().filter(move |(_, entry)| is(&selector.provider, &entry.strategy));
+        entries.filter_map(move |(name, entry)| {
+            let is_for_all = *name == entry.strategy && !has_own;
+            if !is_for_all && !is(&selector.connection, name) {
+                return None;
+            }
+            let mut meant = Selector { provider: entry.strategy.clone(), ..selector.clone() };
+            if *name != entry.strategy {
+                meant.connection.clone_from(name);
+            }
+            Some((meant, entry))
+        })
     }
 }

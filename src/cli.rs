@@ -13,6 +13,7 @@ use crate::{
 mod call;
 mod check;
 mod output;
+mod policy;
 mod rekey;
 mod sandbox;
 mod serve;
@@ -51,6 +52,9 @@ enum Command {
     ///
     /// May run while the service does. docs/configuration.md says how to change keys.
     Rekey(ConfigFile),
+    /// Say what the configuration's rules allow, and why
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Send one call and print the answer as JSON: for machines without grpcurl
     Call(call::Arguments),
 }
@@ -96,6 +100,8 @@ enum Failure {
     Usage(String),
     /// A needed service is unreachable.
     Unreachable(String),
+    /// The policy says no, as was said.
+    Denied,
     /// Nobody reads the output any more. Not worth a word.
     ReaderLeft,
     /// Anything else.
@@ -120,14 +126,14 @@ impl Failure {
             Self::Usage(_) => 64,
             Self::Unreachable(_) => 69,
             Self::ReaderLeft => 128 + 13,
-            Self::Other(_) => 1,
+            Self::Denied | Self::Other(_) => 1,
         })
     }
 
     fn message(&self) -> Option<&str> {
         match self {
             Self::Usage(message) | Self::Unreachable(message) | Self::Other(message) => Some(message),
-            Self::ReaderLeft => None,
+            Self::Denied | Self::ReaderLeft => None,
         }
     }
 }
@@ -167,6 +173,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(file) => serve::run(&file.load()?).await,
         Command::Check(file) => check::run(&file.load()?).await,
         Command::Rekey(file) => rekey::run(&file.load()?).await,
+        Command::Policy(command) => policy::run(&command),
         Command::Call(arguments) => call::run(arguments).await,
     }
 }

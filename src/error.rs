@@ -6,6 +6,7 @@ use http::StatusCode;
 
 use crate::{
     auth0::{Auth0Error, VaultError},
+    authentication::AuthenticationError,
     deadline::Stage,
     field::InvalidField,
     identity::SelectError,
@@ -20,6 +21,9 @@ pub enum Error {
     /// A field of the request is missing or malformed.
     #[error(transparent)]
     Invalid(#[from] InvalidField),
+    /// It is not known who calls.
+    #[error(transparent)]
+    Caller(#[from] AuthenticationError),
     /// The policy says no.
     #[error(transparent)]
     Denied(#[from] Denied),
@@ -181,12 +185,14 @@ impl Error {
             Self::Auth0(error) | Self::Vault { cause: VaultError::Auth0(error), .. } => blame(error),
             Self::Vault { cause: VaultError::NotConnected | VaultError::SubjectRefused, .. }
             | Self::Invalid(_)
+            | Self::Caller(AuthenticationError::Missing | AuthenticationError::Refused(_))
             | Self::Denied(_)
             | Self::Select(_)
             | Self::ReauthenticationRequired { .. }
             | Self::OperationUnsupported { .. }
             | Self::ResponseTooLarge { .. } => Blame::Caller,
-            Self::Store(StoreError::Unavailable { .. })
+            Self::Caller(AuthenticationError::KeysUnavailable { .. })
+            | Self::Store(StoreError::Unavailable { .. })
             | Self::RenewalFailed { .. }
             | Self::ProviderRateLimited { .. }
             | Self::ProviderUnavailable { .. }
@@ -220,7 +226,8 @@ impl Error {
     /// What the caller is not told, for the log.
     pub fn untold(&self) -> Option<&str> {
         match self {
-            Self::ProviderProtocol { cause, .. } => Some(cause),
+            Self::ProviderProtocol { cause, .. }
+            | Self::Caller(AuthenticationError::KeysUnavailable { cause, .. }) => Some(cause),
             Self::Internal => Some("a panic, which was reported when it happened"),
             _ => None,
         }

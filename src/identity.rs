@@ -253,13 +253,19 @@ fn provider_or_any(provider: &str) -> &str {
 }
 
 impl Profile {
-    /// The one identity that `selector` means. Never guesses: identities that hold a token, or have one in Token Vault,
-    /// compete, and more than one match is an error.
+    /// The one identity that `selector` means, of those that are `visible`: no others exist for the caller, not even in
+    /// an error. Never guesses: identities that hold a token, or have one in Token Vault, compete, and more than one match
+    /// is an error.
     ///
     /// # Errors
     /// When none, several, or only identities without a token match.
-    pub fn select(&self, selector: &Selector) -> Result<&Identity, SelectError> {
-        let matching = || self.identities.iter().filter(|identity| selector.matches(identity));
+    pub fn select(
+        &self,
+        selector: &Selector,
+        visible: impl Fn(&Identity) -> bool,
+    ) -> Result<&Identity, SelectError> {
+        let is_meant = |identity: &&Identity| selector.matches(identity) && visible(identity);
+        let matching = || self.identities.iter().filter(is_meant);
         let with_token = || matching().filter(|identity| identity.token.is_some() || identity.in_vault);
 
         let mut usable = with_token();
@@ -288,103 +294,4 @@ impl fmt::Display for Identity {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn identity(provider: &str, connection: &str, account_id: &str, token: bool) -> Identity {
-        let access = AccessToken::new(format!("{connection}-{account_id}"));
-        Identity {
-            provider: provider.to_owned(),
-            key: Arc::new(IdentityKey {
-                user: UserId("user".to_owned()),
-                connection: connection.to_owned(),
-                account_id: account_id.to_owned(),
-            }),
-            is_social: true,
-            token: token.then(|| Arc::new(StoredToken::of_profile(access, None, None))),
-            in_vault: connection == "vaulted",
-        }
-    }
-
-    fn profile(identities: &[(&str, &str, &str, bool)]) -> Profile {
-        let identities = identities.iter().map(|(p, c, a, t)| identity(p, c, a, *t)).collect();
-        Profile { user_id: UserId("user".to_owned()), identities }
-    }
-
-    fn selector(provider: &str, connection: &str, account_id: &str) -> Selector {
-        Selector {
-            provider: provider.to_owned(),
-            connection: connection.to_owned(),
-            account_id: account_id.to_owned(),
-        }
-    }
-
-    /// The chosen identity, or the error's name with what its metadata would say.
-    fn outcome(profile: &Profile, selector: &Selector) -> String {
-        match profile.select(selector) {
-            Ok(selected) => selected.to_string(),
-            Err(SelectError::NotLinked { provider }) => format!("not linked: {provider}"),
-            Err(SelectError::Ambiguous { candidates }) => format!("ambiguous: {}", candidates.join(",")),
-            Err(SelectError::TokenNotStored { provider, connection }) => {
-                format!("no token: {provider}/{connection}")
-            }
-        }
-    }
-
-    #[test]
-    fn exactly_one_identity_is_chosen_or_none() {
-        let user = profile(&[
-            ("auth0", "Username-Password-Authentication", "1", false),
-            ("github", "github", "2", true),
-            ("github", "github", "3", true),
-            ("oauth2", "gitlab", "4", true),
-            ("oauth2", "gitea", "5", false),
-            ("google-oauth2", "google-oauth2", "6", false),
-            ("slack", "vaulted", "7", false),
-        ]);
-        for (provider, connection, account_id, expected) in [
-            ("oauth2", "", "", "oauth2/gitlab/4"),
-            ("", "gitlab", "", "oauth2/gitlab/4"),
-            ("", "", "2", "github/github/2"),
-            ("github", "github", "3", "github/github/3"),
-            ("github", "", "", "ambiguous: github/github/2,github/github/3"),
-            ("", "", "", "ambiguous: github/github/2,github/github/3,oauth2/gitlab/4,slack/vaulted/7"),
-            ("slack", "", "", "slack/vaulted/7"),
-            ("facebook", "", "", "not linked: facebook"),
-            ("github", "gitlab", "", "not linked: github"),
-            ("oauth2", "gitea", "", "no token: oauth2/gitea"),
-            ("google-oauth2", "", "", "no token: google-oauth2/google-oauth2"),
-            ("auth0", "", "1", "no token: auth0/Username-Password-Authentication"),
-        ] {
-            assert_eq!(outcome(&user, &selector(provider, connection, account_id)), expected);
-        }
-    }
-
-    #[test]
-    fn an_empty_selector_takes_the_only_identity_with_a_token_wherever_it_stands() {
-        let user = profile(&[("auth0", "db", "1", false), ("github", "github", "2", true)]);
-        assert_eq!(outcome(&user, &Selector::default()), "github/github/2");
-    }
-
-    #[test]
-    fn a_user_id_is_encoded_once_and_whole() {
-        for (id, encoded) in [
-            ("google-oauth2|1119", "google-oauth2%7C1119"),
-            ("oauth2|siwe|eip155%3A5%3A0x1f", "oauth2%7Csiwe%7Ceip155%253A5%253A0x1f"),
-            ("samlp|corp|a/b c", "samlp%7Ccorp%7Ca%2Fb%20c"),
-            ("auth0|ü?#&", "auth0%7C%C3%BC%3F%23%26"),
-        ] {
-            let id = UserId::parse(id.to_owned(), "user_id").expect("a valid id");
-            assert_eq!(id.path_segment(), encoded);
-        }
-    }
-
-    #[test]
-    fn what_no_user_id_can_be_is_refused_without_quoting_it() {
-        for id in ["", ".", "..", "a\nb", "a\0b", &"x".repeat(1025)] {
-            let error = UserId::parse(id.to_owned(), "identity.user_id").expect_err("refused");
-            assert_eq!(error.field, "identity.user_id");
-            assert!(id.len() < 2 || !error.problem.contains(id));
-        }
-    }
-}
+mod tests;

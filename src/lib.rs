@@ -4,14 +4,17 @@
 //! The map, from the outside in:
 //! - [`cli`] chooses what to run; [`server`] puts everything together and runs it; [`config`] is what it is told.
 //! - [`service`] speaks gRPC, [`broker`] has the use cases, [`policy`] says who may have which.
+//! - [`authentication`] finds out who calls, [`peer`] is what the connection tells of that.
 //! - [`auth0`] and [`provider`] know the outside world's dialects; [`transport`] alone talks to it.
 //! - [`renewal`] keeps tokens alive, each renewed once however many callers and replicas want it.
 //! - [`store`] keeps what replicas share and what must outlive a process.
+//! - [`tls`] makes of files what the gRPC port proves itself with, and [`peer`] is what a connection tells of its client.
 //! - [`identity`], [`token`] and [`secret`] are what it is all about; [`cache`], [`retry`], [`deadline`] and
 //!   [`telemetry`] keep it quick, bounded and visible.
 //! - [`sandbox`] plays a tenant and its providers on loopback. It imports nothing of the above.
 
 pub mod auth0;
+pub mod authentication;
 pub mod broker;
 pub mod cache;
 pub mod cli;
@@ -20,6 +23,7 @@ pub mod deadline;
 pub mod error;
 pub mod field;
 pub mod identity;
+pub mod peer;
 pub mod policy;
 pub mod provider;
 pub mod renewal;
@@ -30,5 +34,6 @@ pub mod server;
 pub mod service;
 pub mod store;
 pub mod telemetry;
+pub mod tls;
 pub mod token;
 pub mod transport;

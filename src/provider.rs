@@ -3,6 +3,7 @@
 //! An adapter does no I/O: it *describes* a request and *reads* an answer. One transport sends.
 
 use std::{
+    borrow::Cow,
     fmt,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -71,6 +72,11 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// What every provider refuses is in [`request::TOKEN_PARAMETERS`].
     fn refused_parameters(&self) -> &[&str] {
         &[]
+    }
+
+    /// The path that is sent for a call to `path`, which is what the policy judges: [`Self::encode`] sends no other.
+    fn sent_path<'a>(&self, path: &'a str) -> Cow<'a, str> {
+        path.into()
     }
 
     /// The HTTP request that carries out `call` with `token`: the token and the provider's required headers set,

@@ -41,7 +41,7 @@ mod server;
 mod state;
 mod tenant;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,9 +86,16 @@ impl Sandbox {
         self.address
     }
 
-    /// The tenant's base URL, and where every provider host is really reached: `http://127.0.0.1:PORT`.
+    /// The tenant's base URL, and where every provider host is really reached: `http://127.0.0.1:PORT`, also where it
+    /// listens on all addresses.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let mut address = self.address;
+        match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+            _ => {}
+        }
+        format!("http://{address}")
     }
 
     /// Every provider host that it plays: [`PROVIDER_HOSTS`], and those of the seed's generic providers.

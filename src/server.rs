@@ -9,6 +9,7 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
     auth0::{Auth0, connect::LoginApplication},
+    authentication::Authentication,
     broker::{Broker, Providers},
     config::Config,
     provider,
@@ -19,14 +20,17 @@ use crate::{
         Metrics,
         admin::{self, Readiness},
     },
+    tls::Faults,
     transport::{Transport, TransportSetupError},
 };
 
 mod background;
+mod certificates;
 mod connection;
 
 use background::Background;
-use connection::Connections;
+use certificates::Certificates;
+use connection::{Connections, Door};
 
 /// The health service's name of the whole server, and of the contract.
 const HEALTH_NAMES: [&str; 2] = ["", "idptoken.v1.IdpTokenService"];
@@ -51,6 +55,9 @@ pub enum StartError {
     /// The token store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A file of TLS is of no use any more.
+    #[error(transparent)]
+    Tls(#[from] Faults),
     /// No HTTP client.
     #[error(transparent)]
     Transport(#[from] TransportSetupError),
@@ -63,6 +70,7 @@ pub enum StartError {
 pub struct Server {
     listener: TcpListener,
     admin_listener: TcpListener,
+    certificates: Option<Certificates>,
     gate: Gate,
     auth0: Arc<Auth0>,
     renewals: Arc<Renewals>,
@@ -76,13 +84,15 @@ impl Server {
     /// Puts everything together and takes the ports.
     ///
     /// # Errors
-    /// When the token store cannot be opened, a port is taken or outgoing TLS cannot be set up. Auth0 is not asked yet.
+    /// When the token store cannot be opened, a port is taken or TLS cannot be set up. Auth0 is not asked yet.
     pub async fn bind(config: &Config) -> Result<Self, StartError> {
         let store = Arc::new(Store::open(&config.store.url, config.store.keys.clone()).await?);
         let listener = bind(config.listen, "listen").await?;
         let admin_listener = bind(config.admin_listen, "admin_listen").await?;
         let metrics = Arc::new(Metrics::new(&METHODS));
-        let transport = Transport::new()?;
+        let certificates =
+            config.tls.as_ref().map(|files| Certificates::load(files, &metrics)).transpose()?;
+        let transport = Transport::trusting(&config.upstream_authorities)?;
         let auth0 = Arc::new(Auth0::new(&config.auth0, &transport, &store, &metrics));
         let renewals = Arc::new(Renewals::new(Arc::clone(&store), Arc::clone(&auth0), Arc::clone(&metrics)));
         let login = config.connect.as_ref().map(|connect| LoginApplication::new(&config.auth0, connect));
@@ -91,6 +101,7 @@ impl Server {
             providers(config, &transport),
             Arc::clone(&renewals),
             login,
+            config.policy(),
             Arc::clone(&metrics),
         );
 
@@ -103,12 +114,26 @@ impl Server {
                 // With these, grpcurl prints an error's details instead of their bytes.
                 .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         };
-        let rest = Routes::new(health_service)
-            .add_service(reflection().build_v1()?)
-            .add_service(reflection().build_v1alpha()?);
-        let gate = Gate::new(Arc::new(broker), rest, config.default_deadline, Arc::clone(&metrics));
+        let mut rest = Routes::new(health_service);
+        if config.reflection {
+            rest = rest.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
+        }
+        let authentication = Authentication::new(config, &transport);
+        let gate =
+            Gate::new(Arc::new(broker), authentication, rest, config.default_deadline, Arc::clone(&metrics));
         let drain = config.drain;
-        Ok(Self { listener, admin_listener, gate, auth0, renewals, store, metrics, health, drain })
+        Ok(Self {
+            listener,
+            admin_listener,
+            certificates,
+            gate,
+            auth0,
+            renewals,
+            store,
+            metrics,
+            health,
+            drain,
+        })
     }
 
     /// Where gRPC is served.
@@ -131,10 +156,14 @@ impl Server {
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
         let readiness = Readiness::default();
         let background = Background::default();
-        let admin = admin::router(self.metrics, readiness.clone());
+        let admin = admin::router(Arc::clone(&self.metrics), readiness.clone());
         background.spawn(background::serve_admin(self.admin_listener, admin));
         background.spawn(background::sweep(Arc::clone(&self.auth0), Arc::clone(&self.renewals)));
         background.spawn(background::remove_unused(self.store));
+        let tls = self.certificates.as_ref().map(Certificates::current);
+        if let Some(certificates) = self.certificates {
+            background.spawn(certificates.keep_current());
+        }
         let starting = CancellationToken::new();
         let ready = background::become_ready(self.auth0, self.health.clone(), readiness.clone());
         background.spawn_until(starting.clone(), ready);
@@ -144,7 +173,9 @@ impl Server {
         let end = CancellationToken::new();
         let connect =
             Connections { tracker: connections.clone(), go_away: go_away.clone(), end: end.clone() };
-        let mut accept = Box::pin(connection::accept(self.listener, self.gate, connect));
+        let gate = self.gate;
+        let door = Door::new(move |request| gate.answer(request), tls, self.metrics);
+        let mut accept = Box::pin(door.accept(self.listener, connect));
         tokio::select! {
             () = shutdown => {}
             () = &mut accept => {}

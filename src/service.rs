@@ -1,5 +1,6 @@
 //! The gRPC service: what arrives, what leaves, and every layer between.
 
+mod caller;
 mod convert;
 mod deadline;
 mod gate;

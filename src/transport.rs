@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, error::Error as _, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use rustls::pki_types::CertificateDer;
 use tokio::time::Instant;
 use url::Url;
 
@@ -96,7 +97,19 @@ impl Transport {
     /// # Errors
     /// When the machine has no CA certificates.
     pub fn new() -> Result<Self, TransportSetupError> {
+        Self::trusting(&[])
+    }
+
+    /// The same, where a server may also be certified by one of `authorities`, beside those of the system. There is no way
+    /// to have certificates not verified.
+    ///
+    /// # Errors
+    /// When neither the machine nor `authorities` have a CA certificate, or one of `authorities` is none.
+    pub fn trusting(authorities: &[CertificateDer<'static>]) -> Result<Self, TransportSetupError> {
+        let authorities: Result<Vec<_>, _> =
+            authorities.iter().map(|authority| reqwest::Certificate::from_der(authority)).collect();
         let client = reqwest::Client::builder()
+            .tls_certs_merge(authorities.map_err(TransportSetupError)?)
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             // Repeating is decided by who knows whether the request may be repeated.

@@ -26,10 +26,10 @@ const LAYERS: &[&[&str]] = &[
     &["service"],
     &["broker", "error"],
     &["renewal"],
-    &["auth0", "policy"],
-    &["cache", "transport", "store", "provider", "telemetry", "config"],
-    &["retry", "identity", "deadline"],
-    &["token", "secret", "field", "sandbox"],
+    &["auth0", "authentication"],
+    &["cache", "transport", "store", "provider", "telemetry", "config", "policy"],
+    &["retry", "identity", "deadline", "tls"],
+    &["token", "secret", "field", "peer", "sandbox"],
 ];
 
 const RULES: &[Rule] = &[
@@ -63,6 +63,7 @@ const RULES: &[Rule] = &[
         save: &[],
         never: &[
             "crate::auth0",
+            "crate::authentication",
             "crate::broker",
             "crate::cache",
             "crate::cli",
@@ -71,6 +72,7 @@ const RULES: &[Rule] = &[
             "crate::error",
             "crate::field",
             "crate::identity",
+            "crate::peer",
             "crate::policy",
             "crate::provider",
             "crate::retry",
@@ -79,13 +81,14 @@ const RULES: &[Rule] = &[
             "crate::service",
             "crate::store",
             "crate::telemetry",
+            "crate::tls",
             "crate::token",
             "crate::transport",
         ],
         why: "the sandbox is what the service is tested against, so it shares nothing with it",
     },
     Rule {
-        within: &["provider.rs", "provider/"],
+        within: &["provider.rs", "provider/", "policy.rs", "policy/"],
         save: &[],
         never: &[
             "tokio",
@@ -97,15 +100,19 @@ const RULES: &[Rule] = &[
             "crate::auth0",
             "async fn",
         ],
-        why: "adapters describe requests and read answers; they do no I/O",
+        why: "adapters describe requests and read answers, and the policy decides; they do no I/O",
     },
     Rule {
         within: &[
             "policy.rs",
+            "policy/",
             "identity.rs",
             "token.rs",
             "field.rs",
             "error.rs",
+            "authentication.rs",
+            "authentication/",
+            "peer.rs",
             "auth0.rs",
             "auth0/",
             "broker.rs",

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tonic::{
     Request, Status,
     client::Grpc,
+    metadata::AsciiMetadataValue,
     transport::{Channel, Endpoint},
 };
 
@@ -30,21 +31,27 @@ const PATH: &str = "/idptoken.v1.IdpTokenService/GetIdentityToken";
 pub(crate) struct Load {
     channel: Channel,
     request: Bytes,
+    authorization: Option<AsciiMetadataValue>,
 }
 
 impl Load {
     /// Connects to `server`, for calls with `request`.
     pub(crate) async fn connect(server: &Server, request: &Bytes) -> Outcome<Self> {
         let channel = Endpoint::from_shared(format!("http://{}", server.address()))?.connect().await?;
-        Ok(Self { channel, request: request.clone() })
+        let authorization = Some(server.authorization()).filter(|value| !value.is_empty());
+        let authorization = authorization.map(str::parse).transpose()?;
+        Ok(Self { channel, request: request.clone(), authorization })
     }
 
     /// One call, and its answer.
     pub(crate) async fn call(&self) -> Result<Bytes, Status> {
         let mut grpc = Grpc::new(self.channel.clone());
         grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
-        let answer =
-            grpc.unary(Request::new(self.request.clone()), PathAndQuery::from_static(PATH), Raw).await?;
+        let mut request = Request::new(self.request.clone());
+        if let Some(authorization) = &self.authorization {
+            request.metadata_mut().insert("authorization", authorization.clone());
+        }
+        let answer = grpc.unary(request, PathAndQuery::from_static(PATH), Raw).await?;
         Ok(answer.into_inner())
     }
 

@@ -12,12 +12,15 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use idp_token_service::{
     cli,
+    config::{Config, JwtIssuer},
+    policy::{Pattern, Permission, ProviderName, Rule, Who},
     sandbox::{Sandbox, Seed},
     server::Server as Service,
     service::pb::{GetIdentityTokenRequest, GetIdentityTokenResponse, IdentitySelector},
     telemetry::logging::{self, Format},
 };
 use prost::Message;
+use serde_json::json;
 use tonic::transport::server::TcpIncoming;
 
 use crate::{Outcome, echo::Echo, load::Load};
@@ -36,6 +39,8 @@ pub(crate) enum Kind {
     Messages,
     /// The real service with all its layers, as `serve` runs it.
     Token,
+    /// The same, with callers that prove who they are with a JWT.
+    Bearer,
 }
 
 impl Kind {
@@ -44,6 +49,7 @@ impl Kind {
             Self::Echo => "echo",
             Self::Messages => "messages",
             Self::Token => "token",
+            Self::Bearer => "bearer",
         }
     }
 }
@@ -73,7 +79,7 @@ impl Exchange {
     pub(crate) fn request(&self, kind: Kind) -> Bytes {
         match kind {
             Kind::Echo => text_of(self.request.len()).encode_to_vec().into(),
-            Kind::Messages | Kind::Token => self.request.clone(),
+            Kind::Messages | Kind::Token | Kind::Bearer => self.request.clone(),
         }
     }
 }
@@ -89,6 +95,8 @@ pub(crate) struct Server {
     kind: Kind,
     process: Child,
     address: SocketAddr,
+    /// What callers show; empty where nobody looks.
+    authorization: String,
 }
 
 impl Server {
@@ -96,13 +104,14 @@ impl Server {
     pub(crate) fn start(kind: Kind, answer: &[u8], mut command: Command) -> Outcome<Self> {
         command.args(["--serve", kind.name(), "--answer", &STANDARD.encode(answer)]);
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let mut address = String::new();
+        let mut line = String::new();
         if let Some(stdout) = &mut process.stdout {
-            BufReader::new(stdout).read_line(&mut address)?;
+            BufReader::new(stdout).read_line(&mut line)?;
         }
-        let address =
-            address.trim().parse().map_err(|_| format!("the {} server did not start", kind.name()))?;
-        Ok(Self { kind, process, address })
+        let (address, authorization) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
+        let authorization = authorization.to_owned();
+        let address = address.parse().map_err(|_| format!("the {} server did not start", kind.name()))?;
+        Ok(Self { kind, process, address, authorization })
     }
 
     pub(crate) fn kind(&self) -> Kind {
@@ -111,6 +120,10 @@ impl Server {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    pub(crate) fn authorization(&self) -> &str {
+        &self.authorization
     }
 
     pub(crate) fn process_id(&self) -> u32 {
@@ -153,7 +166,8 @@ pub(crate) fn serve(kind: Kind, answer: &[u8]) -> Outcome<()> {
                 let answer = GetIdentityTokenResponse::decode(answer)?;
                 bare(Echo::<GetIdentityTokenRequest, _>::new(answer)).await
             }
-            Kind::Token => token().await,
+            Kind::Token => token(false).await,
+            Kind::Bearer => token(true).await,
         }
     })
 }
@@ -169,17 +183,38 @@ where
     Ok(server.serve_with_incoming_shutdown(incoming, end_of_input()).await?)
 }
 
-async fn token() -> Outcome<()> {
+async fn token(bearer: bool) -> Outcome<()> {
     // The filters of `serve`, though there is nothing to say; lines would only be in the way of the figures.
     tracing::subscriber::set_global_default(logging::subscriber("info", Format::Text, io::sink))?;
     let sandbox = Sandbox::start(Seed::sample(), ANYWHERE).await?;
     let mut config = cli::sandbox_config(&sandbox, ANYWHERE, ANYWHERE);
     config.auth0.profile_ttl = Duration::from_secs(600);
     config.drain = Duration::ZERO;
+    let authorization = if bearer { admit(&mut config, &sandbox) } else { String::new() };
     let service = Service::bind(&config).await?;
-    println!("{}", service.address()?);
+    println!("{} {authorization}", service.address()?);
     service.run(end_of_input()).await;
     Ok(())
+}
+
+/// Lets the tenant's applications call, and makes a token of one, about as long as they are in reality.
+fn admit(config: &mut Config, sandbox: &Sandbox) -> String {
+    let (issuer, jwks_url) = (config.auth0.issuer(), config.auth0.jwks_url());
+    let audience = "https://idp-token.acme.example".to_owned();
+    let claims = json!({
+        "iss": issuer, "aud": audience, "sub": "q8Zr3vJt5mXw7cLp2kBn9dHs4fGy6aQe@clients",
+        "azp": "q8Zr3vJt5mXw7cLp2kBn9dHs4fGy6aQe", "gty": "client-credentials",
+        "iat": 1_700_000_000, "exp": 4_000_000_000_u64, "scope": "read:identities call:providers",
+    });
+    config.jwt_issuers.push(JwtIssuer { issuer, jwks_url, audience });
+    config.callers.push(Rule {
+        who: Who::Services(Pattern::parse("*@clients").expect("a pattern")),
+        allow: [Permission::GetIdentityToken].into(),
+        providers: vec![ProviderName::Strategy("google-oauth2".to_owned())],
+        requests: Vec::new(),
+        line: None,
+    });
+    format!("Bearer {}", sandbox.sign(&claims))
 }
 
 async fn end_of_input() {

@@ -15,7 +15,7 @@ use crate::{
     deadline::{Deadline, Stage},
     error::Error,
     identity::Selector,
-    policy::Permit,
+    policy::{CallProvider, ClearedRequest, Permit},
     provider::{
         RateLimit, Verdict,
         request::{ApiRequest, BODY_LIMIT, RawRequest},
@@ -112,24 +112,49 @@ impl Broker {
     ///
     /// # Errors
     /// When there is no answer, or no token that the provider accepts. An answer of any other kind is a result.
-    pub async fn call(&self, permit: &Permit, call: Call, deadline: &Deadline) -> Result<Answer, Error> {
-        // What is malformed for the provider that the caller names is refused before anybody is asked anything.
-        if let Some(entry) = self.providers.of_strategy(&call.selector.provider) {
-            ApiRequest::check(call.request.clone(), &*entry.client.adapter)?;
-        }
+    pub async fn call(
+        &self,
+        permit: &Permit<CallProvider>,
+        call: Call,
+        deadline: &Deadline,
+    ) -> Result<Answer, Error> {
+        self.foresee(permit, &call)?;
         let wanted = Wanted {
             user: permit.user(),
+            end_user: permit.end_user(),
+            scope: permit.scope(),
             selector: &call.selector,
             min_validity: CALL_VALIDITY,
             rejected: None,
         };
         let live = self.live_token(&wanted, deadline).await?;
         let entry = self.entry_for(live.identity(), "CallProvider")?;
-        let request = ApiRequest::check(call.request, &*entry.client.adapter)?;
-        let _place = entry.places.try_acquire().map_err(|_| Error::Overloaded)?;
+        let adapter = &*entry.client.adapter;
+        let request = ApiRequest::check(call.request, adapter)?;
         let repeatable = call.idempotent || is_idempotent(&request.method);
+        let request = permit.clear(live.identity(), request, adapter)?;
+        let _place = entry.places.try_acquire().map_err(|_| Error::Overloaded)?;
         let exchange = Exchange { entry, request, repeatable, attempts: AtomicU32::new(0) };
         self.climb(&exchange, live, &wanted, deadline).await.map(|answer| self.with_connect_link(answer))
+    }
+
+    /// Refuses what no provider that may be meant would be sent, before anybody is asked anything: what is malformed
+    /// for each of them, or not allowed.
+    fn foresee(&self, permit: &Permit<CallProvider>, call: &Call) -> Result<(), Error> {
+        let mut refusal = Ok(());
+        for (selector, entry) in self.providers.meant_by(&call.selector) {
+            let adapter = &*entry.client.adapter;
+            let outcome = ApiRequest::check(call.request.clone(), adapter)
+                .map_err(Error::from)
+                .and_then(|request| Ok(permit.foresee(&selector, &request, adapter)?));
+            match outcome {
+                Ok(()) => return Ok(()),
+                // Well-formed for one of them at least.
+                Err(error @ Error::Denied(_)) => refusal = Err(error),
+                Err(error) => refusal = refusal.and(Err(error)),
+            }
+        }
+        refusal
     }
 
     /// A 401 was not processed, so sending again with another token is safe for any method; but only once. Without
@@ -232,7 +257,7 @@ impl Broker {
     ) -> Result<Sent, TransportError> {
         let adapter = &exchange.entry.client.adapter;
         exchange.attempts.fetch_add(1, Ordering::Relaxed);
-        let request = adapter.encode(&exchange.request, &live.token().access);
+        let request = adapter.encode(exchange.request.request(), &live.token().access);
         let uri = request.uri().clone();
         let outcome = exchange.entry.client.transport.send(request, BODY_LIMIT, deadline.at()).await;
         let outcome = outcome.map(|response| {
@@ -248,7 +273,7 @@ impl Broker {
 /// What is sent, and to whom.
 struct Exchange<'a> {
     entry: &'a ProviderEntry,
-    request: ApiRequest,
+    request: ClearedRequest,
     /// Whether it may be sent again where it may have been processed.
     repeatable: bool,
     /// How often it was sent.

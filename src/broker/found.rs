@@ -10,7 +10,8 @@ use crate::{
     cache::Loaded,
     deadline::{Deadline, Stage},
     error::Error,
-    identity::{Identity, Profile, Selector, StoredToken, UserId},
+    identity::{Identity, Profile, Selector, StoredToken},
+    policy::Permit,
     renewal::{Known, ProviderClient, Standing, Subject, Trouble},
 };
 
@@ -53,28 +54,30 @@ impl Profile {
 }
 
 impl Broker {
-    /// The identity that `selector` means, in a profile that was read at `since` or later.
-    pub(super) async fn find(
+    /// The identity that `selector` means, of those that the permit covers, in a profile that was read at `since` or later.
+    pub(super) async fn find<A>(
         &self,
-        user: &UserId,
+        permit: &Permit<A>,
         selector: &Selector,
         since: Option<Instant>,
         deadline: &Deadline,
     ) -> Result<Found, Error> {
+        let (user, scope, end_user) = (permit.user(), permit.scope(), permit.end_user());
+        let visible = |identity: &Identity| scope.covers(identity);
         let fit = |profile: &Profile, began: Instant| match since.filter(|since| began < *since) {
             Some(since) => Fit::Outdated { since },
-            None if profile.select(selector).is_ok() => Fit::Serves,
+            None if profile.select(selector, visible).is_ok() => Fit::Serves,
             None => Fit::Lacks,
         };
         deadline.enter(if self.auth0.is_throttled() { Stage::Queue } else { Stage::Auth0 });
         let Loaded { value: profile, began } = self.auth0.profile(user, Need { fit: &fit }).await?;
-        let identity = profile.select(selector)?;
+        let identity = profile.select(selector, visible)?;
         let token = match &identity.token {
             Some(token) => Arc::clone(token),
             None => {
                 self.vault_token(
                     identity,
-                    &Wanted { user, selector, min_validity: Duration::ZERO, rejected: None },
+                    &Wanted { user, end_user, scope, selector, min_validity: Duration::ZERO, rejected: None },
                 )
                 .await?
             }

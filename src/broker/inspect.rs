@@ -12,8 +12,8 @@ use super::{
 use crate::{
     deadline::{Deadline, Stage},
     error::Error,
-    identity::{Identity, Selector, UserId},
-    policy::Permit,
+    identity::{Identity, Selector},
+    policy::{InspectIdentityToken, Permit},
     provider::Inspected,
     renewal::{Known, Standing},
     token::{Expiry, ExpiryBasis},
@@ -56,14 +56,14 @@ impl Broker {
     /// When no single identity is meant, or the provider does not tell.
     pub async fn inspect(
         &self,
-        permit: &Permit,
+        permit: &Permit<InspectIdentityToken>,
         selector: &Selector,
         deadline: &Deadline,
     ) -> Result<Inspection, Error> {
-        let mut newest = self.newest(permit.user(), selector, None, deadline).await?;
+        let mut newest = self.newest(permit, selector, None, deadline).await?;
         let mut told = self.ask(&newest, deadline).await?;
         if told.is_none()
-            && let Some(later) = self.after_a_login(permit.user(), &newest, deadline).await
+            && let Some(later) = self.after_a_login(permit, &newest, deadline).await
         {
             told = self.ask(&later, deadline).await?;
             newest = later;
@@ -73,13 +73,13 @@ impl Broker {
 
     async fn newest(
         &self,
-        user: &UserId,
+        permit: &Permit<InspectIdentityToken>,
         selector: &Selector,
         mut since: Option<Instant>,
         deadline: &Deadline,
     ) -> Result<Newest, Error> {
         for _ in 0..MOST_READS {
-            let found = self.find(user, selector, since, deadline).await?;
+            let found = self.find(permit, selector, since, deadline).await?;
             // Without its provider, since nothing is to be renewed.
             let known = self.renewals.known(found.subject(None)).await?;
             match found.standing(&known) {
@@ -92,11 +92,16 @@ impl Broker {
     }
 
     /// The identity as Auth0 has it now, where that shows another token than the dead one.
-    async fn after_a_login(&self, user: &UserId, dead: &Newest, deadline: &Deadline) -> Option<Newest> {
+    async fn after_a_login(
+        &self,
+        permit: &Permit<InspectIdentityToken>,
+        dead: &Newest,
+        deadline: &Deadline,
+    ) -> Option<Newest> {
         let token = dead.standing().token().access.fingerprint();
         let since = self.refusals.since(token, None);
         let selector = dead.found.identity().selector();
-        let later = self.newest(user, &selector, since, deadline).await.ok()?;
+        let later = self.newest(permit, &selector, since, deadline).await.ok()?;
         let is_another = later.standing().token().access.fingerprint() != token;
         is_another.then_some(later)
     }

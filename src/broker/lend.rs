@@ -3,7 +3,13 @@
 use std::time::Duration;
 
 use super::{Broker, LiveToken, live_token::Wanted};
-use crate::{deadline::Deadline, error::Error, identity::Selector, policy::Permit, token::Fingerprint};
+use crate::{
+    deadline::Deadline,
+    error::Error,
+    identity::Selector,
+    policy::{GetIdentityToken, Permit},
+    token::{Fingerprint, RefreshToken},
+};
 
 /// Which token is wanted.
 #[derive(Clone, Debug)]
@@ -16,18 +22,36 @@ pub struct Lend {
     pub rejected: Option<Fingerprint>,
 }
 
+/// A token that is lent.
+#[derive(Debug)]
+pub struct Lent {
+    /// The access token, and whose it is.
+    pub live: LiveToken,
+    /// The refresh token, where the permit includes it and there is one.
+    pub refresh: Option<RefreshToken>,
+}
+
 impl Broker {
     /// A token of the permit's user that lives at least as long as asked for.
     ///
     /// # Errors
     /// When there is no such token, or Auth0 gives no usable answer.
-    pub async fn lend(&self, permit: &Permit, lend: &Lend, deadline: &Deadline) -> Result<LiveToken, Error> {
+    pub async fn lend(
+        &self,
+        permit: &Permit<GetIdentityToken>,
+        lend: &Lend,
+        deadline: &Deadline,
+    ) -> Result<Lent, Error> {
         let wanted = Wanted {
             user: permit.user(),
+            end_user: permit.end_user(),
+            scope: permit.scope(),
             selector: &lend.selector,
             min_validity: lend.min_validity,
             rejected: lend.rejected,
         };
-        self.live_token(&wanted, deadline).await
+        let live = self.live_token(&wanted, deadline).await?;
+        let refresh = live.token().refresh.clone().filter(|_| permit.action().refresh_token);
+        Ok(Lent { live, refresh })
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     cache::Loaded,
     deadline::{Deadline, Stage},
     error::Error,
-    policy::Permit,
+    policy::{ListIdentities, Permit},
 };
 
 /// What to list, unchecked.
@@ -19,13 +19,13 @@ pub struct List {
 }
 
 impl Broker {
-    /// One page of the identities of the permit's user, and the token of the next; in Auth0's order.
+    /// One page of the identities that the permit is about, and the token of the next; in Auth0's order.
     ///
     /// # Errors
     /// When the page is malformed, or Auth0 gives no usable answer.
     pub async fn list(
         &self,
-        permit: &Permit,
+        permit: &Permit<ListIdentities>,
         list: &List,
         deadline: &Deadline,
     ) -> Result<(Vec<IdentityView>, String), Error> {
@@ -34,11 +34,13 @@ impl Broker {
         deadline.enter(if self.auth0.is_throttled() { Stage::Queue } else { Stage::Auth0 });
         let need = Need { fit: &|_, _| Fit::Serves };
         let Loaded { value: profile, began } = self.auth0.profile(user, need).await?;
-        let identities = profile.identities.iter().skip(page.start).take(page.size);
+        let visible: Vec<_> =
+            profile.identities.iter().filter(|identity| permit.scope().covers(identity)).collect();
+        let identities = visible.iter().skip(page.start).take(page.size);
         let mut views = Vec::with_capacity(identities.len());
         for identity in identities {
             views.push(self.view(identity, began).await);
         }
-        Ok((views, page.next(user, profile.identities.len())))
+        Ok((views, page.next(user, visible.len())))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
+use secrecy::SecretString;
 use tokio::time::Instant;
 
 use super::{Broker, ProviderEntry, state::RenewalTrouble};
@@ -11,7 +12,8 @@ use crate::{
     deadline::{Deadline, Stage},
     error::Error,
     field::InvalidField,
-    identity::{Identity, Profile, Selector, StoredToken, UserId},
+    identity::{Identity, Profile, SelectError, Selector, StoredToken, UserId},
+    policy::Scope,
     renewal::{Known, Outlook, Standing, Subject, Wish},
     store::StoreError,
     token::{Fingerprint, Freshness, TokenSource},
@@ -28,11 +30,22 @@ const STORE_PATIENCE: Duration = Duration::from_millis(500);
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'a> {
     pub(super) user: &'a UserId,
+    /// The access token of the end user who calls, if one does.
+    pub(super) end_user: Option<&'a SecretString>,
+    /// Of which identities: the permit's.
+    pub(super) scope: &'a Scope,
     pub(super) selector: &'a Selector,
     /// How long it must live.
     pub(super) min_validity: Duration,
     /// One that the provider has just refused, as the caller says.
     pub(super) rejected: Option<Fingerprint>,
+}
+
+impl Wanted<'_> {
+    /// The identity of `profile` whose token it is.
+    fn of<'p>(&self, profile: &'p Profile) -> Result<&'p Identity, SelectError> {
+        profile.select(self.selector, |identity| self.scope.covers(identity))
+    }
 }
 
 /// A token that lives long enough, with the identity that it belongs to.
@@ -125,7 +138,7 @@ impl Broker {
         lacking: Option<Lacking>,
         deadline: &Deadline,
     ) -> Result<Loaded<Arc<Profile>>, Error> {
-        let fit = |profile: &Profile, began: Instant| match profile.select(wanted.selector) {
+        let fit = |profile: &Profile, began: Instant| match wanted.of(profile) {
             Err(_) => Fit::Lacks,
             Ok(identity) => match lacking.filter(|lacking| Some(lacking.token) == identity.fingerprint()) {
                 Some(Lacking { since: Some(since), .. }) if began < since => Fit::Outdated { since },
@@ -147,7 +160,8 @@ impl Broker {
     ) -> Option<LiveToken> {
         let token = live.identity().fingerprint()?;
         let profile = self.profile(wanted, Some(Lacking { token, since: None }), deadline).await.ok()?;
-        if profile.value.select(wanted.selector).ok()?.fingerprint() == Some(token) {
+        let latest = wanted.of(&profile.value).ok()?;
+        if latest.fingerprint() == Some(token) {
             return None;
         }
         self.live_token(wanted, deadline).await.ok()
@@ -160,7 +174,7 @@ impl Broker {
         deadline: &Deadline,
     ) -> Result<Step, Error> {
         let Loaded { value: profile, began } = profile;
-        let identity = profile.select(wanted.selector)?;
+        let identity = wanted.of(&profile)?;
         let Some(token) = &identity.token else {
             let token = self.vault_token(identity, wanted).await?;
             return Ok(Step::Done(LiveToken::of_vault(&profile, identity, token)));

@@ -5,7 +5,7 @@ use crate::{
     deadline::{Deadline, Stage},
     error::Error,
     identity::Selector,
-    policy::Permit,
+    policy::{Permit, RevokeIdentityToken},
     renewal::RevocationError,
 };
 
@@ -19,11 +19,11 @@ impl Broker {
     /// When the provider did not do it, or it could not be remembered.
     pub async fn revoke(
         &self,
-        permit: &Permit,
+        permit: &Permit<RevokeIdentityToken>,
         selector: &Selector,
         deadline: &Deadline,
     ) -> Result<IdentityView, Error> {
-        let found = self.find(permit.user(), selector, None, deadline).await?;
+        let found = self.find(permit, selector, None, deadline).await?;
         let identity = found.identity();
         if identity.token.is_none() {
             // Auth0 would give the token out again: its vault forgets an account only when the user disconnects it.

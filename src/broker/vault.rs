@@ -13,7 +13,7 @@ use crate::{
 };
 
 impl Broker {
-    /// A token of `identity` that lives as long as is wanted.
+    /// A token of `identity` that lives as long as is wanted; on the word of the end user who calls, if one does.
     ///
     /// # Errors
     /// When the vault gives none, or none that will do: it renews a token only when that has ended.
@@ -27,10 +27,11 @@ impl Broker {
             Some((_, Some(since))) if began < since => Fit::Outdated { since },
             Some(_) => Fit::Lacks,
         };
+        let subject = wanted.end_user.map_or(Subject::Worker, Subject::EndUser);
         let (user, connection, account_id) = (wanted.user, identity.connection(), identity.account_id());
         let ask = async || {
             let need = Need { fit: &fit };
-            let token = self.auth0.vault_token(user, connection, account_id, Subject::Worker, need).await;
+            let token = self.auth0.vault_token(user, connection, account_id, subject, need).await;
             token.map_err(|cause| Error::Vault {
                 provider: identity.provider.clone(),
                 connection: connection.to_owned(),

@@ -42,7 +42,7 @@ fn finding(grade: Grade, text: impl Into<String>) -> Finding {
 }
 
 pub(super) async fn run(config: &Config) -> Result<(), Failure> {
-    let transport = Transport::new();
+    let transport = Transport::trusting(&config.upstream_authorities);
     let transport = transport.map_err(|error| Failure::Other(error.to_string()))?;
     let mut findings = vec![finding(Grade::Well, "the configuration is well-formed")];
     findings.extend(config.warnings.iter().map(|warning| finding(Grade::Warning, warning.to_string())));

@@ -32,6 +32,9 @@ pub(super) struct Arguments {
     /// Users, applications and limits of your own, instead of the sample (src/sandbox/sample.toml); no tour then
     #[arg(long, value_name = "FILE", conflicts_with = "once")]
     seed: Option<PathBuf>,
+    /// Let other machines reach it, with an address off loopback: everybody who does gets every token, and may steer it
+    #[arg(long)]
+    off_loopback: bool,
     /// End after the tour: with status 0 if all of it worked
     #[arg(long)]
     once: bool,
@@ -71,15 +74,27 @@ fn check_addresses(arguments: &Arguments) -> Result<(), Failure> {
     ];
     for (index, (flag, address)) in flags.into_iter().enumerate() {
         if !address.ip().is_loopback() {
-            return Err(Failure::Usage(format!(
-                "the sandbox hands its tokens to everybody, so it stays on loopback; {flag} {address} is not"
-            )));
+            check_openness(arguments, flag, address)?;
         }
         let same = flags[..index].iter().find(|(_, other)| address.port() != 0 && *other == address);
         if let Some((other, _)) = same {
             return Err(Failure::Usage(format!("{other} and {flag} must differ; both are {address}")));
         }
     }
+    Ok(())
+}
+
+/// Off loopback it must be told twice.
+fn check_openness(arguments: &Arguments, flag: &str, address: SocketAddr) -> Result<(), Failure> {
+    if !arguments.off_loopback {
+        return Err(Failure::Usage(format!(
+            "the sandbox hands its tokens to everybody, so it stays on loopback; {flag} {address} is not: if all who \
+             reach it may have them, say so with --off-loopback"
+        )));
+    }
+    tracing::warn!(
+        "{flag} is reachable from other machines: whoever gets there has the tokens of every user"
+    );
     Ok(())
 }
 
@@ -154,6 +169,8 @@ fn try_config(
         ("AUTH0_CLIENT_ID", CLIENT.0),
         ("AUTH0_CLIENT_SECRET", CLIENT.1),
         ("IDP_TOKEN_LISTEN", &listen.to_string()),
+        // The flags decide that.
+        ("IDP_TOKEN_INSECURE", if listen.ip().is_loopback() { "" } else { "true" }),
         ("IDP_TOKEN_ADMIN_LISTEN", &admin_listen.to_string()),
     ]);
     let mut config = Config::load(None, &environment)?;

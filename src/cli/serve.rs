@@ -31,6 +31,7 @@ pub(super) async fn run(config: &Config) -> Result<(), Failure> {
 fn not_started(error: &StartError) -> Failure {
     match error {
         StartError::Store(error) => Failure::of_store(error),
+        StartError::Tls(faults) => Failure::Usage(faults.to_string()),
         error => Failure::Other(error.to_string()),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use http::Uri;
 use url::Url;
 
 use super::{
@@ -55,6 +56,17 @@ impl ClientCredential {
 }
 
 impl Auth0 {
+    /// The `iss` of the tenant's tokens.
+    pub fn issuer(&self) -> String {
+        format!("https://{}/", self.domain)
+    }
+
+    /// Where the tenant publishes its keys.
+    pub fn jwks_url(&self) -> Uri {
+        let url = format!("{}.well-known/jwks.json", self.base_url);
+        url.parse().expect("a base URL ends with a slash, and so can be extended")
+    }
+
     pub(super) fn read(section: &mut Section<'_, '_>) -> Option<Self> {
         let domain = section.required("domain", "acme.eu.auth0.com").map(|Domain(domain)| domain);
         let base_url = section.optional("base_url", "`https://{domain}`");

@@ -50,6 +50,11 @@ impl<'a> Document<'a> {
         self.file.map(|file| Location::new(file, self.position(span.start).0, 0))
     }
 
+    /// That line, counted from 1.
+    pub(super) fn line(&self, line: Option<usize>) -> Option<Location> {
+        self.file.map(|file| Location::new(file, line.unwrap_or_default(), 0))
+    }
+
     /// Line and column of a byte, counted from 1.
     fn position(&self, byte: usize) -> (usize, usize) {
         let before = self.text.get(..byte).unwrap_or(self.text);

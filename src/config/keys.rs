@@ -156,6 +156,36 @@ impl Section<'_, '_> {
         value.map(Some).map_err(|what| self.wrong(&raw.origin, &what))
     }
 
+    /// A key without a variable that may be absent.
+    pub(super) fn own_value<T: Setting>(&mut self, name: &str) -> Read<T> {
+        self.entry(name, |_, value: T| Ok(value))
+    }
+
+    /// A key of several values without a variable, an array, that may be absent.
+    pub(super) fn own_list<T: Setting>(&mut self, name: &str) -> Read<Vec<T>> {
+        if !self.table.contains_key(name) {
+            return Ok(None);
+        }
+        self.check_array::<T>(name)?;
+        self.list(name, |value| value).map(Some)
+    }
+
+    /// Remembers that there is such a key, without a variable.
+    pub(super) fn know_own(&mut self, name: &str, default: &str, values: &str) {
+        let path = self.path.child(name);
+        let known = Known { path, variable: None, default: default.to_owned(), values: values.to_owned() };
+        self.reader.known.push(known);
+    }
+
+    /// Remembers that there are such tables with these keys, each with its default and its values.
+    pub(super) fn know_tables(&mut self, name: &str, keys: &[(&str, &str, &str)]) {
+        for (key, default, values) in keys {
+            let path = self.path.child(name).child(key);
+            let (default, values) = ((*default).to_owned(), (*values).to_owned());
+            self.reader.known.push(Known { path, variable: None, default, values });
+        }
+    }
+
     /// Remembers that there is such a key, settable by its variable.
     pub(super) fn know(&mut self, name: &str, default: &str, values: &str) {
         let path = self.path.child(name);
@@ -170,9 +200,7 @@ impl Section<'_, '_> {
 
     /// Remembers that there is such a table, whose keys the operator chooses.
     pub(super) fn know_table(&mut self, name: &str, values: &str) {
-        let path = self.path.child(name);
-        let known = Known { path, variable: None, default: "none".to_owned(), values: values.to_owned() };
-        self.reader.known.push(known);
+        self.know_own(name, "none", values);
     }
 
     fn read<T: Setting>(&mut self, name: &str, check: impl FnOnce(&T) -> Result<(), String>) -> Read<T> {

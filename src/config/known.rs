@@ -20,21 +20,8 @@ pub(super) struct Known {
 }
 
 /// Keys of the product that this version does not support. They are refused by name, never ignored: who writes
-/// `[[callers]]` relies on its being enforced. To support one, take it from here and read it in its section.
-pub(super) const LATER: &[&str] = &[
-    "trusted_peers",
-    "tls.certificate_file",
-    "tls.private_key_file",
-    "tls.client_ca_file",
-    "jwt_issuers",
-    "callers",
-    "end_users.audience",
-    "end_users.allow",
-    "end_users.providers",
-    "end_users.requests",
-    "web.allowed_origins",
-    "audit.file",
-];
+/// `audit.file` relies on its being written. To support one, take it from here and read it in its section.
+pub(super) const LATER: &[&str] = &["web.allowed_origins", "audit.file"];
 
 /// Whether `pattern` is a later key or a table of later keys.
 pub(super) fn is_later(pattern: &str) -> bool {
@@ -68,7 +55,7 @@ pub(super) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a s
     let name = name.to_ascii_lowercase().replace('-', "_");
     let limit = (name.len() / 3).clamp(1, 3);
     let ranked = candidates.into_iter().filter_map(|candidate| {
-        let other = candidate.replace('-', "_");
+        let other = candidate.to_ascii_lowercase().replace('-', "_");
         let distance = strsim::osa_distance(&name, &other);
         let part = name.len() >= 4 && other.contains(&name);
         (distance <= limit || part).then_some((distance, candidate))

@@ -43,6 +43,34 @@ impl<'r, 'a> Section<'r, 'a> {
         self.section_at(name, self.path.named_child(name, "NAME"), read)
     }
 
+    /// The tables of the array `name`, each read by `read`. Reported and passed over is what is no table.
+    pub(super) fn tables<T>(&mut self, name: &str, read: impl Fn(&mut Section<'_, 'a>) -> T) -> Vec<T> {
+        let Some(value) = self.table.remove(name) else { return Vec::new() };
+        let location = self.reader.document.location(value.span());
+        let path = self.path.child(name);
+        let DeValue::Array(items) = value.into_inner() else {
+            self.not_tables(&path, location);
+            return Vec::new();
+        };
+        let mut values = Vec::with_capacity(items.len());
+        for item in items {
+            let location = self.reader.document.location(item.span());
+            let DeValue::Table(table) = item.into_inner() else {
+                self.not_tables(&path, location);
+                continue;
+            };
+            let mut section = Section { reader: self.reader, path: path.clone(), table, location };
+            values.push(read(&mut section));
+            section.finish();
+        }
+        values
+    }
+
+    fn not_tables(&mut self, path: &KeyPath, location: Option<Location>) {
+        let what = format!("must be tables: write `[[{}]]` and its keys below", path.written);
+        self.wrong(&Origin::file(path.written.clone(), location), &what);
+    }
+
     fn section_at<T>(
         &mut self,
         name: &str,
@@ -71,6 +99,36 @@ impl<'r, 'a> Section<'r, 'a> {
     pub(super) fn wrong_table(&mut self, what: &str) {
         let problem = Problem::new(format!("`{}` {what}", self.path.written)).at(self.location.clone());
         self.reader.problems.push(problem);
+    }
+
+    /// The line that the table begins on, counted from 1; `None` where it is not in a file.
+    pub(super) fn line(&self) -> Option<usize> {
+        self.location.as_ref().map(|location| location.position().0)
+    }
+
+    /// Whether `key` of the table `table` below this one, or of this one itself where that is empty, is set anywhere.
+    pub(super) fn is_set(&self, table: &str, key: &str) -> bool {
+        let (path, table) = match table {
+            "" => (self.path.child(key), Some(&self.table)),
+            _ => {
+                let below = self.table.get(table).and_then(|value| value.get_ref().as_table());
+                (self.path.child(table).child(key), below)
+            }
+        };
+        let is_in_file = table.is_some_and(|table| table.contains_key(key));
+        is_in_file || self.reader.environment.get(&path.variable()).is_some()
+    }
+
+    /// Reports `text`, a whole sentence, about that line of the file.
+    pub(super) fn problem_at_line(&mut self, line: Option<usize>, text: impl Into<String>) {
+        let problem = Problem::new(text).at(self.reader.document.line(line));
+        self.reader.problems.push(problem);
+    }
+
+    /// Warns of `text`, about that line of the file.
+    pub(super) fn warn_at_line(&mut self, line: Option<usize>, text: impl Into<String>) {
+        let problem = Problem::new(text).at(self.reader.document.line(line));
+        self.reader.warnings.push(problem);
     }
 
     /// Reports `text`, a whole sentence.

@@ -1,12 +1,15 @@
 //! The configuration as an operator meets it: files and variables in, settings or complaints out.
 
+mod callers;
 mod complaints;
 mod connect;
 mod documentation;
 mod hostile;
+mod proofs;
 mod providers;
 mod settings;
 mod store;
+mod tls;
 mod token_vault;
 
 use std::{os::unix::fs::PermissionsExt, path::PathBuf};

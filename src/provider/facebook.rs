@@ -2,6 +2,7 @@
 //! <https://developers.facebook.com/docs/graph-api/guides/error-handling>
 
 use std::{
+    borrow::Cow,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -75,9 +76,9 @@ impl Facebook {
     }
 
     fn target(&self, asked: &PathAndQuery, token: &AccessToken) -> PathAndQuery {
-        let mut target = asked.to_string();
-        if !has_version(asked.path()) {
-            target.insert_str(0, &format!("/{}", self.version));
+        let mut target = self.sent_path(asked.path()).into_owned();
+        if let Some(query) = asked.query() {
+            target.extend(["?", query]);
         }
         if let Some(secret) = &self.client_secret {
             query::append(&mut target, "appsecret_proof", &proof::of(token, &secret.get()));
@@ -110,6 +111,10 @@ impl Provider for Facebook {
 
     fn refused_parameters(&self) -> &[&str] {
         &REFUSED_PARAMETERS
+    }
+
+    fn sent_path<'a>(&self, path: &'a str) -> Cow<'a, str> {
+        if has_version(path) { path.into() } else { format!("/{}{path}", self.version).into() }
     }
 
     fn encode(&self, call: &ApiRequest, token: &AccessToken) -> Request<Bytes> {

@@ -10,6 +10,8 @@ use http::{HeaderMap, Method, uri::PathAndQuery};
 use super::{Provider, query};
 use crate::field::InvalidField;
 
+pub use host::is_name as is_host_name;
+
 mod header;
 mod host;
 pub(super) mod path;
@@ -72,7 +74,8 @@ impl ApiRequest {
     /// # Errors
     /// The first field that is wrong, and what to send instead. No value is quoted: it may hold a secret.
     pub fn check(raw: RawRequest, provider: &dyn Provider) -> Result<Self, InvalidField> {
-        let method = method(&raw.method).map_err(|problem| InvalidField::new("request.method", problem))?;
+        let method =
+            check_method(&raw.method).map_err(|problem| InvalidField::new("request.method", problem))?;
         let host = host::choose(&raw.host, provider.hosts())
             .map_err(|problem| InvalidField::new("request.host", problem))?;
         let path_and_query = target(&raw, provider.refused_parameters())?;
@@ -85,7 +88,11 @@ impl ApiRequest {
 /// Names longer than any that is registered (<https://www.iana.org/assignments/http-methods>) are no method.
 const METHOD_LIMIT: usize = 20;
 
-fn method(method: &str) -> Result<Method, &'static str> {
+/// The method of that name; GET where there is none.
+///
+/// # Errors
+/// When none of that name is ever sent; as words that follow "it".
+pub fn check_method(method: &str) -> Result<Method, &'static str> {
     match method {
         "" => return Ok(Method::GET),
         "CONNECT" | "TRACE" | "TRACK" | "PRI" => {
@@ -103,9 +110,17 @@ fn method(method: &str) -> Result<Method, &'static str> {
     Method::from_bytes(method.as_bytes()).map_err(|_| "must be an HTTP method in upper case, such as `POST`")
 }
 
+/// Whether `target`, a path that may carry a query, can be sent exactly as it is written.
+///
+/// # Errors
+/// When it cannot; as words that follow "it".
+pub fn check_path(target: &str) -> Result<(), &'static str> {
+    path::check(target)
+}
+
 fn target(raw: &RawRequest, refused: &[&str]) -> Result<PathAndQuery, InvalidField> {
     let in_path = |problem| InvalidField::new("request.path", problem);
-    path::check(&raw.path).map_err(in_path)?;
+    check_path(&raw.path).map_err(in_path)?;
     let own_query = raw.path.split_once('?').map_or("", |(_, query)| query);
     if query::has_refused(own_query, refused) {
         return Err(in_path(REFUSED_PARAMETER));

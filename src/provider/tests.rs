@@ -103,6 +103,27 @@ fn a_call_reaches_its_host_over_https_with_method_headers_and_body_as_they_are()
 }
 
 #[test]
+fn the_path_that_is_judged_is_the_path_that_is_sent() {
+    for (strategy, provider) in adapters() {
+        for path in ["/", "/a", "/a/", "/a?b=c", "/v25.0/a", "/V25.0/a", "/v25/a//b", "/a%2Fb?x=/v1.0/"] {
+            let raw = RawRequest { path: path.to_owned(), ..RawRequest::default() };
+            let call = checked(raw, provider.as_ref());
+            let sent = provider.encode(&call, &token());
+            assert_eq!(
+                sent.uri().path(),
+                provider.sent_path(call.path_and_query.path()),
+                "{strategy} {path}"
+            );
+            assert_eq!(
+                (sent.uri().host(), sent.method()),
+                (Some(&*call.host), &call.method),
+                "{strategy} {path}"
+            );
+        }
+    }
+}
+
+#[test]
 fn no_caller_sets_what_the_service_sets() {
     for (strategy, provider) in adapters() {
         let headers = [("x-github-api-version", "mine"), ("user-agent", "mine")];

@@ -8,11 +8,12 @@ use super::pb;
 use crate::{
     auth0::connect::{self, Scopes},
     broker::{
-        Answer, Connect, Diagnosis, Finding, FindingReason, IdentityView, Inspection, LiveToken, Reason,
+        Answer, Connect, Diagnosis, Finding, FindingReason, IdentityView, Inspection, Lent, Reason,
         RenewalTrouble, State,
     },
     field::InvalidField,
     identity::{ConnectionName, Selector, UserId},
+    policy::Caller,
     provider::{RateLimit, request::RawRequest},
     token::{ExpiryBasis, Fingerprint, TokenSource},
 };
@@ -23,12 +24,23 @@ const DEFAULT_MIN_VALIDITY: Duration = Duration::from_secs(60);
 /// No provider's tokens live much longer.
 const LONGEST_MIN_VALIDITY: Duration = Duration::from_secs(3600);
 
+/// The user of a request. End users may leave themselves unnamed.
+pub(super) fn user(caller: &Caller, id: String, field: &str) -> Result<UserId, InvalidField> {
+    match caller {
+        Caller::EndUser { subject, .. } if id.is_empty() => Ok(subject.clone()),
+        _ => UserId::parse(id, field),
+    }
+}
+
 /// The user and the selector of a request's required `identity`.
-pub(super) fn identity(selector: Option<pb::IdentitySelector>) -> Result<(UserId, Selector), InvalidField> {
+pub(super) fn identity(
+    caller: &Caller,
+    selector: Option<pb::IdentitySelector>,
+) -> Result<(UserId, Selector), InvalidField> {
     let selector =
         selector.ok_or_else(|| InvalidField::new("identity", "is required: whose token is meant"))?;
     let pb::IdentitySelector { user_id, provider, connection, account_id } = selector;
-    let user = UserId::parse(user_id, "identity.user_id")?;
+    let user = user(caller, user_id, "identity.user_id")?;
     let selector = Selector { provider, connection, account_id }.check("identity")?;
     Ok((user, selector))
 }
@@ -141,7 +153,8 @@ fn timestamp(time: SystemTime) -> Option<prost_types::Timestamp> {
     (YEAR_1..YEAR_10000).contains(&timestamp.seconds).then_some(timestamp)
 }
 
-pub(super) fn lent(live: &LiveToken) -> pb::GetIdentityTokenResponse {
+pub(super) fn lent(lent: &Lent) -> pb::GetIdentityTokenResponse {
+    let Lent { live, refresh } = lent;
     let token = live.token();
     let source = match token.source {
         TokenSource::Auth0Profile => pb::TokenSource::Auth0Profile,
@@ -155,7 +168,7 @@ pub(super) fn lent(live: &LiveToken) -> pb::GetIdentityTokenResponse {
         scopes: token.scopes.clone(),
         source: source.into(),
         fingerprint: token.access.fingerprint().to_string(),
-        refresh_token: String::new(),
+        refresh_token: refresh.as_ref().map(|refresh| refresh.expose().to_owned()).unwrap_or_default(),
     }
 }
 

@@ -13,13 +13,14 @@ use tonic::{Code, Status, body::Body, service::Routes};
 use tower::Service;
 
 use super::{
+    caller::{self, Identified},
     deadline,
     idp_token::IdpToken,
     observe::{METHODS, Observation},
     pb::idp_token_service_server::IdpTokenServiceServer,
 };
 use crate::{
-    broker::Broker, deadline::Deadline, error::Error, field::InvalidField, policy::Caller,
+    authentication::Authentication, broker::Broker, deadline::Deadline, error::Error, field::InvalidField,
     provider::request::BODY_LIMIT, telemetry::Metrics,
 };
 
@@ -41,16 +42,25 @@ pub struct Gate {
     broker: Arc<Broker>,
     /// Health and reflection, and UNIMPLEMENTED for what nobody knows.
     rest: Routes,
+    authentication: Arc<Authentication>,
     calls: Arc<Semaphore>,
     default_deadline: Duration,
     metrics: Arc<Metrics>,
 }
 
 impl Gate {
-    /// A gate before the RPCs of `broker` and, for all other paths, `rest`.
-    pub fn new(broker: Arc<Broker>, rest: Routes, default_deadline: Duration, metrics: Arc<Metrics>) -> Self {
+    /// A gate before the RPCs of `broker`, whose callers `authentication` identifies, and, for all other paths, `rest`. That
+    /// stays open: health checks come from those who have nothing to prove.
+    pub fn new(
+        broker: Arc<Broker>,
+        authentication: Authentication,
+        rest: Routes,
+        default_deadline: Duration,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let calls = Arc::new(Semaphore::new(CALLS_AT_ONCE));
-        Self { broker, rest: rest.prepare(), calls, default_deadline, metrics }
+        let authentication = Arc::new(authentication);
+        Self { broker, rest: rest.prepare(), authentication, calls, default_deadline, metrics }
     }
 
     /// Answers one request, whatever happens.
@@ -90,9 +100,27 @@ impl Gate {
         let place = Arc::clone(&self.calls).try_acquire_owned().map_err(|_| Error::Overloaded)?;
         let allowed = deadline::allowed(request.headers(), self.default_deadline)?;
         let deadline = Deadline::from_now(allowed);
-        let api = IdpToken::new(Arc::clone(&self.broker), Caller::Anonymous, deadline.clone());
-        let mut api = IdpTokenServiceServer::new(api).max_decoding_message_size(MESSAGE_LIMIT);
-        Ok(Work::Rpc { method, place, deadline, answer: api.call(request) })
+        let broker = Arc::clone(&self.broker);
+        let api = {
+            let deadline = deadline.clone();
+            move |caller| {
+                let api = IdpToken::new(broker, caller, deadline);
+                IdpTokenServiceServer::new(api).max_decoding_message_size(MESSAGE_LIMIT)
+            }
+        };
+        let answer = match caller::identify(&self.authentication, request.headers(), request.extensions())? {
+            Identified::Caller(caller) => api(caller).call(request),
+            Identified::Bearer(token) => {
+                let authentication = Arc::clone(&self.authentication);
+                Box::pin(async move {
+                    match authentication.verify(token).await {
+                        Ok(caller) => api(caller).call(request).await,
+                        Err(error) => Ok(Status::from(Error::from(error)).into_http()),
+                    }
+                })
+            }
+        };
+        Ok(Work::Rpc { method, place, deadline, answer })
     }
 }
 

@@ -9,8 +9,10 @@ use crate::{
     broker::{Broker, Call, Lend, List},
     deadline::Deadline,
     error::Error,
-    identity::UserId,
-    policy::{Action, Caller},
+    identity::Selector,
+    policy::{
+        CallProvider, Caller, GetIdentityToken, InspectIdentityToken, ListIdentities, RevokeIdentityToken,
+    },
 };
 
 /// Serves the contract to one caller, for one call: what the gate found out about the call comes with it.
@@ -26,8 +28,8 @@ impl IdpToken {
     }
 
     async fn list(&self, request: pb::ListIdentitiesRequest) -> Result<pb::ListIdentitiesResponse, Error> {
-        let user = UserId::parse(request.user_id, "user_id")?;
-        let permit = self.broker.authorize(self.caller, user, Action::ListIdentities)?;
+        let user = convert::user(&self.caller, request.user_id, "user_id")?;
+        let permit = self.broker.authorize(&self.caller, user, &Selector::default(), ListIdentities)?;
         let list = List { page_size: request.page_size, page_token: request.page_token };
         let (views, next_page_token) = self.broker.list(&permit, &list, &self.deadline).await?;
         let identities = views.into_iter().map(Into::into).collect();
@@ -38,22 +40,22 @@ impl IdpToken {
         &self,
         request: pb::GetIdentityTokenRequest,
     ) -> Result<pb::GetIdentityTokenResponse, Error> {
-        let (user, selector) = convert::identity(request.identity)?;
+        let (user, selector) = convert::identity(&self.caller, request.identity)?;
         let lend = Lend {
             selector,
             min_validity: convert::min_validity(request.min_validity)?,
             rejected: convert::rejected_fingerprint(&request.rejected_fingerprint)?,
         };
-        let action = Action::GetIdentityToken { refresh_token: request.include_refresh_token };
-        let permit = self.broker.authorize(self.caller, user, action)?;
-        let live = self.broker.lend(&permit, &lend, &self.deadline).await?;
-        Ok(convert::lent(&live))
+        let action = GetIdentityToken { refresh_token: request.include_refresh_token };
+        let permit = self.broker.authorize(&self.caller, user, &lend.selector, action)?;
+        let lent = self.broker.lend(&permit, &lend, &self.deadline).await?;
+        Ok(convert::lent(&lent))
     }
 
     async fn call(&self, request: pb::CallProviderRequest) -> Result<pb::CallProviderResponse, Error> {
-        let (user, selector) = convert::identity(request.identity)?;
+        let (user, selector) = convert::identity(&self.caller, request.identity)?;
         let raw = convert::raw_request(request.request)?;
-        let permit = self.broker.authorize(self.caller, user, Action::CallProvider)?;
+        let permit = self.broker.authorize(&self.caller, user, &selector, CallProvider)?;
         let call = Call { selector, request: raw, idempotent: request.idempotent };
         let answer = self.broker.call(&permit, call, &self.deadline).await?;
         Ok(convert::answer(answer))
@@ -63,8 +65,8 @@ impl IdpToken {
         &self,
         request: pb::InspectIdentityTokenRequest,
     ) -> Result<pb::InspectIdentityTokenResponse, Error> {
-        let (user, selector) = convert::identity(request.identity)?;
-        let permit = self.broker.authorize(self.caller, user, Action::InspectIdentityToken)?;
+        let (user, selector) = convert::identity(&self.caller, request.identity)?;
+        let permit = self.broker.authorize(&self.caller, user, &selector, InspectIdentityToken)?;
         let inspection = self.broker.inspect(&permit, &selector, &self.deadline).await?;
         Ok(inspection.into())
     }
@@ -73,8 +75,8 @@ impl IdpToken {
         &self,
         request: pb::RevokeIdentityTokenRequest,
     ) -> Result<pb::RevokeIdentityTokenResponse, Error> {
-        let (user, selector) = convert::identity(request.identity)?;
-        let permit = self.broker.authorize(self.caller, user, Action::RevokeIdentityToken)?;
+        let (user, selector) = convert::identity(&self.caller, request.identity)?;
+        let permit = self.broker.authorize(&self.caller, user, &selector, RevokeIdentityToken)?;
         let view = self.broker.revoke(&permit, &selector, &self.deadline).await?;
         Ok(pb::RevokeIdentityTokenResponse { identity: Some(view.into()) })
     }
@@ -84,7 +86,7 @@ impl IdpToken {
         request: pb::CreateConnectLinkRequest,
     ) -> Result<pb::CreateConnectLinkResponse, Error> {
         let (connection, connect) = convert::connect_link(request)?;
-        let permit = self.broker.authorize_link(self.caller, connection)?;
+        let permit = self.broker.authorize_link(&self.caller, connection)?;
         let url = self.broker.connect_link(&permit, &connect)?;
         Ok(pb::CreateConnectLinkResponse { url })
     }

@@ -8,6 +8,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 use super::pb::ErrorReason;
 use crate::{
     auth0::{Auth0Error, VaultError},
+    authentication::AuthenticationError,
     error::Error,
     identity::SelectError,
 };
@@ -112,6 +113,15 @@ fn parts(error: &Error, message: &str) -> Parts {
     match error {
         Error::Invalid(invalid) => Parts::new(Code::InvalidArgument, ErrorReason::InvalidField)
             .field(&invalid.field, &invalid.problem),
+        Error::Caller(AuthenticationError::Missing | AuthenticationError::Refused(_)) => {
+            Parts::new(Code::Unauthenticated, ErrorReason::CallerUnauthenticated)
+        }
+        Error::Caller(AuthenticationError::KeysUnavailable { issuer, is_tenant, .. }) => {
+            // The contract has no reason of its own for another issuer: it is a provider of identities that is down.
+            let reason =
+                if *is_tenant { ErrorReason::Auth0Unavailable } else { ErrorReason::ProviderUnavailable };
+            Parts::new(Code::Unavailable, reason).with("issuer", issuer).retry(SHORTLY)
+        }
         Error::Denied(_) => Parts::new(Code::PermissionDenied, ErrorReason::CallerNotAllowed),
         Error::Select(error) => select(error, message),
         Error::Auth0(error) => auth0(error, message),

@@ -1,6 +1,9 @@
 //! The counters behind `/metrics`. No label ever holds a user, a token or a path.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{
+    sync::OnceLock,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -25,6 +28,8 @@ pub struct Metrics {
     renewals: Family<ProviderLabels, Counter>,
     inspections: Family<ProviderLabels, Counter>,
     revocations: Family<ProviderLabels, Counter>,
+    connections_refused: Family<RefusalLabels, Counter>,
+    tls_certificate_expiry: Gauge,
 }
 
 /// One RPC's metrics, each looked up once: recording costs an array index.
@@ -66,6 +71,35 @@ struct ProfileLabels {
 struct ProviderLabels {
     provider: String,
     outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RefusalLabels {
+    reason: &'static str,
+}
+
+/// Why a connection was closed before its first call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// There are as many connections as there may be.
+    Full,
+    /// It had not said yet what it speaks, and too many newer ones came.
+    Crowded,
+    /// It did not say in time what it speaks.
+    Silent,
+    /// Its TLS handshake failed: no certificate, or not one of ours, or no TLS.
+    Handshake,
+}
+
+impl Refusal {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Crowded => "crowded",
+            Self::Silent => "silent",
+            Self::Handshake => "handshake",
+        }
+    }
 }
 
 /// An endpoint of Auth0 that is called.
@@ -170,6 +204,19 @@ impl Metrics {
             "Tokens that providers were asked to revoke, by provider and outcome",
             Family::clone(&revocations),
         );
+        let connections_refused = Family::default();
+        registry.register(
+            "connections_refused",
+            "Connections closed before their first call, by reason",
+            Family::clone(&connections_refused),
+        );
+        let tls_certificate_expiry = Gauge::default();
+        registry.register_with_unit(
+            "tls_certificate_expiry_timestamp",
+            "When the certificate of the gRPC port ends, as Unix time; 0 without TLS",
+            Unit::Seconds,
+            tls_certificate_expiry.clone(),
+        );
         Self {
             registry,
             rpcs,
@@ -182,6 +229,8 @@ impl Metrics {
             renewals,
             inspections,
             revocations,
+            connections_refused,
+            tls_certificate_expiry,
         }
     }
 
@@ -222,6 +271,17 @@ impl Metrics {
     /// A profile was used.
     pub fn profile(&self, source: ProfileSource) {
         self.profiles.get_or_create(&ProfileLabels { source: source.name() }).inc();
+    }
+
+    /// A connection was closed before its first call.
+    pub fn connection_refused(&self, reason: Refusal) {
+        self.connections_refused.get_or_create(&RefusalLabels { reason: reason.name() }).inc();
+    }
+
+    /// The gRPC port has a certificate that ends then.
+    pub fn tls_certificate(&self, expires_at: SystemTime) {
+        let since = expires_at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.tls_certificate_expiry.set(since.as_secs().try_into().unwrap_or(i64::MAX));
     }
 
     /// A provider answered, or did not.

@@ -8,6 +8,7 @@ use crate::{
     support::{
         World,
         people::{ADA, GRACE},
+        tls::Pki,
     },
     tools::python_tool,
 };
@@ -66,4 +67,22 @@ async fn grpcurl_shows_the_details_of_an_error_and_its_code_as_exit_status() {
     {
         assert!(answer.stderr.contains(part), "{part} is missing: {answer}");
     }
+}
+
+#[tokio::test]
+async fn grpcurl_proves_who_it_is_over_tls_and_without_a_certificate_gets_nothing() {
+    let pki = Pki::new();
+    let world = World::configured(|config| config.tls = Some(pki.files())).await;
+    let own = pki.authority.client(&["spiffe://acme/ns/prod/sa/calendar"]);
+    let (certificate, key) = (pki.write("client.pem", &own.certificate), pki.write("client.key", &own.key));
+    let grpcurl = || {
+        let mut grpcurl = python_tool("grpcurl");
+        grpcurl.arg("-cacert").arg(pki.path("ca.pem"));
+        grpcurl
+    };
+    let words = [&world.service.address.to_string(), "list"];
+    let listed = run(grpcurl().arg("-cert").arg(certificate).arg("-key").arg(key).args(words)).await.well();
+    assert!(listed.stdout.lines().any(|line| line == SERVICE), "{listed}");
+    let refused = run(grpcurl().args(["-max-time", "10"]).args(words)).await;
+    assert!(!refused.stdout.contains(SERVICE) && !refused.stderr.is_empty(), "{refused}");
 }

@@ -10,7 +10,7 @@ use idp_token_service::sandbox::Fault;
 
 use crate::{
     child::run,
-    support::World,
+    support::{World, rules::everything_for_services, tls::Pki},
     tools::{PROTO, client, python_tool},
 };
 
@@ -39,9 +39,13 @@ async fn stubs() -> PathBuf {
 }
 
 async fn play(world: &World, scenario: &str) {
+    play_with(world, scenario, &[]).await;
+}
+
+async fn play_with(world: &World, scenario: &str, files: &[PathBuf]) {
     let mut python = python_tool("python");
     python.env("PYTHONPATH", stubs().await).arg(client("python/contract.py")).arg(scenario);
-    run(python.arg(world.service.address.to_string())).await.well();
+    run(python.arg(world.service.address.to_string()).args(files)).await.well();
 }
 
 #[tokio::test]
@@ -89,4 +93,18 @@ async fn a_python_program_watches_the_health_until_it_is_well() {
 #[tokio::test]
 async fn a_python_program_discovers_the_schema() {
     play(&World::start().await, "discovers_the_schema").await;
+}
+
+#[tokio::test]
+async fn a_python_program_proves_who_it_is_over_tls() {
+    let pki = Pki::new();
+    let world = World::configured(|config| {
+        config.tls = Some(pki.files());
+        config.callers.push(everything_for_services());
+    })
+    .await;
+    let own = pki.authority.client(&["calendar.acme.example"]);
+    let files =
+        [pki.path("ca.pem"), pki.write("client.key", &own.key), pki.write("client.pem", &own.certificate)];
+    play_with(&world, "lists_identities", &files).await;
 }

@@ -2,6 +2,7 @@
 //! log, metric, status or printed message may hold any of them in any spelling: only `access_token` may.
 
 mod search;
+mod tokens;
 
 use std::time::Duration;
 

@@ -32,9 +32,17 @@ const FREE_PORTS: [&str; 6] =
 async fn help_says_what_there_is_and_how_to_begin() {
     let help = run(&["--help"], &[]).await;
     assert_eq!(help.code, 0);
-    for part in
-        ["sandbox", "serve", "check", "rekey", "call", "64 bad usage", "69 a needed service", "New here?"]
-    {
+    for part in [
+        "sandbox",
+        "serve",
+        "check",
+        "rekey",
+        "policy",
+        "call",
+        "64 bad usage",
+        "69 a needed service",
+        "New here?",
+    ] {
         assert!(help.stdout.contains(part), "{part}\n{}", help.stdout);
     }
     let serve = run(&["serve", "--help"], &[]).await;
@@ -316,6 +324,16 @@ async fn the_sandbox_ends_after_its_tour_and_stays_on_loopback() {
     let open = run(&["sandbox", "--once", "--listen", "0.0.0.0:0"], &[]).await;
     assert_eq!(open.code, 64);
     assert!(open.stderr.contains("stays on loopback"), "{}", open.stderr);
+    assert!(open.stderr.contains("say so with --off-loopback"), "{}", open.stderr);
+}
+
+#[tokio::test]
+async fn a_sandbox_that_is_told_twice_is_open_to_others_and_warns_of_it() {
+    let open = ["--listen", "0.0.0.0:0", "--admin-listen", "127.0.0.1:0", "--tenant-listen", "0.0.0.0:0"];
+    let tour = run(&[&["sandbox", "--once", "--off-loopback"][..], &open].concat(), &[]).await;
+    assert_eq!(tour.code, 0, "{}", tour.stderr);
+    let warning = "is reachable from other machines: whoever gets there has the tokens of every user";
+    assert_eq!(tour.stderr.matches(warning).count(), 2, "{}", tour.stderr);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use idp_token_service::{
     deadline::Deadline,
     error::Error,
     identity::{Selector, UserId},
-    policy::{Action, Caller},
+    policy::{Caller, GetIdentityToken, Policy},
     provider::{self, Settings},
     renewal::Renewals,
     secret::Secret,
@@ -225,11 +225,11 @@ async fn link_with(world: &World, settings: Settings) -> String {
     providers.insert(name.clone(), name, adapter, transport);
     let login = LoginApplication::new(&config.auth0, config.connect.as_ref().unwrap());
     let renewals = Arc::new(Renewals::new(store, Arc::clone(&auth0), Arc::clone(&metrics)));
-    let broker = Broker::new(auth0, providers, renewals, Some(login), metrics);
+    let broker = Broker::new(auth0, providers, renewals, Some(login), Policy::open(), metrics);
 
     let user = UserId::parse(EDSGER.to_owned(), "user_id").unwrap();
-    let action = Action::GetIdentityToken { refresh_token: false };
-    let permit = broker.authorize(Caller::Anonymous, user, action).unwrap();
+    let action = GetIdentityToken { refresh_token: false };
+    let permit = broker.authorize(&Caller::Anonymous, user, &Selector::default(), action).unwrap();
     let lend = Lend { selector: Selector::default(), min_validity: Duration::ZERO, rejected: None };
     let deadline = Deadline::from_now(Duration::from_secs(20));
     match broker.lend(&permit, &lend, &deadline).await {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Uri};
 use idp_token_service::{
     auth0::Auth0,
+    authentication::Authentication,
     broker::{Broker, Providers},
     provider::{self, HostPattern, Provider, RateLimit, Settings, Verdict, request::ApiRequest},
     renewal::Renewals,
@@ -286,8 +287,21 @@ async fn a_panic_costs_one_call_and_says_nothing() {
     providers.insert(name.clone(), name, Box::new(Buggy(google_adapter)), detouring);
     let store = Arc::new(Store::memory());
     let renewals = Arc::new(Renewals::new(store, Arc::clone(&auth0), Arc::clone(&metrics)));
-    let broker = Broker::new(auth0, providers, renewals, None, Arc::clone(&metrics));
-    let gate = Gate::new(Arc::new(broker), Routes::default(), 30 * SECOND, Arc::clone(&metrics));
+    let broker = Broker::new(
+        auth0,
+        providers,
+        renewals,
+        None,
+        idp_token_service::policy::Policy::open(),
+        Arc::clone(&metrics),
+    );
+    let gate = Gate::new(
+        Arc::new(broker),
+        Authentication::open(),
+        Routes::default(),
+        30 * SECOND,
+        Arc::clone(&metrics),
+    );
     let mut client = IdpTokenServiceClient::new(Direct(gate));
     let calling = |path| CallProviderRequest {
         identity: Some(google(ADA)),

@@ -1,12 +1,13 @@
 //! Identities whose tokens are in Token Vault, as callers meet them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use idp_token_service::{
-    config::{self, Config},
+    config::{self, Config, EndUsers},
+    policy::Who,
     sandbox::{Fault, Seed},
     secret::Secret,
-    service::pb::{TokenSource, identity::State},
+    service::pb::{CallProviderRequest, TokenSource, identity::State},
 };
 use tonic::Code;
 
@@ -15,6 +16,8 @@ use crate::support::{
     keys::VAULT_KEY,
     metadata,
     people::{ADA, KATHERINE, google},
+    rules::everything,
+    within,
 };
 
 /// A service that may open the vault of Google's connection for any user.
@@ -89,4 +92,27 @@ async fn each_way_of_not_getting_a_token_has_an_error_of_its_own() {
 
     let world = World::start().await;
     assert_error(world.lend(google(KATHERINE)).await, Code::FailedPrecondition, "TOKEN_NOT_STORED");
+}
+
+/// The sandbox opens the vault on nobody's word but the users' own here: it knows no privileged worker's key.
+#[tokio::test]
+async fn an_end_user_opens_the_vault_with_the_token_that_they_call_with() {
+    const API: &str = "https://idp-token.sandbox.example";
+    let world = World::configured(|config| {
+        configure(config);
+        config.end_users = Some(EndUsers { audience: API.to_owned(), rule: everything(Who::EndUsers) });
+    })
+    .await;
+    let token = world.sandbox.end_user_token(KATHERINE, API, &[]).unwrap();
+    let mut request = within(
+        Duration::from_secs(30),
+        CallProviderRequest {
+            identity: Some(google(KATHERINE)),
+            request: Some(get("/oauth2/v3/userinfo")),
+            ..Default::default()
+        },
+    );
+    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+    let answer = world.service.client().call_provider(request).await.unwrap();
+    assert_eq!(answer.into_inner().status_code, 200);
 }

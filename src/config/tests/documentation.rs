@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::tls::authority::Authority;
 
 const DOCUMENTATION: &str = include_str!("../../../docs/configuration.md");
 const EXAMPLE: &str = include_str!("../../../idp-token-service.example.toml");
@@ -87,7 +88,16 @@ fn the_example_is_a_right_configuration_as_it_stands_and_with_all_its_keys() {
     let folder = folder();
     let (_key_folder, key) = rsa_key_file();
     let store_key = file(&folder, "store-keys", &encryption_key(1), 0o600);
+    let authority = Authority::new("acme");
+    let server = authority.server(&["idp-token.acme.example"]);
+    let written = |name, text: &str| file(&folder, name, text, 0o600).display().to_string();
+    let (ca, certificate) = (written("ca.pem", &authority.pem), written("server.pem", &server.certificate));
+    let server_key = written("server.key", &server.key);
     let files = [
+        ("IDP_TOKEN_TLS_CERTIFICATE_FILE", &*certificate),
+        ("IDP_TOKEN_TLS_PRIVATE_KEY_FILE", &*server_key),
+        ("IDP_TOKEN_TLS_CLIENT_CA_FILE", &*ca),
+        ("IDP_TOKEN_UPSTREAM_CA_FILE", &*ca),
         ("IDP_TOKEN_PROVIDERS_ACME_CRM_PRIVATE_KEY_FILE", &*key),
         ("IDP_TOKEN_STORE_ENCRYPTION_KEYS_FILE", store_key.to_str().expect("a path in UTF-8")),
         ("IDP_TOKEN_STORE_URL", "memory:"),

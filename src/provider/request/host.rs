@@ -18,9 +18,11 @@ pub(super) fn choose(asked: &str, patterns: &[HostPattern]) -> Result<String, St
     Err(refusal(patterns))
 }
 
+/// Whether `host` can be a host's name, in lower case.
+///
 /// Letters, digits, hyphens and single dots: no port, user, address, escape, trailing dot or other alphabet. Short
 /// enough for DNS (RFC 1035, section 2.3.4), and left as it is by the URL parser of the HTTP client.
-fn is_name(host: &str) -> bool {
+pub fn is_name(host: &str) -> bool {
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')

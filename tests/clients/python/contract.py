@@ -1,12 +1,14 @@
 """The contract as a Python program sees it: stubs made by grpcio-tools, on gRPC's C core.
 
-`contract.py SCENARIO ADDRESS`, with the stubs on PYTHONPATH; `tests/foreign/python.rs` starts it.
+`contract.py SCENARIO ADDRESS [AUTHORITY KEY CERTIFICATE]`, with the stubs on PYTHONPATH; `tests/foreign/python.rs`
+starts it. The files, where there are any, are for TLS.
 A scenario that goes wrong raises, so the exit status tells.
 """
 
 import base64
 import hashlib
 import json
+import pathlib
 import random
 import sys
 
@@ -169,10 +171,17 @@ def discovers_the_schema(channel):
     assert database.FindFileContainingSymbol("google.rpc.ErrorInfo").package == "google.rpc"
 
 
-def main(scenario, address):
+def connect(address, files):
     # The largest answer is a body of 4 MiB and its headers; gRPC's own limit is 4 MiB for all of it.
     options = [("grpc.max_receive_message_length", 5 * MIB), ("grpc.enable_http_proxy", 0)]
-    with grpc.insecure_channel(address, options=options) as channel:
+    if not files:
+        return grpc.insecure_channel(address, options=options)
+    credentials = grpc.ssl_channel_credentials(*[pathlib.Path(file).read_bytes() for file in files])
+    return grpc.secure_channel(address, credentials, options=options)
+
+
+def main(scenario, address, *files):
+    with connect(address, files) as channel:
         grpc.channel_ready_future(channel).result(timeout=PATIENCE)
         globals()[scenario](channel)
 

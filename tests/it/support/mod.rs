@@ -22,11 +22,16 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use tonic::{Code, Request, Status, transport::Channel};
 use tonic_types::{ErrorDetails, StatusExt};
 
+pub mod authority;
 pub mod database;
+pub mod frames;
 pub mod http;
+pub mod issuer;
 pub mod keys;
 pub mod people;
 pub mod process;
+pub mod rules;
+pub mod tls;
 pub mod wire;
 
 /// Any free port of loopback.

@@ -1,0 +1,159 @@
+//! Who calls: proven by a certificate, by the word of a trusted proxy about one, or by a token of a known issuer.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use http::Uri;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::{
+    config::{Config, TrustedPeer},
+    peer::{Peer, San},
+    policy::Caller,
+    transport::Transport,
+};
+
+mod error;
+mod forwarded;
+mod issuer;
+mod key_set;
+mod key_source;
+mod token;
+mod verified;
+
+pub use error::{AuthenticationError, Refusal};
+
+use issuer::{Issuer, Principal, Subjects};
+use key_source::KeySource;
+use token::{Claims, Token};
+use verified::Verified;
+
+/// What callers may prove themselves with.
+pub struct Authentication {
+    is_required: bool,
+    issuers: Vec<Issuer>,
+    trusted_peers: Vec<TrustedPeer>,
+    verified: Verified,
+}
+
+impl Authentication {
+    /// What `config` says. Sends nothing yet.
+    pub fn new(config: &Config, transport: &Transport) -> Self {
+        Self {
+            is_required: config.identifies_callers(),
+            issuers: issuers(config, transport),
+            trusted_peers: config.trusted_peers.clone(),
+            verified: Verified::default(),
+        }
+    }
+
+    /// Nobody is asked: everybody is [`Caller::Anonymous`].
+    pub fn open() -> Self {
+        Self {
+            is_required: false,
+            issuers: Vec::new(),
+            trusted_peers: Vec::new(),
+            verified: Verified::default(),
+        }
+    }
+
+    /// Whether callers must prove who they are; otherwise everybody is [`Caller::Anonymous`].
+    pub fn is_required(&self) -> bool {
+        self.is_required
+    }
+
+    /// Whether there is an issuer whose tokens are believed.
+    pub fn takes_tokens(&self) -> bool {
+        !self.issuers.is_empty()
+    }
+
+    /// Whom `token` stands for, if it was verified lately.
+    pub fn remembered(&self, token: &SecretString) -> Option<Caller> {
+        let principal = self.verified.get(token.expose_secret())?;
+        Some(caller(principal, token.clone()))
+    }
+
+    /// Whom `token` stands for.
+    ///
+    /// # Errors
+    /// When it is not to be believed, or its issuer's keys cannot be fetched.
+    pub async fn verify(&self, token: SecretString) -> Result<Caller, AuthenticationError> {
+        let parsed = Token::parse(token.expose_secret())?;
+        let issuer = self.issuer_of(&parsed.claims)?;
+        let (principal, left) = issuer.verify(&parsed).await?;
+        self.verified.insert(token.expose_secret(), principal.clone(), left);
+        Ok(caller(principal, token))
+    }
+
+    fn issuer_of(&self, claims: &Claims) -> Result<&Issuer, Refusal> {
+        let mut of_that_name = self.issuers.iter().filter(|issuer| issuer.name == claims.iss).peekable();
+        of_that_name.peek().ok_or(Refusal::Issuer)?;
+        of_that_name.find(|issuer| claims.is_for(&issuer.audience)).ok_or(Refusal::Audience)
+    }
+
+    /// Who is at the other end, by a certificate. For a trusted peer that is whoever it says in `forwarded`, the values of
+    /// `x-forwarded-client-cert`, and never the peer itself: where it says nothing, its client proved nothing. From
+    /// everybody else that header means nothing.
+    ///
+    /// # Errors
+    /// When the certificate does not name one caller, or a trusted peer sends what cannot be read without doubt.
+    pub fn by_certificate<'a>(
+        &self,
+        peer: &Peer,
+        mut forwarded: impl Iterator<Item = Option<&'a str>>,
+    ) -> Result<Option<Caller>, AuthenticationError> {
+        if !self.trusted_peers.iter().any(|trusted| trusted.is(peer)) {
+            return Ok(service(&peer.sans)?);
+        }
+        let Some(header) = forwarded.next() else { return Ok(None) };
+        // Of several, nobody could say which is the proxy's own.
+        let (Some(header), None) = (header, forwarded.next()) else { return Err(Refusal::Forwarded.into()) };
+        let sans = forwarded::client(header)?;
+        Ok(service(&sans)?)
+    }
+}
+
+fn caller(principal: Principal, token: SecretString) -> Caller {
+    match principal {
+        Principal::Service(id) => Caller::Service { id },
+        Principal::User(subject) => Caller::EndUser { subject, access_token: Arc::new(token) },
+    }
+}
+
+/// The service that a certificate names: by its URI, or else by its first DNS name, in lower case. Of several URIs none is taken: a
+/// certificate of SPIFFE has exactly one (X.509-SVID, section 2).
+fn service(sans: &[San]) -> Result<Option<Caller>, Refusal> {
+    let uris: Vec<_> = sans.iter().filter(|san| matches!(san, San::Uri(_))).collect();
+    match (&*uris, sans.first()) {
+        ([San::Uri(id)], _) => Ok(Some(Caller::Service { id: id.clone() })),
+        ([], Some(San::Dns(name))) => Ok(Some(Caller::Service { id: name.to_ascii_lowercase() })),
+        ([], _) => Ok(None),
+        _ => Err(Refusal::Certificate),
+    }
+}
+
+/// End users first: a token that is for both audiences is judged by the narrower rules.
+fn issuers(config: &Config, transport: &Transport) -> Vec<Issuer> {
+    let mut sources: BTreeMap<String, Arc<KeySource>> = BTreeMap::new();
+    let mut source = |url: &Uri| {
+        let new = || Arc::new(KeySource::new(url.clone(), transport.clone()));
+        Arc::clone(sources.entry(url.to_string()).or_insert_with(new))
+    };
+    let tenant = config.auth0.issuer();
+    let end_users = config.end_users.as_ref().map(|end_users| Issuer {
+        name: tenant.clone(),
+        audience: end_users.audience.clone(),
+        subjects: Subjects::Users,
+        keys: source(&config.auth0.jwks_url()),
+    });
+    let mut issuers: Vec<_> = end_users.into_iter().collect();
+    issuers.extend(config.jwt_issuers.iter().map(|configured| Issuer {
+        name: configured.issuer.clone(),
+        audience: configured.audience.clone(),
+        subjects: if configured.issuer == tenant { Subjects::Applications } else { Subjects::Services },
+        keys: source(&configured.jwks_url),
+    }));
+    issuers
+}
+
+#[cfg(test)]
+mod tests;

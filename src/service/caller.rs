@@ -1,0 +1,100 @@
+//! From the connection and the headers of a call to its caller.
+//!
+//! A bearer token comes before a certificate: it is the closer word, since behind a proxy many callers share
+//! one connection. It is judged by itself: with a bad one the call is refused, however good the certificate is.
+
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
+use secrecy::SecretString;
+
+use crate::{
+    authentication::{Authentication, AuthenticationError, Refusal},
+    peer::Peer,
+    policy::Caller,
+};
+
+const FORWARDED: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
+
+/// What is known of a caller at once.
+pub(super) enum Identified {
+    /// Everything.
+    Caller(Caller),
+    /// That it has this token, which was not verified lately.
+    Bearer(SecretString),
+}
+
+/// Who calls, or with what token that is to be found out.
+///
+/// # Errors
+/// When nothing is proven, though it must be, or when what should prove it is not believed.
+pub(super) fn identify(
+    authentication: &Authentication,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+) -> Result<Identified, AuthenticationError> {
+    if !authentication.is_required() {
+        return Ok(Identified::Caller(Caller::Anonymous));
+    }
+    if authentication.takes_tokens()
+        && let Some(token) = bearer(headers)?
+    {
+        let remembered = authentication.remembered(&token);
+        return Ok(remembered.map_or(Identified::Bearer(token), Identified::Caller));
+    }
+    let forwarded = headers.get_all(FORWARDED).into_iter().map(|value| value.to_str().ok());
+    let peer = extensions.get::<Peer>().ok_or(AuthenticationError::Missing)?;
+    let caller = authentication.by_certificate(peer, forwarded)?;
+    caller.map(Identified::Caller).ok_or(AuthenticationError::Missing)
+}
+
+/// The token of `authorization: Bearer TOKEN` (RFC 6750, section 2.1).
+fn bearer(headers: &HeaderMap) -> Result<Option<SecretString>, Refusal> {
+    let mut values = headers.get_all(header::AUTHORIZATION).into_iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => token(value).map(Some).ok_or(Refusal::Authorization),
+        (Some(_), Some(_)) => Err(Refusal::Authorization),
+    }
+}
+
+fn token(value: &HeaderValue) -> Option<SecretString> {
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    let token = token.trim_start_matches(' ');
+    // A list of credentials is none; neither is a token with white space in it.
+    let is_one = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
+    (scheme.eq_ignore_ascii_case("bearer") && is_one).then(|| token.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn found(values: &[&'static str]) -> Result<Option<String>, Refusal> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(header::AUTHORIZATION, HeaderValue::from_static(value));
+        }
+        bearer(&headers).map(|token| token.map(|token| token.expose_secret().to_owned()))
+    }
+
+    #[test]
+    fn exactly_one_bearer_token_is_taken() {
+        for value in ["Bearer a.b.c", "bearer a.b.c", "BEARER  a.b.c"] {
+            assert_eq!(found(&[value]), Ok(Some("a.b.c".to_owned())), "{value}");
+        }
+        assert_eq!(found(&[]), Ok(None));
+        for values in [
+            &["Bearer"][..],
+            &["Bearer "],
+            &["a.b.c"],
+            &["Basic YTpi"],
+            &["Bearer a b"],
+            &["Bearer a.b.c, Bearer d.e.f"],
+            &["Bearer a.b.c", "Bearer a.b.c"],
+            &["Bearer a.b.c", ""],
+        ] {
+            assert_eq!(found(values), Err(Refusal::Authorization), "{values:?}");
+        }
+    }
+}
