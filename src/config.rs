@@ -29,10 +29,12 @@ use self::{
     value::AdminAddress,
 };
 use crate::{
+    audit::Settings,
     policy::{Policy, Rule},
     tls::Files,
 };
 
+mod audit;
 mod auth0;
 mod callers;
 mod connect;
@@ -100,6 +102,8 @@ pub struct Config {
     pub tls: Option<Files>,
     /// Authorities that Auth0 and the providers may be certified by, beside the system's. None.
     pub upstream_authorities: Vec<CertificateDer<'static>>,
+    /// What is recorded of calls. All, as JSON, on stdout.
+    pub audit: Settings,
     /// What is not wrong, but should not stay so.
     pub warnings: Vec<Problem>,
 }
@@ -160,12 +164,13 @@ impl Config {
         let store = root.section("store", Store::read).flatten();
         let connect = root.section("connect", Connect::read).flatten();
         let upstream_authorities = root.section("upstream", upstream::read).flatten();
+        let audit = root.section("audit", audit::read).flatten();
         let mut end_users = EndUsers::read(root);
         let rules = callers.iter_mut().chain(end_users.as_mut().map(|users| &mut users.rule));
         callers::settle(root, rules, &providers);
         root.finish();
         let (auth0, store, tls, upstream_authorities) = (auth0?, store?, tls?, upstream_authorities?);
-        let (jwt_issuers, reflection) = (jwt_issuers?, reflection.ok()?);
+        let (jwt_issuers, reflection, audit) = (jwt_issuers?, reflection.ok()?, audit?);
         jwt_issuer::check_audiences(root, &auth0, &jwt_issuers, end_users.as_ref());
         let mut config = Self {
             listen,
@@ -185,6 +190,7 @@ impl Config {
             end_users,
             tls,
             upstream_authorities,
+            audit,
             warnings: Vec::new(),
         };
         config.reflection = reflection.unwrap_or(!config.identifies_callers() || is_loopback(listen.ip()));

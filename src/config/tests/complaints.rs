@@ -208,7 +208,7 @@ fn what_later_versions_know_is_refused_by_name() {
 
 #[test]
 fn variables_of_later_versions_are_refused_by_name() {
-    for variable in ["IDP_TOKEN_AUDIT_FILE", "IDP_TOKEN_WEB_ALLOWED_ORIGINS"] {
+    for variable in ["IDP_TOKEN_WEB_ALLOWED_ORIGINS"] {
         let problems = problems(LEAST, &[(variable, CANARY)]);
         assert_eq!(
             problems,
@@ -259,7 +259,7 @@ fn a_secret_file_without_content_is_called_empty() {
 
 #[test]
 fn every_mistake_is_reported_at_once_those_of_the_environment_first() {
-    let file = "drain = 15\nlog_levle = 'info'\n[auth0]\ndomain = 'https://acme'\nrequests_per_second = 0\n[audit]\nfile = '-'\n";
+    let file = "drain = 15\nlog_levle = 'info'\n[auth0]\ndomain = 'https://acme'\nrequests_per_second = 0\n[web]\nallowed_origins = []\n";
     let problems = problems(file, &[("IDP_TOKEN_LISTEN", "here"), ("AUTH0_CLIENT_ID", "a b")]);
     let starts = [
         "`IDP_TOKEN_LISTEN` must",
@@ -269,7 +269,7 @@ fn every_mistake_is_reported_at_once_those_of_the_environment_first() {
         "idp.toml:2: unknown key `log_levle`",
         "idp.toml:4: `auth0.domain`",
         "idp.toml:5: `auth0.requests_per_second`",
-        "idp.toml:6: `audit` is not supported",
+        "idp.toml:6: `web` is not supported",
     ];
     assert_eq!(problems.len(), starts.len(), "{problems:#?}");
     assert!(problems.iter().zip(starts).all(|(problem, start)| problem.starts_with(start)), "{problems:#?}");
