@@ -8,15 +8,18 @@ use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tonic::{Code, Status, body::Body, service::Routes};
 use tower::Service;
 
 use super::{
+    arriving::Arriving,
+    backlog::{BACKLOG, Backlog},
     caller::{self, Identified},
     deadline,
     idp_token::IdpToken,
-    observe::{METHODS, Observation},
+    leaving::Leaving,
+    observe::{METHODS, Observation, Observer},
     pb::idp_token_service_server::IdpTokenServiceServer,
 };
 use crate::{
@@ -24,8 +27,8 @@ use crate::{
     provider::request::BODY_LIMIT, telemetry::Metrics,
 };
 
-/// Calls worked on at once. Each may hold two bodies of 4 MiB: what comes on top would rather be told to go
-/// elsewhere than wait.
+/// Calls worked on at once, from the end of their message to the beginning of their answer. Each may hold two bodies of
+/// 4 MiB: what comes on top would rather be told to go elsewhere than wait.
 const CALLS_AT_ONCE: usize = 1024;
 
 /// A request message: the largest body, and room for the rest of it.
@@ -33,6 +36,9 @@ const MESSAGE_LIMIT: usize = BODY_LIMIT + 64 * 1024;
 
 /// The index of `other` in [`METHODS`].
 const OTHER: usize = METHODS.len() - 1;
+
+/// The index of `GetIdentityToken`: its answer is small, and the one that must cost least.
+const CACHED: usize = 1;
 
 const PREFIX: &str = "/idptoken.v1.IdpTokenService/";
 
@@ -44,8 +50,9 @@ pub struct Gate {
     rest: Routes,
     authentication: Arc<Authentication>,
     calls: Arc<Semaphore>,
+    backlog: Arc<Backlog>,
     default_deadline: Duration,
-    metrics: Arc<Metrics>,
+    observer: Arc<Observer>,
 }
 
 impl Gate {
@@ -59,8 +66,10 @@ impl Gate {
         metrics: Arc<Metrics>,
     ) -> Self {
         let calls = Arc::new(Semaphore::new(CALLS_AT_ONCE));
+        let backlog = Arc::new(Backlog::new(BACKLOG, Arc::clone(&metrics)));
+        let observer = Arc::new(Observer::new(metrics));
         let authentication = Arc::new(authentication);
-        Self { broker, rest: rest.prepare(), authentication, calls, default_deadline, metrics }
+        Self { broker, rest: rest.prepare(), authentication, calls, backlog, default_deadline, observer }
     }
 
     /// Answers one request, whatever happens.
@@ -69,12 +78,12 @@ impl Gate {
     /// every layer on the way.
     pub fn answer<B>(&self, request: Request<B>) -> Answer
     where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
     {
         let call = speaks_grpc(&request).then(|| {
             let method = method(request.uri().path());
-            let observation = Observation::begin(Arc::clone(&self.metrics), method, request.headers());
+            let observation = Observation::begin(Arc::clone(&self.observer), method, request.headers());
             (observation, self.start(method, request))
         });
         Box::pin(async move {
@@ -91,20 +100,20 @@ impl Gate {
 
     fn start<B>(&self, method: usize, request: Request<B>) -> Result<Work, Error>
     where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
     {
         if method == OTHER {
             return Ok(Work::Rest(Box::pin(self.rest.clone().call(request.map(Body::new)))));
         }
-        let place = Arc::clone(&self.calls).try_acquire_owned().map_err(|_| Error::Overloaded)?;
         let allowed = deadline::allowed(request.headers(), self.default_deadline)?;
         let deadline = Deadline::from_now(allowed);
         let broker = Arc::clone(&self.broker);
+        let request = request.map(|body| Arriving::new(body, Arc::clone(&self.backlog)));
         let api = {
-            let deadline = deadline.clone();
+            let (deadline, calls) = (deadline.clone(), Arc::clone(&self.calls));
             move |caller| {
-                let api = IdpToken::new(broker, caller, deadline);
+                let api = IdpToken::new(broker, caller, deadline, calls);
                 IdpTokenServiceServer::new(api).max_decoding_message_size(MESSAGE_LIMIT)
             }
         };
@@ -120,7 +129,7 @@ impl Gate {
                 })
             }
         };
-        Ok(Work::Rpc { method, place, deadline, answer })
+        Ok(Work::Rpc { method, backlog: Arc::clone(&self.backlog), deadline, answer })
     }
 }
 
@@ -130,7 +139,7 @@ pub type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>
 /// A request that is being answered.
 enum Work {
     /// By one of our RPCs.
-    Rpc { method: usize, place: OwnedSemaphorePermit, deadline: Deadline, answer: Answer },
+    Rpc { method: usize, backlog: Arc<Backlog>, deadline: Deadline, answer: Answer },
     /// By another service.
     Rest(Answer),
 }
@@ -138,9 +147,14 @@ enum Work {
 impl Work {
     async fn finish(self) -> Result<Response<Body>, Error> {
         match self {
-            Self::Rpc { method, place: _place, deadline, answer } => {
+            Self::Rpc { method, backlog, deadline, answer } => {
+                let until = deadline.at();
                 let Ok(response) = deadline::enforce(deadline, answer).await?;
-                explain_refusal(response, METHODS[method])
+                let response = explain_refusal(response, METHODS[method])?;
+                if method == CACHED {
+                    return Ok(response);
+                }
+                Ok(response.map(|body| Body::new(Leaving::new(body, backlog, until))))
             }
             Self::Rest(answer) => {
                 let Ok(response) = answer.await;

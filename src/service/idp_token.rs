@@ -2,6 +2,7 @@
 
 use std::{pin::Pin, sync::Arc};
 
+use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{convert, pb};
@@ -20,11 +21,24 @@ pub(super) struct IdpToken {
     broker: Arc<Broker>,
     caller: Caller,
     deadline: Deadline,
+    /// One for each call that is worked on.
+    places: Arc<Semaphore>,
 }
 
 impl IdpToken {
-    pub(super) fn new(broker: Arc<Broker>, caller: Caller, deadline: Deadline) -> Self {
-        Self { broker, caller, deadline }
+    pub(super) fn new(
+        broker: Arc<Broker>,
+        caller: Caller,
+        deadline: Deadline,
+        places: Arc<Semaphore>,
+    ) -> Self {
+        Self { broker, caller, deadline, places }
+    }
+
+    /// Works on a call, whose message is whole by now, if there is a place left. A message that comes slowly takes none.
+    async fn work<T>(&self, rpc: impl Future<Output = Result<T, Error>>) -> Result<Response<T>, Status> {
+        let _place = self.places.try_acquire().map_err(|_| Error::Overloaded)?;
+        Ok(rpc.await.map(Response::new)?)
     }
 
     async fn list(&self, request: pb::ListIdentitiesRequest) -> Result<pb::ListIdentitiesResponse, Error> {
@@ -102,21 +116,21 @@ impl pb::idp_token_service_server::IdpTokenService for IdpToken {
         &self,
         request: Request<pb::ListIdentitiesRequest>,
     ) -> Result<Response<pb::ListIdentitiesResponse>, Status> {
-        Ok(self.list(request.into_inner()).await.map(Response::new)?)
+        self.work(self.list(request.into_inner())).await
     }
 
     async fn get_identity_token(
         &self,
         request: Request<pb::GetIdentityTokenRequest>,
     ) -> Result<Response<pb::GetIdentityTokenResponse>, Status> {
-        Ok(self.lend(request.into_inner()).await.map(Response::new)?)
+        self.work(self.lend(request.into_inner())).await
     }
 
     async fn call_provider(
         &self,
         request: Request<pb::CallProviderRequest>,
     ) -> Result<Response<pb::CallProviderResponse>, Status> {
-        Ok(self.call(request.into_inner()).await.map(Response::new)?)
+        self.work(self.call(request.into_inner())).await
     }
 
     type StreamProviderStream =
@@ -133,14 +147,14 @@ impl pb::idp_token_service_server::IdpTokenService for IdpToken {
         &self,
         request: Request<pb::InspectIdentityTokenRequest>,
     ) -> Result<Response<pb::InspectIdentityTokenResponse>, Status> {
-        Ok(self.inspect(request.into_inner()).await.map(Response::new)?)
+        self.work(self.inspect(request.into_inner())).await
     }
 
     async fn revoke_identity_token(
         &self,
         request: Request<pb::RevokeIdentityTokenRequest>,
     ) -> Result<Response<pb::RevokeIdentityTokenResponse>, Status> {
-        Ok(self.revoke(request.into_inner()).await.map(Response::new)?)
+        self.work(self.revoke(request.into_inner())).await
     }
 
     async fn create_connect_link(

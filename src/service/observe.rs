@@ -5,6 +5,7 @@ use std::{error::Error as _, sync::Arc, time::Instant};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use tonic::{Code, Status, body::Body};
 
+use super::repeats::Repeats;
 use crate::{
     error::{Blame, Error},
     telemetry::{Metrics, metrics::code_name},
@@ -28,9 +29,24 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 /// A caller's id that is longer, in bytes, is replaced.
 const LONGEST_ID: usize = 128;
 
+/// Bytes of a text in a log line that others have a say in; of a longer one, the beginning is quoted.
+const LONGEST_TEXT: usize = 1024;
+
+/// What all calls have in common.
+pub(super) struct Observer {
+    metrics: Arc<Metrics>,
+    repeats: Repeats,
+}
+
+impl Observer {
+    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
+        Self { metrics, repeats: Repeats::new() }
+    }
+}
+
 /// One call under observation. A call that is dropped before its end counts as cancelled.
 pub(super) struct Observation {
-    metrics: Arc<Metrics>,
+    observer: Arc<Observer>,
     method: usize,
     began: Instant,
     /// As the caller sent it.
@@ -39,9 +55,9 @@ pub(super) struct Observation {
 }
 
 impl Observation {
-    pub(super) fn begin(metrics: Arc<Metrics>, method: usize, headers: &HeaderMap) -> Self {
+    pub(super) fn begin(observer: Arc<Observer>, method: usize, headers: &HeaderMap) -> Self {
         let request_id = headers.get(REQUEST_ID).filter(|id| id.len() <= LONGEST_ID && id.to_str().is_ok());
-        Self { metrics, method, began: Instant::now(), request_id: request_id.cloned(), settled: false }
+        Self { observer, method, began: Instant::now(), request_id: request_id.cloned(), settled: false }
     }
 
     /// Counts the answer; a failure gets a log line, and every answer to a caller that sent a request id, or that
@@ -50,7 +66,7 @@ impl Observation {
         let code = response.headers().get(Status::GRPC_STATUS);
         let code = code.map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
         self.settled = true;
-        self.metrics.rpc_done(self.method, code, self.began.elapsed());
+        self.observer.metrics.rpc_done(self.method, code, self.began.elapsed());
         if code == Code::Ok && self.request_id.is_none() {
             return;
         }
@@ -68,12 +84,18 @@ impl Observation {
         let id = request_id.to_str().unwrap_or_default();
         let took_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let error = status.source().and_then(|source| source.downcast_ref::<Error>());
-        let cause = error.and_then(Error::untold).unwrap_or_default();
-        let message = status.message();
-        match error.map_or(Blame::Caller, Error::blame) {
-            Blame::Caller => tracing::debug!(rpc, code, request_id = id, took_ms, "{message}"),
-            Blame::Outside => tracing::warn!(rpc, code, request_id = id, took_ms, cause, "{message}"),
-            Blame::Operator => tracing::error!(rpc, code, request_id = id, took_ms, cause, "{message}"),
+        let cause = beginning(error.and_then(Error::untold).unwrap_or_default());
+        let message = beginning(status.message());
+        let blame = error.map_or(Blame::Caller, Error::blame);
+        if blame == Blame::Caller {
+            return tracing::debug!(rpc, code, request_id = id, took_ms, "{message}");
+        }
+        let Some(left_out) = self.observer.repeats.admit(self.method, status.code()) else { return };
+        match blame {
+            Blame::Operator => {
+                tracing::error!(rpc, code, request_id = id, took_ms, left_out, cause, "{message}");
+            }
+            _ => tracing::warn!(rpc, code, request_id = id, took_ms, left_out, cause, "{message}"),
         }
     }
 }
@@ -81,9 +103,14 @@ impl Observation {
 impl Drop for Observation {
     fn drop(&mut self) {
         if !self.settled {
-            self.metrics.rpc_done(self.method, Code::Cancelled, self.began.elapsed());
+            self.observer.metrics.rpc_done(self.method, Code::Cancelled, self.began.elapsed());
         }
     }
+}
+
+/// As much of `text` as a log line quotes.
+fn beginning(text: &str) -> &str {
+    &text[..text.floor_char_boundary(LONGEST_TEXT)]
 }
 
 /// Random enough never to meet another one in the logs.

@@ -29,6 +29,7 @@ pub struct Metrics {
     inspections: Family<ProviderLabels, Counter>,
     revocations: Family<ProviderLabels, Counter>,
     connections_refused: Family<RefusalLabels, Counter>,
+    slow_peers: Family<RefusalLabels, Counter>,
     tls_certificate_expiry: Gauge,
 }
 
@@ -98,6 +99,24 @@ impl Refusal {
             Self::Crowded => "crowded",
             Self::Silent => "silent",
             Self::Handshake => "handshake",
+        }
+    }
+}
+
+/// Why a call ended whose peer did not send or take its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slow {
+    /// Its answer was not taken by its deadline.
+    Late,
+    /// It had waited longest, and too much was waiting.
+    Crowded,
+}
+
+impl Slow {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Late => "late",
+            Self::Crowded => "crowded",
         }
     }
 }
@@ -210,6 +229,12 @@ impl Metrics {
             "Connections closed before their first call, by reason",
             Family::clone(&connections_refused),
         );
+        let slow_peers = Family::default();
+        registry.register(
+            "slow_peers",
+            "Calls ended because their peers did not send or take their bytes, by reason",
+            Family::clone(&slow_peers),
+        );
         let tls_certificate_expiry = Gauge::default();
         registry.register_with_unit(
             "tls_certificate_expiry_timestamp",
@@ -230,6 +255,7 @@ impl Metrics {
             inspections,
             revocations,
             connections_refused,
+            slow_peers,
             tls_certificate_expiry,
         }
     }
@@ -276,6 +302,11 @@ impl Metrics {
     /// A connection was closed before its first call.
     pub fn connection_refused(&self, reason: Refusal) {
         self.connections_refused.get_or_create(&RefusalLabels { reason: reason.name() }).inc();
+    }
+
+    /// A call ended because its peer was slow.
+    pub fn slow_peer(&self, reason: Slow) {
+        self.slow_peers.get_or_create(&RefusalLabels { reason: reason.name() }).inc();
     }
 
     /// The gRPC port has a certificate that ends then.

@@ -23,6 +23,7 @@ mod renewal;
 mod renewal_faults;
 mod retries;
 mod revoke;
+mod slow;
 mod store;
 mod tls;
 mod vault;
