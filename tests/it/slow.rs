@@ -95,10 +95,8 @@ async fn an_answer_that_nobody_takes_is_thrown_away_at_the_calls_deadline() {
         page(world.service.admin, "/metrics").await.1.contains(r#"slow_peers_total{reason="late"} 1"#)
     })
     .await;
-    // Room comes too late: of the message a piece was on its way, and then the call ends.
+    // Room comes too late.
     stream.write_all(&frame(WINDOW_UPDATE, 0, 1, &[0, 0x10, 0, 0])).await.unwrap();
-    let piece = read_until(&mut stream, DATA).await;
-    assert!(piece.payload.len() <= 16 * 1024, "{}", piece.payload.len());
     assert_eq!(read_until(&mut stream, RST_STREAM).await.stream, 1);
     settle(&mut stream).await;
 }
