@@ -1,7 +1,8 @@
 //! The audit log: one record of every call to the RPCs, whatever comes of it.
 //!
-//! A call takes its place in a bounded queue before it begins ([`Audit::begin`]), so that writing the record down at its
-//! end cannot fail: what cannot be recorded is not done. Whoever works on the call notes in its [`Trail`] what it finds
+//! Before a call is worked on, it takes its place in a bounded queue ([`Trail::secure`]), so that writing the record down at its
+//! end cannot fail: what cannot be recorded is not done. A call that is refused before, or whose message never comes, takes it at
+//! its end: while it lasts it costs nothing that others need. Whoever works on the call notes in its [`Trail`] what it finds
 //! out. One thread writes ([`writer`]); what it cannot write it tries again, and no record is left out in silence.
 
 use std::{io, sync::Arc, time::Duration};
@@ -9,7 +10,10 @@ use std::{io, sync::Arc, time::Duration};
 use tokio::{
     runtime::Handle,
     sync::{
-        mpsc::{self, error::TrySendError},
+        mpsc::{
+            self, OwnedPermit,
+            error::{SendError, TrySendError},
+        },
         watch,
     },
 };
@@ -95,6 +99,22 @@ enum State {
     Done,
 }
 
+impl Recorder {
+    /// A place in the queue; waits for one a second at most.
+    async fn place(&self) -> Result<OwnedPermit<Shared>, Unrecorded> {
+        let place = match self.queue.clone().try_reserve_owned() {
+            Err(TrySendError::Full(queue)) => tokio::time::timeout(PATIENCE, queue.reserve_owned()).await,
+            place => Ok(place.map_err(|_| SendError(()))),
+        };
+        place.ok().and_then(Result::ok).ok_or(Unrecorded)
+    }
+}
+
+/// There is no place in the log for a call, which must not be worked on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the call cannot be put on record")]
+pub struct Unrecorded;
+
 impl Drop for Recorder {
     fn drop(&mut self) {
         self.stop.cancel();
@@ -129,26 +149,9 @@ impl Audit {
         Ok(Self(Some(Arc::new(Recorder { queue, level, stop, state, metrics }))))
     }
 
-    /// A place for the record of one call; `None` if there is none at the moment. What is not recorded has one always.
-    pub fn begin(&self) -> Option<Entry> {
-        let Some(recorder) = &self.0 else { return Some(Entry::default()) };
-        match recorder.queue.clone().try_reserve_owned() {
-            Ok(place) => Some(Entry::new(place, recorder.level)),
-            Err(TrySendError::Full(_) | TrySendError::Closed(_)) => None,
-        }
-    }
-
-    /// The same, waiting for one: a second, or `longest` if that is shorter. `None` says that the call must not be worked
-    /// on, and counts it.
-    pub async fn wait(&self, longest: Duration) -> Option<Entry> {
-        let Some(recorder) = &self.0 else { return Some(Entry::default()) };
-        let place = recorder.queue.clone().reserve_owned();
-        let place = tokio::time::timeout(longest.min(PATIENCE), place).await;
-        let place = place.ok().and_then(Result::ok);
-        if place.is_none() {
-            recorder.metrics.audit_call_refused();
-        }
-        place.map(|place| Entry::new(place, recorder.level))
+    /// The record of one call, which begins now.
+    pub fn begin(&self) -> Entry {
+        self.0.as_ref().map_or_else(Entry::default, |recorder| Entry::new(Arc::clone(recorder)))
     }
 
     /// Whether records can be written, as far as is known.

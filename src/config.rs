@@ -149,7 +149,8 @@ impl Config {
             tls.as_ref().is_none_or(|tls| tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()))
                 || jwt_issuers.as_ref().is_none_or(|issuers| !issuers.is_empty())
                 || are_users_asked;
-        let (listen, insecure) = tls::listen(root, Arrival { encrypted, authenticated });
+        let by_address = root.is_set("", "trusted_peers") && !root.is_empty_array("trusted_peers");
+        let (listen, insecure) = tls::listen(root, Arrival { encrypted, authenticated, by_address });
         let AdminAddress(admin_listen) = root.or("admin_listen", "127.0.0.1:9464");
         if listen == admin_listen && listen.port() != 0 {
             root.problem("`listen` and `admin_listen` must differ");

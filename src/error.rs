@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::{
+    audit::Unrecorded,
     auth0::{Auth0Error, VaultError},
     authentication::AuthenticationError,
     deadline::Stage,
@@ -159,7 +160,7 @@ pub enum Error {
     #[error(
         "this server cannot write its audit log now, and does nothing that is not recorded; try again shortly"
     )]
-    Unrecorded,
+    Unrecorded(#[from] Unrecorded),
     /// The caller's deadline is near.
     #[error("the deadline passed while waiting for {}", .0.subject())]
     DeadlineExceeded(Stage),
@@ -203,7 +204,7 @@ impl Error {
             | Self::ProviderUnavailable { .. }
             | Self::ProviderProtocol { .. }
             | Self::Overloaded
-            | Self::Unrecorded
+            | Self::Unrecorded(_)
             | Self::DeadlineExceeded(_) => Blame::Outside,
             Self::Vault { cause: VaultError::MfaPolicy, .. }
             | Self::NotConfigured { .. }

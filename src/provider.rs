@@ -5,6 +5,7 @@
 use std::{
     borrow::Cow,
     fmt,
+    ops::Range,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -69,9 +70,24 @@ pub trait Provider: fmt::Debug + Send + Sync {
 
     /// Query parameters that this provider reads as a method, a token or further requests. A caller may not send
     /// them: the policy judges method and path, so nothing may change those afterwards.
-    /// What every provider refuses is in [`request::TOKEN_PARAMETERS`].
+    /// What every provider refuses is in [`request::TOKEN_PARAMETERS`] and [`request::METHOD_PARAMETERS`].
     fn refused_parameters(&self) -> &[&str] {
         &[]
+    }
+
+    /// Whether this provider finds nothing in `body` that changes the method, the token or the request. Only one that
+    /// takes parameters of a body for those of a query has anything to look for: what a body says otherwise is the
+    /// business of the path that it is sent to, which the policy judges.
+    ///
+    /// # Errors
+    /// When it does; as words that follow "it".
+    fn check_body(&self, _headers: &HeaderMap, _body: &[u8]) -> Result<(), &'static str> {
+        Ok(())
+    }
+
+    /// Where an answer holds tokens other than the one that was sent, which its caller may not see either.
+    fn tokens_of_others(&self, _answer: &[u8]) -> Vec<Range<usize>> {
+        Vec::new()
     }
 
     /// The path that is sent for a call to `path`, which is what the policy judges: [`Self::encode`] sends no other.

@@ -36,6 +36,10 @@ use connection::{Connections, Door};
 /// The health service's name of the whole server, and of the contract.
 const HEALTH_NAMES: [&str; 2] = ["", "idptoken.v1.IdpTokenService"];
 
+/// A message to health and reflection, in bytes, which asks for a name. They are open to everybody, so nobody may fill the
+/// memory with it.
+const PUBLIC_MESSAGE_LIMIT: usize = 4 * 1024;
+
 /// After SIGTERM calls are still taken for this share of the drain time, so that health checks can see NOT_SERVING
 /// before connections are asked to go.
 const LAME_DUCK: u32 = 5;
@@ -112,6 +116,7 @@ impl Server {
         );
 
         let (health, health_service) = tonic_health::server::health_reporter();
+        let health_service = health_service.max_decoding_message_size(PUBLIC_MESSAGE_LIMIT);
         report(&health, ServingStatus::NotServing).await;
         let reflection = || {
             tonic_reflection::server::Builder::configure()
@@ -122,12 +127,19 @@ impl Server {
         };
         let mut rest = Routes::new(health_service);
         if config.reflection {
-            rest = rest.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
+            let v1 = reflection().build_v1()?.max_decoding_message_size(PUBLIC_MESSAGE_LIMIT);
+            let v1alpha = reflection().build_v1alpha()?.max_decoding_message_size(PUBLIC_MESSAGE_LIMIT);
+            rest = rest.add_service(v1).add_service(v1alpha);
         }
         let authentication = Authentication::new(config, &transport);
-        let gate =
-            Gate::new(Arc::new(broker), authentication, rest, config.default_deadline, Arc::clone(&metrics));
-        let gate = gate.recorded_in(audit.clone());
+        let gate = Gate::new(
+            Arc::new(broker),
+            authentication,
+            rest,
+            config.default_deadline,
+            audit.clone(),
+            Arc::clone(&metrics),
+        );
         let drain = config.drain;
         Ok(Self {
             listener,

@@ -1,13 +1,17 @@
 //! The gRPC service: what arrives, what leaves, and every layer between.
 
+mod arriving;
+mod backlog;
 mod caller;
 mod convert;
 mod deadline;
 mod gate;
 mod idp_token;
+mod leaving;
 mod observe;
 pub mod pb;
 mod redact;
+mod repeats;
 mod status;
 
 pub use gate::{Answer, Gate};

@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -10,7 +11,7 @@ use percent_encoding::percent_decode_str;
 use tokio::sync::mpsc::OwnedPermit;
 
 use super::{
-    Level,
+    Level, Recorder, Unrecorded,
     record::{Found, Outcome, Record, Sent, Who, cut},
 };
 use crate::{
@@ -21,60 +22,94 @@ use crate::{
 };
 
 /// What the writer gets.
-pub(super) type Shared = Arc<Mutex<Record>>;
+pub(super) type Shared = Arc<Mutex<Call>>;
+
+/// A call while it lasts.
+pub(super) struct Call {
+    pub(super) record: Record,
+    recorder: Arc<Recorder>,
+    /// Where the record is to go, once that is certain.
+    place: Option<OwnedPermit<Shared>>,
+}
 
 /// The longest path that is kept whole, in bytes: as long as those that are sent.
 const LONGEST_PATH: usize = 8 * 1024;
 
-/// A place in the log for one call. The default keeps nothing.
-#[derive(Debug, Default)]
-pub struct Entry(Option<Place>);
+/// How often a path is decoded to look for a token in it. Whoever encodes one more often has something to hide.
+const MOST_ENCODINGS: usize = 8;
 
-#[derive(Debug)]
-struct Place {
-    record: Shared,
-    place: OwnedPermit<Shared>,
-    level: Level,
-}
+/// One call, of which a record is to be made. The default keeps nothing.
+#[derive(Default)]
+pub struct Entry(Option<Shared>);
 
 /// What is noted of one call. Cheap to clone; the default keeps nothing.
 ///
 /// Each method says what is known from now on. What is noted after the end of the call is lost.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Trail(Option<Shared>);
 
+impl fmt::Debug for Trail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trail").finish_non_exhaustive()
+    }
+}
+
 impl Entry {
-    pub(super) fn new(place: OwnedPermit<Shared>, level: Level) -> Self {
-        Self(Some(Place { record: Arc::default(), place, level }))
+    pub(super) fn new(recorder: Arc<Recorder>) -> Self {
+        let call = Call { record: Record::default(), recorder, place: None };
+        Self(Some(Arc::new(Mutex::new(call))))
     }
 
     /// Where to note what is found out about the call.
     pub fn trail(&self) -> Trail {
-        Trail(self.0.as_ref().map(|place| Arc::clone(&place.record)))
+        Trail(self.0.clone())
     }
 
     /// Whether this becomes a record, if the call ends with OK or without.
     pub fn is_kept(&self, is_ok: bool) -> bool {
-        self.0.as_ref().is_some_and(|place| !is_ok || place.level == Level::All)
+        self.0.as_ref().is_some_and(|call| !is_ok || lock(call).recorder.level == Level::All)
     }
 
-    /// Hands the record to the writer. To be asked first: [`Self::is_kept`].
+    /// Hands the record to the writer. To be asked first: [`Self::is_kept`]. A call without a place, see
+    /// [`Trail::secure`], is left out where the queue is full, and counted.
     pub fn end(self, outcome: Outcome) {
-        let Some(Place { record, place, .. }) = self.0 else { return };
-        lock(&record).outcome = Some(outcome);
-        place.send(record);
+        let Some(shared) = self.0 else { return };
+        let mut call = lock(&shared);
+        call.record.outcome = Some(outcome);
+        let place = match call.place.take() {
+            Some(place) => Some(place),
+            None => call.recorder.queue.clone().try_reserve_owned().ok(),
+        };
+        let Some(place) = place else { return call.recorder.metrics.audit_call_left_out() };
+        drop(call);
+        place.send(shared);
     }
 }
 
-fn lock(record: &Mutex<Record>) -> MutexGuard<'_, Record> {
-    record.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(call: &Mutex<Call>) -> MutexGuard<'_, Call> {
+    call.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Trail {
     fn note(&self, note: impl FnOnce(&mut Record)) {
-        if let Some(record) = &self.0 {
-            note(&mut lock(record));
+        if let Some(call) = &self.0 {
+            note(&mut lock(call).record);
         }
+    }
+
+    /// Takes a place in the log, so that the call can be worked on. Waits for it a second at most.
+    ///
+    /// # Errors
+    /// When there is none: what cannot be recorded is not done.
+    pub async fn secure(&self) -> Result<(), Unrecorded> {
+        let Some(call) = &self.0 else { return Ok(()) };
+        let recorder = match &*lock(call) {
+            Call { place: Some(_), .. } => return Ok(()),
+            Call { recorder, .. } => Arc::clone(recorder),
+        };
+        let place = recorder.place().await?;
+        lock(call).place = Some(place);
+        Ok(())
     }
 
     /// The call: its RPC, the trace that it is part of, and the other end of its connection.
@@ -185,10 +220,10 @@ fn conceal(record: &mut Record, token: &AccessToken) {
     }
 }
 
-/// Whether `token` stands in `path` once that is decoded, however often it was encoded.
+/// Whether `token` stands in `path` once that is decoded, or may stand there for all that can be told.
 fn holds_encoded(path: &str, token: &str) -> bool {
     let mut text = Cow::Borrowed(path);
-    while text.contains('%') {
+    for _ in 0..MOST_ENCODINGS {
         let decoded = percent_decode_str(&text).decode_utf8_lossy().into_owned();
         if decoded == *text {
             return false;
@@ -198,7 +233,7 @@ fn holds_encoded(path: &str, token: &str) -> bool {
         }
         text = Cow::Owned(decoded);
     }
-    false
+    true
 }
 
 #[cfg(test)]
@@ -206,11 +241,14 @@ mod tests {
     use super::*;
 
     fn concealed(path: &str, token: &str) -> String {
-        let trail = Trail(Some(Arc::default()));
-        trail.request(Some("GET"), "api.github.com", path);
-        trail.uses(&AccessToken::new(token));
-        let record = lock(trail.0.as_ref().expect("it keeps")).request.take();
-        record.expect("there is a request").path
+        let sent = |path: &str| Sent {
+            method: Some("GET".to_owned()),
+            host: "api.github.com".to_owned(),
+            path: path.to_owned(),
+        };
+        let mut record = Record { request: Some(sent(path)), ..Record::default() };
+        conceal(&mut record, &AccessToken::new(token));
+        record.request.expect("there is a request").path
     }
 
     #[test]
@@ -218,12 +256,13 @@ mod tests {
         for (path, token, expected) in [
             ("/user", "tok~1/2", "/user"),
             ("/a/tok-1/b/tok-1", "tok-1", "/a/***/b/***"),
-            ("/a/tok-1?access_token=tok-1#tok-1", "tok-1", "/a/***"),
             ("/a/%74ok-1", "tok-1", "/***"),
             ("/a/%2574ok%252d1", "tok-1", "/***"),
             ("/a/1%2F%2F0g", "1//0g", "/***"),
             ("/a%zz/100%25", "tok-1", "/a%zz/100%25"),
             ("/a", "", "/a"),
+            (&*format!("/a%{}20", "25".repeat(7)), "tok-1", "/***"),
+            (&*format!("/a%{}20", "25".repeat(6)), "tok-1", &*format!("/a%{}20", "25".repeat(6))),
         ] {
             assert_eq!(concealed(path, token), expected, "{path}");
         }

@@ -59,7 +59,7 @@ impl Writer {
         while runtime.block_on(next(&mut self.records, &mut batch, &self.stop)) > 0 {
             text.clear();
             let count = batch.len();
-            batch.drain(..).for_each(|record| self.format(&record, &mut text));
+            batch.drain(..).for_each(|call| self.format(&call, &mut text));
             if self.write(&text) {
                 self.metrics.audit_records_written(count);
             }
@@ -70,10 +70,10 @@ impl Writer {
         let _ = self.state.send(State::Done);
     }
 
-    fn format(&self, record: &Shared, text: &mut Vec<u8>) {
-        let record = record.lock().unwrap_or_else(PoisonError::into_inner);
+    fn format(&self, call: &Shared, text: &mut Vec<u8>) {
+        let call = call.lock().unwrap_or_else(PoisonError::into_inner);
         let mut line = Line::begin(self.format, text);
-        record.write(&mut line, self.key.as_deref());
+        call.record.write(&mut line, self.key.as_deref());
         line.end();
     }
 

@@ -18,7 +18,7 @@ use crate::{
     identity::Selector,
     policy::{CallProvider, ClearedRequest, Permit},
     provider::{
-        RateLimit, Verdict,
+        Provider, RateLimit, Verdict,
         request::{ApiRequest, BODY_LIMIT, RawRequest},
     },
     renewal::Lifeless,
@@ -61,7 +61,7 @@ pub struct Call {
 /// What the provider answered, and what that means.
 #[derive(Debug)]
 pub struct Answer {
-    /// The provider's answer: the body untouched, save for the token itself.
+    /// The provider's answer: the body untouched, save for the token itself and others that came along.
     pub response: Response<Bytes>,
     /// The identity and the token that were used.
     pub live: LiveToken,
@@ -295,7 +295,7 @@ impl Exchange<'_> {
         let rate_limit = adapter.rate_limit(sent.response.headers(), SystemTime::now());
         let next_page = adapter.next_page(&sent.uri, &sent.response);
         Answer {
-            response: presentable(sent.response, &live),
+            response: presentable(sent.response, &live, &**adapter),
             attempts: self.attempts.load(Ordering::Relaxed),
             diagnosis: Diagnosis::of(sent.verdict),
             rate_limit,
@@ -322,12 +322,14 @@ impl Exchange<'_> {
 }
 
 /// The answer without what is not for the caller.
-fn presentable(response: Response<Bytes>, live: &LiveToken) -> Response<Bytes> {
+fn presentable(response: Response<Bytes>, live: &LiveToken, adapter: &dyn Provider) -> Response<Bytes> {
     let token = &live.token().access;
     let (mut head, body) = response.into_parts();
     drop_hop_by_hop(&mut head.headers);
     masking::mask_headers(&mut head.headers, token);
-    Response::from_parts(head, masking::mask_body(body, token))
+    let body = masking::mask_body(body, token);
+    let others = adapter.tokens_of_others(&body);
+    Response::from_parts(head, masking::mask_places(body, &others))
 }
 
 fn drop_hop_by_hop(headers: &mut HeaderMap) {

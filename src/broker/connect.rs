@@ -68,6 +68,10 @@ impl Broker {
 
     /// Where the user of `identity` can log in again and grant `scopes`, as its provider named them; `None` without a
     /// login application.
+    ///
+    /// For callers without leave to `CreateConnectLink` too: such a link holds nothing but what the operator and the provider
+    /// say, leads back to the operator's own address, and only starts a login of whoever opens it. The permission is for those who
+    /// choose connection, scopes, `state` and address themselves.
     pub(super) fn link_for(&self, identity: &Identity, scopes: &[String]) -> Option<String> {
         self.link(identity, scopes, self.is_worth_renewing(identity))
     }

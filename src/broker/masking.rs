@@ -1,7 +1,10 @@
 //! Keeps the user's token out of the provider's answer.
 //!
 //! A caller may be allowed to call without seeing the token, yet some answers repeat it: Graph's `paging.next` carries
-//! `access_token=...`. Each occurrence is overwritten by as many `*`, so that every other byte, and the length, stays.
+//! `access_token=...`, and `/me/accounts` brings tokens of the user's pages along, which are worth as much. Each occurrence is
+//! overwritten by as many `*`, so that every other byte, and the length, stays.
+
+use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue};
@@ -14,6 +17,16 @@ use crate::{identity::RESERVED, token::AccessToken};
 /// Overwrites `token` wherever it stands in `body`. Costs a pass or two; copies only where something is found.
 pub(super) fn mask_body(body: Bytes, token: &AccessToken) -> Bytes {
     spellings(token).iter().fold(body, |body, spelling| mask(body, spelling.as_bytes()))
+}
+
+/// Overwrites what stands at `places`.
+pub(super) fn mask_places(body: Bytes, places: &[Range<usize>]) -> Bytes {
+    if places.is_empty() {
+        return body;
+    }
+    let mut body = BytesMut::from(body);
+    places.iter().for_each(|place| body[place.clone()].fill(b'*'));
+    body.freeze()
 }
 
 /// Overwrites headers that repeat `token`.
@@ -85,6 +98,13 @@ mod tests {
             (&headers["location"], &headers["etag"]),
             (&HeaderValue::from_static("***"), &HeaderValue::from_static("abc"))
         );
+    }
+
+    #[test]
+    fn places_are_masked_even_where_they_overlap() {
+        let masked = mask_places(Bytes::from_static(b"0123456789"), &[1..3, 2..5, 9..10, 7..7]);
+        assert_eq!(masked, "0****5678*");
+        assert_eq!(mask_places(masked.clone(), &[]), masked);
     }
 
     proptest! {

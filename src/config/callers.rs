@@ -46,6 +46,10 @@ pub(super) fn read_callers(root: &mut Section<'_, '_>) -> Vec<Rule> {
             ("requests", "none", Request::EXPECTED),
         ],
     );
+    if root.is_empty_array(CALLERS) {
+        root.refuse(CALLERS, NOBODY);
+        return Vec::new();
+    }
     let can_prove = can_services_prove_who_they_are(root);
     let rules: Vec<_> = root.tables(CALLERS, read_caller);
     if let (Some((line, _)), false) = (rules.first(), can_prove) {
@@ -58,8 +62,12 @@ pub(super) fn read_callers(root: &mut Section<'_, '_>) -> Vec<Rule> {
 
 /// Whether any key is set by which a service can prove who it is. Whoever adds another way adds it to [`PROOFS`].
 fn can_services_prove_who_they_are(root: &Section<'_, '_>) -> bool {
-    PROOFS.iter().any(|(table, key)| root.is_set(table, key))
+    let is_idle = |table: &str, key| table.is_empty() && root.is_empty_array(key);
+    PROOFS.iter().any(|(table, key)| root.is_set(table, key) && !is_idle(table, key))
 }
+
+const NOBODY: &str = "must hold a table at least: write `[[callers]]` for those who may call, or remove the key; without any \
+    table about callers, whoever reaches the port may do everything";
 
 const NO_PROOF: &str = "`callers` says who may do what, but no caller can prove who it is: set `tls.client_ca_file` for \
     certificates, `jwt_issuers` for JWTs, or `trusted_peers` for a sidecar that says who calls";

@@ -17,6 +17,9 @@ const MOST_ISSUERS: usize = 16;
 /// The tables of issuers.
 const NAME: &str = "jwt_issuers";
 
+const NOBODY: &str = "must hold a table at least, since without an issuer no service can prove who it is: write \
+    `[[jwt_issuers]]`, or remove the key if nobody has to";
+
 /// An issuer of tokens that identify services.
 #[derive(Clone, Debug)]
 pub struct JwtIssuer {
@@ -38,6 +41,10 @@ impl JwtIssuer {
             required("audience", Identifier::EXPECTED),
         ];
         root.know_tables(NAME, &keys);
+        if root.is_empty_array(NAME) {
+            root.refuse(NAME, NOBODY);
+            return None;
+        }
         let issuers = root.tables(NAME, |section| (section.line(), Self::read(section)));
         if let Some((line, _)) = issuers.get(MOST_ISSUERS) {
             root.problem_at_line(*line, format!("`{NAME}` must be at most {MOST_ISSUERS} tables"));

@@ -119,6 +119,12 @@ impl<'r, 'a> Section<'r, 'a> {
         is_in_file || self.reader.environment.get(&path.variable()).is_some()
     }
 
+    /// Whether `name` is an array without anything in it.
+    pub(super) fn is_empty_array(&self, name: &str) -> bool {
+        let array = self.table.get(name).and_then(|value| value.get_ref().as_array());
+        array.is_some_and(|items| items.is_empty())
+    }
+
     /// Reports `text`, a whole sentence, about that line of the file.
     pub(super) fn problem_at_line(&mut self, line: Option<usize>, text: impl Into<String>) {
         let problem = Problem::new(text).at(self.reader.document.line(line));

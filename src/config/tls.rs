@@ -78,6 +78,8 @@ pub(super) struct Arrival {
     pub(super) encrypted: bool,
     /// Callers prove who they are.
     pub(super) authenticated: bool,
+    /// There are trusted peers, who say who calls. Where `authenticated` is not set they are known by their address alone.
+    pub(super) by_address: bool,
 }
 
 /// Where gRPC is served, and whether `insecure` is set.
@@ -108,6 +110,13 @@ pub(super) fn listen(root: &mut Section<'_, '_>, arrival: Arrival) -> (SocketAdd
 fn lacking(arrival: Arrival) -> Option<&'static str> {
     match (arrival.encrypted, arrival.authenticated) {
         (true, true) => None,
+        (true, false) if arrival.by_address => Some(
+            "a trusted peer is known by its address alone, so whoever gets a connection from such an address can call as anybody",
+        ),
+        (false, false) if arrival.by_address => Some(
+            "calls arrive in plain text, and a trusted peer is known by its address alone, so whoever is on the way reads the \
+             tokens, and whoever gets a connection from such an address can call as anybody",
+        ),
         (true, false) => {
             Some("no caller proves who it is, so whoever reaches `listen` gets the tokens of every user")
         }

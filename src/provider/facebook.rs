@@ -3,6 +3,7 @@
 
 use std::{
     borrow::Cow,
+    ops::Range,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -21,7 +22,9 @@ use super::{
 };
 use crate::{retry::retry_after, secret::Secret, token::AccessToken};
 
+mod body;
 mod debug_token;
+mod others;
 mod permission;
 mod proof;
 mod removal;
@@ -111,6 +114,14 @@ impl Provider for Facebook {
 
     fn refused_parameters(&self) -> &[&str] {
         &REFUSED_PARAMETERS
+    }
+
+    fn check_body(&self, headers: &HeaderMap, body: &[u8]) -> Result<(), &'static str> {
+        body::check(headers, body, &REFUSED_PARAMETERS)
+    }
+
+    fn tokens_of_others(&self, answer: &[u8]) -> Vec<Range<usize>> {
+        others::tokens(answer)
     }
 
     fn sent_path<'a>(&self, path: &'a str) -> Cow<'a, str> {

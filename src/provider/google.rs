@@ -37,8 +37,9 @@ const TOKEN_HOSTS: [&str; 5] = [
     "oauthaccountmanager.googleapis.com",
 ];
 
-/// Google's own parameter that overrides the method: <https://cloud.google.com/apis/docs/system-parameters>.
-const METHOD_PARAMETERS: [&str; 1] = ["$httpMethod"];
+/// Google's own parameters that override the method, or carry an API key: with it, calls count for the project of somebody
+/// else, and it would stand in logs on the way. <https://cloud.google.com/apis/docs/system-parameters>
+const SYSTEM_PARAMETERS: [&str; 2] = ["$httpMethod", "key"];
 
 /// Whoever runs the Google Cloud project must act.
 const NOT_CONFIGURED: [&str; 5] =
@@ -94,7 +95,7 @@ impl Provider for Google {
     }
 
     fn refused_parameters(&self) -> &[&str] {
-        &METHOD_PARAMETERS
+        &SYSTEM_PARAMETERS
     }
 
     fn encode(&self, call: &ApiRequest, token: &AccessToken) -> Request<Bytes> {

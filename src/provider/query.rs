@@ -8,7 +8,7 @@ use url::Url;
 
 use super::{
     Unsendable, escape,
-    request::{TOKEN_PARAMETERS, path},
+    request::{METHOD_PARAMETERS, TOKEN_PARAMETERS, path},
 };
 use crate::identity::RESERVED;
 
@@ -57,7 +57,7 @@ pub(super) fn has_refused(query: &str, own: &[&str]) -> bool {
 
 /// Whether a parameter of this name is refused, by every provider or as one of `own`.
 pub(super) fn is_refused(name: &str, own: &[&str]) -> bool {
-    is_one_of(name, &TOKEN_PARAMETERS) || is_one_of(name, own)
+    is_one_of(name, &TOKEN_PARAMETERS) || is_one_of(name, &METHOD_PARAMETERS) || is_one_of(name, own)
 }
 
 /// Whether a parameter's name, in any encoding and spelling, is one of `names`.

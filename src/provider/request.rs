@@ -2,7 +2,8 @@
 //!
 //! The token is as good as the user's password, so what is sent with it is parsed, not merely validated: a request
 //! passes only if this service, the policy, the HTTP client and the provider must all understand it alike. Bodies
-//! are not read; a policy that allows a POST allows what the provider reads from its body.
+//! are read only where the provider takes their parameters for those of a query; otherwise a policy that allows a POST
+//! allows what the provider reads from its body.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, uri::PathAndQuery};
@@ -30,6 +31,10 @@ pub const TARGET_LIMIT: usize = 8 * 1024;
 /// in logs on the way.
 pub const TOKEN_PARAMETERS: [&str; 5] =
     ["access_token", "oauth_token", "bearer_token", "refresh_token", "client_secret"];
+
+/// Query parameters that no provider's adapter lets through since some servers read them as the headers of these names, which
+/// change the method.
+pub const METHOD_PARAMETERS: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
 /// What a caller asked for, unchecked. `path` may carry a query after `?`; `query` is added to it.
 #[derive(Clone, Debug, Default)]
@@ -81,6 +86,7 @@ impl ApiRequest {
         let path_and_query = target(&raw, provider.refused_parameters())?;
         let headers = header::check(&raw.headers)?;
         let body = body(raw.body)?;
+        provider.check_body(&headers, &body).map_err(|problem| InvalidField::new("request.body", problem))?;
         Ok(Self { method, host, path_and_query, headers, body, _checked: () })
     }
 }

@@ -4,25 +4,22 @@
 //! One service instead of a stack of layers: the answer out of the cache is a few thousand instructions, and each
 //! boxed layer would add some hundred.
 
-use std::{
-    convert::Infallible,
-    future::ready,
-    pin::Pin,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{convert::Infallible, future::ready, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use tokio::sync::Semaphore;
 use tonic::{Code, Status, body::Body, service::Routes};
 use tower::Service;
 
 use super::{
+    arriving::Arriving,
+    backlog::{BACKLOG, Backlog},
     caller::{self, Identified},
     deadline,
     idp_token::IdpToken,
-    observe::{METHODS, Observation, trace_id},
+    leaving::Leaving,
+    observe::{METHODS, Observation, Observer, trace_id},
     pb::idp_token_service_server::IdpTokenServiceServer,
 };
 use crate::{
@@ -36,8 +33,8 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// Calls worked on at once. Each may hold two bodies of 4 MiB: what comes on top would rather be told to go
-/// elsewhere than wait.
+/// Calls worked on at once, from the end of their message to the beginning of their answer. Each may hold two bodies of
+/// 4 MiB: what comes on top would rather be told to go elsewhere than wait.
 const CALLS_AT_ONCE: usize = 1024;
 
 /// A request message: the largest body, and room for the rest of it.
@@ -45,6 +42,9 @@ const MESSAGE_LIMIT: usize = BODY_LIMIT + 64 * 1024;
 
 /// The index of `other` in [`METHODS`].
 const OTHER: usize = METHODS.len() - 1;
+
+/// The index of `GetIdentityToken`: its answer is small, and the one that must cost least.
+const CACHED: usize = 1;
 
 const PREFIX: &str = "/idptoken.v1.IdpTokenService/";
 
@@ -56,31 +56,37 @@ pub struct Gate {
     rest: Routes,
     authentication: Arc<Authentication>,
     calls: Arc<Semaphore>,
+    backlog: Arc<Backlog>,
     default_deadline: Duration,
-    metrics: Arc<Metrics>,
     audit: Audit,
+    observer: Arc<Observer>,
 }
 
 impl Gate {
-    /// A gate before the RPCs of `broker`, whose callers `authentication` identifies, and, for all other paths, `rest`. That
-    /// stays open: health checks come from those who have nothing to prove.
+    /// A gate before the RPCs of `broker`, whose callers `authentication` identifies and whose calls `audit` records, and, for
+    /// all other paths, `rest`. That stays open: health checks come from those who have nothing to prove.
     pub fn new(
         broker: Arc<Broker>,
         authentication: Authentication,
         rest: Routes,
         default_deadline: Duration,
+        audit: Audit,
         metrics: Arc<Metrics>,
     ) -> Self {
         let calls = Arc::new(Semaphore::new(CALLS_AT_ONCE));
+        let backlog = Arc::new(Backlog::new(BACKLOG, Arc::clone(&metrics)));
+        let observer = Arc::new(Observer::new(metrics));
         let authentication = Arc::new(authentication);
-        let audit = Audit::default();
-        Self { broker, rest: rest.prepare(), authentication, calls, default_deadline, metrics, audit }
-    }
-
-    /// Records every call in `audit`. Without, none is.
-    #[must_use]
-    pub fn recorded_in(self, audit: Audit) -> Self {
-        Self { audit, ..self }
+        Self {
+            broker,
+            rest: rest.prepare(),
+            authentication,
+            calls,
+            backlog,
+            default_deadline,
+            audit,
+            observer,
+        }
     }
 
     /// Answers one request, whatever happens.
@@ -89,102 +95,50 @@ impl Gate {
     /// every layer on the way.
     pub fn answer<B>(&self, request: Request<B>) -> Answer
     where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
     {
         if !speaks_grpc(&request) {
             return Box::pin(ready(Ok(not_grpc())));
         }
         let method = method(request.uri().path());
-        let observation = Observation::begin(Arc::clone(&self.metrics), method, request.headers());
-        let entry = if method == OTHER { Some(Entry::default()) } else { self.audit.begin() };
-        match entry {
-            Some(entry) => self.work_on(method, request, observation.recorded_in(entry), Duration::ZERO),
-            None => Box::pin(self.clone().answer_later(method, request, observation)),
-        }
-    }
-
-    /// While no call can be recorded: waits a little until this one can. What cannot be recorded is not done.
-    async fn answer_later<B>(
-        self,
-        method: usize,
-        request: Request<B>,
-        observation: Observation,
-    ) -> Result<Response<Body>, Infallible>
-    where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
-    {
-        let began = Instant::now();
-        match self.place_on_record(request.headers()).await {
-            Ok(entry) => {
-                let observation = observation.recorded_in(entry);
-                self.work_on(method, request, observation, began.elapsed()).await
-            }
-            Err(error) => {
-                let mut response = Status::from(error).into_http();
-                observation.end(&mut response);
-                Ok(response)
-            }
-        }
-    }
-
-    async fn place_on_record(&self, headers: &HeaderMap) -> Result<Entry, Error> {
-        // Those who wait are no more than those who are worked on.
-        let _place = self.calls.try_acquire().map_err(|_| Error::Overloaded)?;
-        let longest = deadline::allowed(headers, self.default_deadline)?;
-        self.audit.wait(longest).await.ok_or(Error::Unrecorded)
-    }
-
-    /// Answers a call that has its place on record, for which it `waited`.
-    fn work_on<B>(
-        &self,
-        method: usize,
-        request: Request<B>,
-        observation: Observation,
-        waited: Duration,
-    ) -> Answer
-    where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
-    {
-        let trail = observation.trail();
+        let entry = if method == OTHER { Entry::default() } else { self.audit.begin() };
+        let trail = entry.trail();
         trail.begins(METHODS[method], trace_id(request.headers()), request.extensions().get());
-        let work = self.start(method, request, &trail, waited);
+        let observation = Observation::begin(Arc::clone(&self.observer), method, request.headers(), entry);
+        let work = self.start(method, request, trail.clone());
         Box::pin(async move {
             let outcome = match work {
                 Ok(work) => work.finish().await,
                 Err(error) => Err(error),
             };
             let mut response = outcome.unwrap_or_else(|error| Status::from(error).into_http());
+            // A call that was refused before anybody worked on it has no place in the log yet.
+            if let Err(unrecorded) = trail.secure().await {
+                response = Status::from(Error::from(unrecorded)).into_http();
+            }
             observation.end(&mut response);
             Ok(response)
         })
     }
 
-    fn start<B>(
-        &self,
-        method: usize,
-        request: Request<B>,
-        trail: &Trail,
-        waited: Duration,
-    ) -> Result<Work, Error>
+    fn start<B>(&self, method: usize, request: Request<B>, trail: Trail) -> Result<Work, Error>
     where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
     {
         if method == OTHER {
             return Ok(Work::Rest(Box::pin(self.rest.clone().call(request.map(Body::new)))));
         }
-        let place = Arc::clone(&self.calls).try_acquire_owned().map_err(|_| Error::Overloaded)?;
         let allowed = deadline::allowed(request.headers(), self.default_deadline)?;
-        let deadline = Deadline::from_now(allowed.saturating_sub(waited));
+        let deadline = Deadline::from_now(allowed);
         let broker = Arc::clone(&self.broker);
+        let request = request.map(|body| Arriving::new(body, Arc::clone(&self.backlog)));
         let api = {
-            let (deadline, trail) = (deadline.clone(), trail.clone());
+            let (deadline, calls) = (deadline.clone(), Arc::clone(&self.calls));
             move |Proven { caller, proof }| {
                 trail.caller(&caller, proof);
-                let api = IdpToken::new(broker, caller, deadline, trail);
+                let api = IdpToken::new(broker, caller, deadline, calls, trail);
                 IdpTokenServiceServer::new(api).max_decoding_message_size(MESSAGE_LIMIT)
             }
         };
@@ -200,7 +154,7 @@ impl Gate {
                 })
             }
         };
-        Ok(Work::Rpc { method, place, deadline, answer })
+        Ok(Work::Rpc { method, backlog: Arc::clone(&self.backlog), deadline, answer })
     }
 }
 
@@ -210,7 +164,7 @@ pub type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>
 /// A request that is being answered.
 enum Work {
     /// By one of our RPCs.
-    Rpc { method: usize, place: OwnedSemaphorePermit, deadline: Deadline, answer: Answer },
+    Rpc { method: usize, backlog: Arc<Backlog>, deadline: Deadline, answer: Answer },
     /// By another service.
     Rest(Answer),
 }
@@ -218,9 +172,14 @@ enum Work {
 impl Work {
     async fn finish(self) -> Result<Response<Body>, Error> {
         match self {
-            Self::Rpc { method, place: _place, deadline, answer } => {
+            Self::Rpc { method, backlog, deadline, answer } => {
+                let until = deadline.at();
                 let Ok(response) = deadline::enforce(deadline, answer).await?;
-                explain_refusal(response, METHODS[method])
+                let response = explain_refusal(response, METHODS[method])?;
+                if method == CACHED {
+                    return Ok(response);
+                }
+                Ok(response.map(|body| Body::new(Leaving::new(body, backlog, until))))
             }
             Self::Rest(answer) => {
                 let Ok(response) = answer.await;

@@ -3,6 +3,7 @@
 use std::{pin::Pin, sync::Arc};
 
 use http::Method;
+use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{convert, pb};
@@ -24,12 +25,28 @@ pub(super) struct IdpToken {
     broker: Arc<Broker>,
     caller: Caller,
     deadline: Deadline,
+    /// One for each call that is worked on.
+    places: Arc<Semaphore>,
     trail: Trail,
 }
 
 impl IdpToken {
-    pub(super) fn new(broker: Arc<Broker>, caller: Caller, deadline: Deadline, trail: Trail) -> Self {
-        Self { broker, caller, deadline, trail }
+    pub(super) fn new(
+        broker: Arc<Broker>,
+        caller: Caller,
+        deadline: Deadline,
+        places: Arc<Semaphore>,
+        trail: Trail,
+    ) -> Self {
+        Self { broker, caller, deadline, places, trail }
+    }
+
+    /// Works on a call, whose message is whole by now, if there is a place left for it here and in the audit log. A message that
+    /// comes slowly takes none.
+    async fn work<T>(&self, rpc: impl Future<Output = Result<T, Error>>) -> Result<Response<T>, Status> {
+        let _place = self.places.try_acquire().map_err(|_| Error::Overloaded)?;
+        self.trail.secure().await.map_err(Error::from)?;
+        Ok(rpc.await.map(Response::new)?)
     }
 
     /// The user and the selector of a request, which are put on record before anything is decided.
@@ -142,21 +159,21 @@ impl pb::idp_token_service_server::IdpTokenService for IdpToken {
         &self,
         request: Request<pb::ListIdentitiesRequest>,
     ) -> Result<Response<pb::ListIdentitiesResponse>, Status> {
-        Ok(self.list(request.into_inner()).await.map(Response::new)?)
+        self.work(self.list(request.into_inner())).await
     }
 
     async fn get_identity_token(
         &self,
         request: Request<pb::GetIdentityTokenRequest>,
     ) -> Result<Response<pb::GetIdentityTokenResponse>, Status> {
-        Ok(self.lend(request.into_inner()).await.map(Response::new)?)
+        self.work(self.lend(request.into_inner())).await
     }
 
     async fn call_provider(
         &self,
         request: Request<pb::CallProviderRequest>,
     ) -> Result<Response<pb::CallProviderResponse>, Status> {
-        Ok(self.call(request.into_inner()).await.map(Response::new)?)
+        self.work(self.call(request.into_inner())).await
     }
 
     type StreamProviderStream =
@@ -173,20 +190,20 @@ impl pb::idp_token_service_server::IdpTokenService for IdpToken {
         &self,
         request: Request<pb::InspectIdentityTokenRequest>,
     ) -> Result<Response<pb::InspectIdentityTokenResponse>, Status> {
-        Ok(self.inspect(request.into_inner()).await.map(Response::new)?)
+        self.work(self.inspect(request.into_inner())).await
     }
 
     async fn revoke_identity_token(
         &self,
         request: Request<pb::RevokeIdentityTokenRequest>,
     ) -> Result<Response<pb::RevokeIdentityTokenResponse>, Status> {
-        Ok(self.revoke(request.into_inner()).await.map(Response::new)?)
+        self.work(self.revoke(request.into_inner())).await
     }
 
     async fn create_connect_link(
         &self,
         request: Request<pb::CreateConnectLinkRequest>,
     ) -> Result<Response<pb::CreateConnectLinkResponse>, Status> {
-        Ok(self.connect_link(request.into_inner()).map(Response::new)?)
+        self.work(async { self.connect_link(request.into_inner()) }).await
     }
 }

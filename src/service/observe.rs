@@ -6,8 +6,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use tonic::{Code, Status, body::Body};
 use tonic_types::StatusExt;
 
+use super::repeats::Repeats;
 use crate::{
-    audit::{Entry, Outcome, Trail},
+    audit::{Entry, Outcome},
     error::{Blame, Error},
     telemetry::{Metrics, metrics::code_name},
 };
@@ -32,9 +33,24 @@ const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 /// A caller's id that is longer, in bytes, is replaced.
 const LONGEST_ID: usize = 128;
 
+/// Bytes of a text in a log line that others have a say in; of a longer one, the beginning is quoted.
+const LONGEST_TEXT: usize = 1024;
+
+/// What all calls have in common.
+pub(super) struct Observer {
+    metrics: Arc<Metrics>,
+    repeats: Repeats,
+}
+
+impl Observer {
+    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
+        Self { metrics, repeats: Repeats::new() }
+    }
+}
+
 /// One call under observation. A call that is dropped before its end counts as cancelled.
 pub(super) struct Observation {
-    metrics: Arc<Metrics>,
+    observer: Arc<Observer>,
     method: usize,
     began: Instant,
     /// As the caller sent it.
@@ -44,22 +60,10 @@ pub(super) struct Observation {
 }
 
 impl Observation {
-    pub(super) fn begin(metrics: Arc<Metrics>, method: usize, headers: &HeaderMap) -> Self {
+    pub(super) fn begin(observer: Arc<Observer>, method: usize, headers: &HeaderMap, entry: Entry) -> Self {
         let request_id =
             headers.get(REQUEST_ID).map(|id| if is_fit(id) { id.clone() } else { new_request_id() });
-        let entry = Entry::default();
-        Self { metrics, method, began: Instant::now(), request_id, entry, settled: false }
-    }
-
-    /// Puts the call on record in `entry`.
-    pub(super) fn recorded_in(mut self, entry: Entry) -> Self {
-        self.entry = entry;
-        self
-    }
-
-    /// Where to note what is found out about the call.
-    pub(super) fn trail(&self) -> Trail {
-        self.entry.trail()
+        Self { observer, method, began: Instant::now(), request_id, entry, settled: false }
     }
 
     /// Counts the answer; a failure gets a log line, and every answer to a caller that sent a request id, or that
@@ -68,7 +72,7 @@ impl Observation {
         let code = response.headers().get(Status::GRPC_STATUS);
         let code = code.map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
         self.settled = true;
-        self.metrics.rpc_done(self.method, code, self.began.elapsed());
+        self.observer.metrics.rpc_done(self.method, code, self.began.elapsed());
         if code != Code::Ok && self.request_id.is_none() {
             self.request_id = Some(new_request_id());
         }
@@ -104,12 +108,18 @@ impl Observation {
         let id = request_id.to_str().unwrap_or_default();
         let took_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let error = error_of(status);
-        let cause = error.and_then(Error::untold).unwrap_or_default();
-        let message = status.message();
-        match error.map_or(Blame::Caller, Error::blame) {
-            Blame::Caller => tracing::debug!(rpc, code, request_id = id, took_ms, "{message}"),
-            Blame::Outside => tracing::warn!(rpc, code, request_id = id, took_ms, cause, "{message}"),
-            Blame::Operator => tracing::error!(rpc, code, request_id = id, took_ms, cause, "{message}"),
+        let cause = beginning(error.and_then(Error::untold).unwrap_or_default());
+        let message = beginning(status.message());
+        let blame = error.map_or(Blame::Caller, Error::blame);
+        if blame == Blame::Caller {
+            return tracing::debug!(rpc, code, request_id = id, took_ms, "{message}");
+        }
+        let Some(left_out) = self.observer.repeats.admit(self.method, status.code()) else { return };
+        match blame {
+            Blame::Operator => {
+                tracing::error!(rpc, code, request_id = id, took_ms, left_out, cause, "{message}");
+            }
+            _ => tracing::warn!(rpc, code, request_id = id, took_ms, left_out, cause, "{message}"),
         }
     }
 }
@@ -117,7 +127,7 @@ impl Observation {
 impl Drop for Observation {
     fn drop(&mut self) {
         if !self.settled {
-            self.metrics.rpc_done(self.method, Code::Cancelled, self.began.elapsed());
+            self.observer.metrics.rpc_done(self.method, Code::Cancelled, self.began.elapsed());
             self.record(Code::Cancelled, None);
         }
     }
@@ -152,6 +162,11 @@ pub(super) fn trace_id(headers: &HeaderMap) -> Option<String> {
     let is_hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let is_id = id.len() == 32 && is_hex(id) && id.bytes().any(|byte| byte != b'0');
     (version.len() == 2 && is_hex(version) && version != "ff" && is_id).then(|| id.to_owned())
+}
+
+/// As much of `text` as a log line quotes.
+fn beginning(text: &str) -> &str {
+    &text[..text.floor_char_boundary(LONGEST_TEXT)]
 }
 
 /// Random enough never to meet another one in the logs.

@@ -187,7 +187,7 @@ fn parts(error: &Error, message: &str) -> Parts {
                 .with("statusCode", status.as_u16().to_string())
         }
         // The contract has no reason of its own. What to do is the same: try again, better at another replica.
-        Error::Overloaded | Error::Unrecorded => {
+        Error::Overloaded | Error::Unrecorded(_) => {
             Parts::new(Code::Unavailable, ErrorReason::Overloaded).retry(SHORTLY)
         }
         Error::DeadlineExceeded(stage) => {

@@ -1,7 +1,10 @@
 //! Logs: one line an event, to stderr, as text or JSON. Never a token, never a body.
 
+mod line;
+
 use std::io::IsTerminal;
 
+use line::Lines;
 use tracing::{Level, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
     EnvFilter, Layer, filter,
@@ -33,7 +36,9 @@ where
         *event.level() <= Level::INFO || event.target().starts_with(env!("CARGO_CRATE_NAME"))
     });
     let lines: Box<dyn Layer<_> + Send + Sync> = match format {
-        Format::Text => Box::new(fmt::layer().with_writer(writer).with_ansi(std::io::stderr().is_terminal())),
+        Format::Text => {
+            Box::new(fmt::layer().with_writer(Lines(writer)).with_ansi(std::io::stderr().is_terminal()))
+        }
         Format::Json => Box::new(
             fmt::layer()
                 .json()

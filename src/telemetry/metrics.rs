@@ -29,10 +29,11 @@ pub struct Metrics {
     inspections: Family<ProviderLabels, Counter>,
     revocations: Family<ProviderLabels, Counter>,
     connections_refused: Family<RefusalLabels, Counter>,
+    slow_peers: Family<RefusalLabels, Counter>,
     tls_certificate_expiry: Gauge,
     audit_records: Counter,
     audit_write_failures: Counter,
-    audit_calls_refused: Counter,
+    audit_calls_left_out: Counter,
 }
 
 /// One RPC's metrics, each looked up once: recording costs an array index.
@@ -101,6 +102,24 @@ impl Refusal {
             Self::Crowded => "crowded",
             Self::Silent => "silent",
             Self::Handshake => "handshake",
+        }
+    }
+}
+
+/// Why a call ended whose peer did not send or take its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slow {
+    /// Its answer was not taken by its deadline.
+    Late,
+    /// It had waited longest, and too much was waiting.
+    Crowded,
+}
+
+impl Slow {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Late => "late",
+            Self::Crowded => "crowded",
         }
     }
 }
@@ -213,6 +232,12 @@ impl Metrics {
             "Connections closed before their first call, by reason",
             Family::clone(&connections_refused),
         );
+        let slow_peers = Family::default();
+        registry.register(
+            "slow_peers",
+            "Calls ended because their peers did not send or take their bytes, by reason",
+            Family::clone(&slow_peers),
+        );
         let tls_certificate_expiry = Gauge::default();
         registry.register_with_unit(
             "tls_certificate_expiry_timestamp",
@@ -230,8 +255,10 @@ impl Metrics {
             "audit_write_failures",
             "Attempts to write audit records that failed, and are made again",
         );
-        let audit_calls_refused =
-            counter("audit_calls_refused", "Calls refused because they could not be put on record");
+        let audit_calls_left_out = counter(
+            "audit_calls_left_out",
+            "Calls that could not be put on record; none of them was worked on",
+        );
         Self {
             registry,
             rpcs,
@@ -245,10 +272,11 @@ impl Metrics {
             inspections,
             revocations,
             connections_refused,
+            slow_peers,
             tls_certificate_expiry,
             audit_records,
             audit_write_failures,
-            audit_calls_refused,
+            audit_calls_left_out,
         }
     }
 
@@ -296,6 +324,11 @@ impl Metrics {
         self.connections_refused.get_or_create(&RefusalLabels { reason: reason.name() }).inc();
     }
 
+    /// A call ended because its peer was slow.
+    pub fn slow_peer(&self, reason: Slow) {
+        self.slow_peers.get_or_create(&RefusalLabels { reason: reason.name() }).inc();
+    }
+
     /// The gRPC port has a certificate that ends then.
     pub fn tls_certificate(&self, expires_at: SystemTime) {
         let since = expires_at.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -312,9 +345,9 @@ impl Metrics {
         self.audit_write_failures.inc();
     }
 
-    /// A call was refused because it could not be put on record.
-    pub fn audit_call_refused(&self) {
-        self.audit_calls_refused.inc();
+    /// A call that nobody worked on could not be put on record.
+    pub fn audit_call_left_out(&self) {
+        self.audit_calls_left_out.inc();
     }
 
     /// A provider answered, or did not.

@@ -7,7 +7,8 @@ use webpki::{EndEntityCert, Error, KeyUsage};
 
 use crate::peer::San;
 
-/// The names of a client's certificate, URIs first: those that rustls has verified it for.
+/// The names of a client's certificate, URIs first: those that rustls has verified it for. A name that is not UTF-8, or no DNS
+/// name, is none: no rule could mean it, and only an authority of the operator's could have signed it.
 pub fn sans(certificate: &CertificateDer<'_>) -> Vec<San> {
     let Ok(certificate) = EndEntityCert::try_from(certificate) else { return Vec::new() };
     let uris = certificate.valid_uri_names().map(|name| San::Uri(name.to_owned()));

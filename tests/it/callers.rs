@@ -3,6 +3,7 @@
 pub(crate) mod certificates;
 mod confusion;
 mod end_users;
+mod forged;
 mod keys;
 
 use idp_token_service::{
@@ -21,10 +22,10 @@ use crate::support::{
 };
 
 /// The audience of end users' tokens.
-const API: &str = "https://idp-token.acme.example";
+pub(crate) const API: &str = "https://idp-token.acme.example";
 
 /// Users of the tenant may do everything that can be allowed, and what cannot besides: that holds whatever rules say.
-fn admit_end_users(config: &mut Config) {
+pub(crate) fn admit_end_users(config: &mut Config) {
     config.end_users = Some(EndUsers { audience: API.to_owned(), rule: everything(Who::EndUsers) });
 }
 
@@ -57,7 +58,7 @@ async fn list(world: &World, headers: &[(&'static str, &str)]) -> Result<usize, 
     Ok(answer.into_inner().identities.len())
 }
 
-async fn list_with(world: &World, token: &str) -> Result<usize, Status> {
+pub(crate) async fn list_with(world: &World, token: &str) -> Result<usize, Status> {
     list(world, &[("authorization", &bearer(token))]).await
 }
 

@@ -9,6 +9,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Uri};
 use idp_token_service::{
+    audit::Audit,
     auth0::Auth0,
     authentication::Authentication,
     broker::{Broker, Providers},
@@ -272,8 +273,9 @@ impl tower::Service<Request<Body>> for Direct {
     }
 }
 
-/// A gate before the tenant of `world`, whose adapter for Google panics at paths that say so.
-pub(crate) fn buggy_gate(world: &World) -> (Gate, Arc<Metrics>) {
+/// A gate before the tenant of `world` that records its calls in `audit`, and whose adapter for Google panics at paths that say
+/// so.
+pub(crate) fn buggy_gate(world: &World, audit: Audit) -> (Gate, Arc<Metrics>) {
     let config =
         idp_token_service::cli::sandbox_config(&world.sandbox, world.service.address, world.service.admin);
     let transport = Transport::new().unwrap();
@@ -299,6 +301,7 @@ pub(crate) fn buggy_gate(world: &World) -> (Gate, Arc<Metrics>) {
         Authentication::open(),
         Routes::default(),
         30 * SECOND,
+        audit,
         Arc::clone(&metrics),
     );
     (gate, metrics)
@@ -307,7 +310,7 @@ pub(crate) fn buggy_gate(world: &World) -> (Gate, Arc<Metrics>) {
 #[tokio::test]
 async fn a_panic_costs_one_call_and_says_nothing() {
     let world = World::start().await;
-    let (gate, metrics) = buggy_gate(&world);
+    let (gate, metrics) = buggy_gate(&world, Audit::default());
     let mut client = IdpTokenServiceClient::new(Direct(gate));
     let calling = |path| CallProviderRequest {
         identity: Some(google(ADA)),

@@ -71,17 +71,24 @@ fn rules_without_a_way_to_prove_who_calls_are_refused() {
     let found = problems(&format!("{LEAST}{CALLER}{CALLER}id2 = 1\n"), &[]);
     assert!(found[0].starts_with(&format!("idp.toml:5: {NO_PROOF}: set `tls.client_ca_file`")), "{found:#?}");
     assert_eq!(found.iter().filter(|problem| problem.contains(NO_PROOF)).count(), 1);
-    for proof in [
-        "trusted_peers = ['spiffe://acme/envoy']\n",
-        "tls.client_ca_file = '/ca.pem'\n",
-        "jwt_issuers = []\n",
-    ] {
+    for proof in ["trusted_peers = ['spiffe://acme/envoy']\n", "tls.client_ca_file = '/ca.pem'\n"] {
         let found = load(&format!("{proof}{LEAST}{CALLER}"), &[]).err().unwrap_or_default();
         assert!(!found.iter().any(|problem| problem.contains(NO_PROOF)), "{proof}: {found:#?}");
     }
     let variable = [("IDP_TOKEN_TLS_CLIENT_CA_FILE", "/ca.pem")];
     let found = load(&format!("{LEAST}{CALLER}"), &variable).err().unwrap_or_default();
     assert!(!found.iter().any(|problem| problem.contains(NO_PROOF)), "{found:#?}");
+}
+
+#[test]
+fn a_list_of_nobody_lets_nobody_in_by_mistake() {
+    let idle = problems(&format!("trusted_peers = []\n{LEAST}{CALLER}"), &[]);
+    assert!(idle.len() == 1 && idle[0].contains(NO_PROOF), "{idle:#?}");
+    for key in ["callers", "jwt_issuers"] {
+        let found = problems(&format!("{key} = []\n{LEAST}"), &[]);
+        let expected = format!("idp.toml:1: `{key}` must hold a table at least");
+        assert!(found.len() == 1 && found[0].starts_with(&expected), "{found:#?}");
+    }
 }
 
 /// Each wrong table of a caller, without its `id`, and what is said about it.

@@ -108,11 +108,10 @@ fn reflection_is_for_loopback_and_for_those_who_need_no_proof() {
 #[test]
 fn nobody_is_anonymous_as_soon_as_anything_is_said_of_callers() {
     let caller = "[[callers]]\nid = 'x'\nallow = ['ListIdentities']\nproviders = ['**']\n";
-    let empty = "jwt_issuers = []\n";
     for (top, more, expected) in [
         ("", "", false),
-        (empty, "", false),
-        (empty, caller, true),
+        ("trusted_peers = []\n", "", false),
+        ("trusted_peers = ['10.0.0.1']\n", caller, true),
         ("", ISSUER, true),
         ("", END_USERS, true),
         ("trusted_peers = ['10.0.0.1']\n", "", true),

@@ -98,8 +98,16 @@ fn off_loopback_it_takes_tls_and_callers_that_prove_who_they_are_or_an_explicit_
     for proof in [&format!("{all}{rule}"), &format!("{pair}{issuer}{rule}"), &format!("{pair}{users}")] {
         assert!(warnings(&format!("{off}{LEAST}{proof}")).is_empty(), "{proof}");
     }
-    let unproven = problems(&format!("{off}jwt_issuers = []\n{LEAST}{pair}"), &[]);
+    let unproven = problems(&format!("{off}trusted_peers = []\n{LEAST}{pair}"), &[]);
     assert!(unproven.len() == 1 && unproven[0].contains("no caller proves who it is"), "{unproven:#?}");
+    let peers = "trusted_peers = ['10.0.0.1']\n";
+    for (tls, expected) in [
+        (&pair, "`insecure` is set: a trusted peer is known by its address alone"),
+        (&none, "`insecure` is set: calls arrive in plain text, and a trusted peer is known"),
+    ] {
+        let warnings = warnings(&format!("{off}{word}{peers}{LEAST}{tls}{rule}"));
+        assert!(warnings.len() == 1 && warnings[0].starts_with(expected), "{warnings:#?}");
+    }
     let plain = problems(&format!("{off}{LEAST}{users}"), &[]);
     assert!(plain.len() == 1 && plain[0].contains("where calls arrive in plain text, so"), "{plain:#?}");
     let needless = warnings(&format!("{off}{word}{LEAST}{all}{rule}"));

@@ -40,7 +40,7 @@ fn refusal(name: &str) -> Option<&'static str> {
     // CGI and WSGI servers take `_` for `-`.
     let name = name.replace('_', "-");
     match name.as_str() {
-        "authorization" | "cookie" | "set-cookie" => {
+        "authorization" | "cookie" | "set-cookie" | "x-goog-api-key" | "x-goog-iam-authorization-token" => {
             Some("must not carry credentials: the service sets the user's token")
         }
         "host" => Some("must not be `host`: name the host in `request.host`"),
@@ -51,7 +51,11 @@ fn refusal(name: &str) -> Option<&'static str> {
         "accept-encoding" => {
             Some("must not be `accept-encoding`: the service undoes content codings, so leave it out")
         }
-        "x-http-method" | "x-http-method-override" | "x-method-override" | "x-original-method" => {
+        "x-http-method"
+        | "x-http-method-override"
+        | "x-method-override"
+        | "x-original-method"
+        | "x-http-verb" => {
             Some("must not change the method: send it in `request.method`, which the policy judges")
         }
         "x-original-url" | "x-rewrite-url" | "x-original-uri" | "x-original-host" | "x-host" => {
@@ -137,6 +141,9 @@ mod tests {
             "X-HTTP-Method-Override",
             "x_http_method_override",
             "x-method-override",
+            "x-http-verb",
+            "x-goog-api-key",
+            "X-Goog-IAM-Authorization-Token",
             "x-original-url",
             "x-rewrite-url",
             "forwarded",

@@ -129,7 +129,7 @@ async fn without_room_for_records_calls_are_refused_and_later_no_record_is_missi
     assert_eq!(world.sandbox.journal().profile_reads(), 0);
     assert_eq!(value(&world, "idp_token_audit_records_total").await, 0);
     assert!(value(&world, "idp_token_audit_write_failures_total").await > 0);
-    assert!(value(&world, "idp_token_audit_calls_refused_total").await > 0);
+    assert!(value(&world, "idp_token_audit_calls_left_out_total").await > 0);
     let (status, text) = page(world.service.admin, "/readyz").await;
     assert_eq!((status, text.as_str()), (503, "not ready: the audit log cannot be written\n"));
 

@@ -222,8 +222,8 @@ async fn a_call_that_panics_and_one_too_many_leave_a_record_too() {
     let log = Log::new();
     let world = World::start().await;
     let audit = Audit::start(&log.settings(), &Arc::new(Metrics::new(&[]))).unwrap();
-    let (gate, _) = buggy_gate(&world);
-    let client = IdpTokenServiceClient::new(Direct(gate.recorded_in(audit)));
+    let (gate, _) = buggy_gate(&world, audit);
+    let client = IdpTokenServiceClient::new(Direct(gate));
     let panicking = get("/panic").by(google(ADA));
     client.clone().call_provider(panicking).await.unwrap_err();
     assert_eq!(said(&log.last(1).await, &OUTCOME), "CallProvider INTERNAL INTERNAL - allow");

@@ -12,7 +12,7 @@ use crate::support::{
 };
 
 /// `claims` with one of them changed, or taken out by null.
-fn but(claims: &Value, name: &str, value: Value) -> Value {
+pub(super) fn but(claims: &Value, name: &str, value: Value) -> Value {
     let mut claims = claims.clone();
     match value {
         Value::Null => drop(claims.as_object_mut().unwrap().remove(name)),
@@ -21,12 +21,12 @@ fn but(claims: &Value, name: &str, value: Value) -> Value {
     claims
 }
 
-fn part(json: &Value) -> String {
+pub(super) fn part(json: &Value) -> String {
     URL_SAFE_NO_PAD.encode(json.to_string())
 }
 
 /// The tenant's public key.
-async fn tenant_key(world: &World) -> Value {
+pub(super) async fn tenant_key(world: &World) -> Value {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let url = format!("{}/.well-known/jwks.json", world.sandbox.url());
     let text = client.get(url).send().await.unwrap().text().await.unwrap();

@@ -7,14 +7,20 @@ use tokio::{
     net::TcpStream,
 };
 
+pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
 pub const RST_STREAM: u8 = 3;
 pub const SETTINGS: u8 = 4;
+pub const PING: u8 = 6;
 pub const GO_AWAY: u8 = 7;
 pub const WINDOW_UPDATE: u8 = 8;
 pub const CONTINUATION: u8 = 9;
 
+pub const END_STREAM: u8 = 1;
 pub const END_HEADERS: u8 = 4;
+
+/// A setting: RFC 9113, section 6.5.2.
+pub const INITIAL_WINDOW_SIZE: u8 = 4;
 
 /// RFC 9113, section 7.
 pub const ENHANCE_YOUR_CALM: u8 = 11;
@@ -23,6 +29,35 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let stream = stream.to_be_bytes();
     [&length[1..], &[kind, flags], &stream, payload].concat()
+}
+
+/// One setting of a SETTINGS frame.
+pub fn setting(name: u8, value: u32) -> Vec<u8> {
+    [&[0, name][..], &value.to_be_bytes()].concat()
+}
+
+/// A header, without a table (RFC 7541).
+pub fn header(name: &str, value: &str) -> Vec<u8> {
+    let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    [vec![0x00], text(name), text(value)].concat()
+}
+
+/// A frame that has come.
+pub struct Frame {
+    pub kind: u8,
+    pub flags: u8,
+    pub stream: u32,
+    pub payload: Vec<u8>,
+}
+
+/// The next frame; `None` at the end of the connection.
+pub async fn read(stream: &mut TcpStream) -> Option<Frame> {
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).await.ok()?;
+    let [a, b, c, kind, flags, rest @ ..] = head;
+    let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+    stream.read_exact(&mut payload).await.ok()?;
+    Some(Frame { kind, flags, stream: u32::from_be_bytes(rest), payload })
 }
 
 /// The headers of a gRPC call, without a table (RFC 7541).

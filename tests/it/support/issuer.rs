@@ -46,6 +46,7 @@ struct Inner {
 }
 
 /// An ES256 key, which is made in no time.
+#[derive(Clone)]
 pub struct Key {
     pub id: String,
     pub private: EncodingKey,
@@ -115,6 +116,11 @@ impl Issuer {
     /// A good token, another one each time.
     pub fn token(&self) -> String {
         self.sign(&self.claims())
+    }
+
+    /// The key that it signs with.
+    pub fn key(&self) -> Key {
+        self.inner.key.lock().unwrap().clone()
     }
 
     /// Another key takes the place of the old one.

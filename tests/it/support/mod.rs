@@ -29,6 +29,7 @@ pub mod frames;
 pub mod http;
 pub mod issuer;
 pub mod keys;
+pub mod log;
 pub mod people;
 pub mod process;
 pub mod rules;

@@ -1,0 +1,138 @@
+//! A call's message on its way in.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use tonic::Status;
+
+use super::backlog::{Backlog, PIECE, Waiting};
+use crate::error::Error;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A request's body that counts for the [`Backlog`] once more than a piece of it has come.
+///
+/// What has come counts, not what was announced: a length costs a client five bytes, and this server no memory until they
+/// are followed by others.
+pub(super) struct Arriving<B> {
+    body: B,
+    backlog: Arc<Backlog>,
+    seen: usize,
+    held: Option<Held>,
+}
+
+struct Held {
+    waiting: Waiting,
+    gives_way: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl<B> Arriving<B> {
+    pub(super) fn new(body: B, backlog: Arc<Backlog>) -> Self {
+        Self { body, backlog, seen: 0, held: None }
+    }
+
+    fn count(&mut self, length: usize) {
+        self.seen += length;
+        if let Some(held) = &self.held {
+            held.waiting.grow(length);
+        } else if self.seen > PIECE {
+            let waiting = self.backlog.admit();
+            waiting.grow(self.seen);
+            self.held = Some(Held { gives_way: Box::pin(waiting.gives_way()), waiting });
+        }
+    }
+}
+
+impl<B> Body for Arriving<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        if let Some(held) = &mut this.held
+            && held.gives_way.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Some(Err(Status::from(Error::Overloaded).into())));
+        }
+        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        if let Some(Ok(data)) = frame.as_ref().map(|frame| frame.as_ref().map(|frame| frame.data_ref())) {
+            this.count(data.map_or(0, Bytes::len));
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tonic::Code;
+
+    use super::*;
+    use crate::{service::observe::METHODS, telemetry::Metrics};
+
+    /// A client that sends these pieces and then nothing more.
+    struct Stalling(Vec<usize>);
+
+    impl Body for Stalling {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            let piece = self.0.pop();
+            piece.map_or(Poll::Pending, |length| {
+                Poll::Ready(Some(Ok(Frame::data(Bytes::from(vec![0; length])))))
+            })
+        }
+    }
+
+    /// The next of a body's frames as its length; an error as its code; nothing if none comes.
+    async fn next(body: &mut Arriving<Stalling>) -> Option<Result<usize, Code>> {
+        let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await;
+        let Poll::Ready(Some(frame)) = polled else { return None };
+        Some(match frame {
+            Ok(frame) => Ok(frame.data_ref().map_or(0, Bytes::len)),
+            Err(error) => Err(error.downcast_ref::<Status>().expect("a status").code()),
+        })
+    }
+
+    #[tokio::test]
+    async fn a_message_that_stands_still_gives_way_to_newer_ones() {
+        let backlog = Arc::new(Backlog::new(5 * PIECE, Arc::new(Metrics::new(&METHODS))));
+        let message = |pieces: &[usize]| Arriving::new(Stalling(pieces.to_vec()), Arc::clone(&backlog));
+        let (mut small, mut old) = (message(&[PIECE]), message(&[2 * PIECE]));
+        assert_eq!(next(&mut small).await, Some(Ok(PIECE)));
+        assert_eq!(next(&mut old).await, Some(Ok(2 * PIECE)));
+        assert_eq!(next(&mut old).await, None);
+        let mut new = message(&[3 * PIECE, PIECE]);
+        assert_eq!(next(&mut new).await, Some(Ok(PIECE)));
+        assert_eq!(next(&mut old).await, None, "there was room");
+        assert_eq!(next(&mut new).await, Some(Ok(3 * PIECE)));
+        assert_eq!(next(&mut old).await, Some(Err(Code::Unavailable)));
+        assert_eq!(next(&mut new).await, None, "the newer one goes on");
+        assert_eq!(next(&mut small).await, None, "what is small does not count");
+    }
+}
