@@ -100,40 +100,31 @@ impl Gate {
         let entry = if method == OTHER { Some(Entry::default()) } else { self.audit.begin() };
         match entry {
             Some(entry) => self.work_on(method, request, observation.recorded_in(entry), Duration::ZERO),
-            None => Box::pin(self.clone().answer_later(method, request, observation)),
+            None => Box::pin(self.clone().answer_later(method, request.map(Body::new), observation)),
         }
     }
 
     /// While no call can be recorded: waits a little until this one can. What cannot be recorded is not done.
-    async fn answer_later<B>(
+    async fn answer_later(
         self,
         method: usize,
-        request: Request<B>,
+        request: Request<Body>,
         observation: Observation,
-    ) -> Result<Response<Body>, Infallible>
-    where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
-    {
+    ) -> Result<Response<Body>, Infallible> {
         let began = Instant::now();
-        match self.place_on_record(request.headers()).await {
-            Ok(entry) => {
-                let observation = observation.recorded_in(entry);
-                self.work_on(method, request, observation, began.elapsed()).await
-            }
-            Err(error) => {
-                let mut response = Status::from(error).into_http();
-                observation.end(&mut response);
-                Ok(response)
-            }
-        }
+        let Some(entry) = self.place_on_record(request.headers()).await else {
+            let mut response = Status::from(Error::Unrecorded).into_http();
+            observation.end(&mut response);
+            return Ok(response);
+        };
+        self.work_on(method, request, observation.recorded_in(entry), began.elapsed()).await
     }
 
-    async fn place_on_record(&self, headers: &HeaderMap) -> Result<Entry, Error> {
+    async fn place_on_record(&self, headers: &HeaderMap) -> Option<Entry> {
         // Those who wait are no more than those who are worked on.
-        let _place = self.calls.try_acquire().map_err(|_| Error::Overloaded)?;
-        let longest = deadline::allowed(headers, self.default_deadline)?;
-        self.audit.wait(longest).await.ok_or(Error::Unrecorded)
+        let place = self.calls.try_acquire();
+        let longest = deadline::allowed(headers, self.default_deadline).unwrap_or(self.default_deadline);
+        self.audit.wait(if place.is_ok() { longest } else { Duration::ZERO }).await
     }
 
     /// Answers a call that has its place on record, for which it `waited`.

@@ -96,7 +96,7 @@ struct Stage {
     seen: Vec<String>,
     /// The deadline of calls: long where they must succeed, short where nothing answers.
     deadline: Duration,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Stage {
@@ -114,6 +114,9 @@ impl Stage {
         let mut serve = command(&["serve", "--config", &path("service.toml")]);
         serve.envs(environment(&sandbox)).envs(database.environment()).env_remove("AUTH0_CLIENT_SECRET");
         serve.env("IDP_TOKEN_PROVIDERS_FACEBOOK_CLIENT_SECRET_FILE", path("facebook"));
+        serve.env("IDP_TOKEN_AUDIT_FILE", path("audit.log"));
+        // The audit log's own formats have other names.
+        serve.env("IDP_TOKEN_AUDIT_FORMAT", if format == "json" { "json" } else { "logfmt" });
         serve.env("IDP_TOKEN_LOG_FORMAT", format).env("RUST_LOG", "trace").env("IDP_TOKEN_DRAIN", "1s");
         if keyed {
             serve.env("AUTH0_CLIENT_ID", "sandbox-keyed").env("AUTH0_PRIVATE_KEY_FILE", path("key"));
@@ -122,7 +125,7 @@ impl Stage {
         }
         let service = Running::start(serve).await;
         eventually("readiness", async || service.page("/readyz").await.0 == 200).await;
-        Self { sandbox, service, database, key, seen: Vec::new(), deadline: 30 * SECOND, _folder: folder }
+        Self { sandbox, service, database, key, seen: Vec::new(), deadline: 30 * SECOND, folder }
     }
 
     fn client(&self) -> IdpTokenServiceClient<Channel> {
@@ -254,11 +257,25 @@ impl Stage {
             HttpRequest { headers: vec![pair(GITHUB, "x\n")], ..get("/user") },
             get(&format!("/user?access_token={GITHUB}")),
             get(&format!("//{GITHUB}")),
+            get(&format!("/users/../{GITHUB}")),
+            get(&format!("/users/{GITHUB}%zz")),
         ] {
             assert_eq!(self.call(ada(), request).await, None);
         }
+        let encoded: String = GITHUB.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        for path in [GITHUB, GOOGLE, FACEBOOK, DEAD, GITHUB_REFRESH, &encoded] {
+            assert!(
+                self.call(github(ADA), get(&format!("/users/{path}"))).await.is_some(),
+                "it is well-formed"
+            );
+        }
         let mut request = Request::new(ListIdentitiesRequest { page_size: -1, ..Default::default() });
-        for (name, value) in [("authorization", GOOGLE), ("x-api-key", GITHUB), ("grpc-timeout", FACEBOOK)] {
+        for (name, value) in [
+            ("traceparent", GITHUB),
+            ("authorization", GOOGLE),
+            ("x-api-key", GITHUB),
+            ("grpc-timeout", FACEBOOK),
+        ] {
             request.metadata_mut().insert(name, value.parse().unwrap());
         }
         let outcome = self.client().list_identities(request).await;
@@ -403,7 +420,7 @@ async fn nothing_leaks(format: &str, keyed: bool) {
     stage.inspections_and_revocations().await;
     let (_, metrics) = stage.service.page("/metrics").await;
     let secrets = stage.secrets();
-    let Stage { service, seen, sandbox, .. } = stage;
+    let Stage { service, seen, sandbox, folder, .. } = stage;
     service.signal("TERM").await;
     let (_, log) = service.ended().await;
 
@@ -425,8 +442,11 @@ async fn nothing_leaks(format: &str, keyed: bool) {
     }
     assert_eq!(secrets.have("an assertion"), keyed);
     drop(sandbox);
+    let audit = std::fs::read_to_string(folder.path().join("audit.log")).unwrap();
+    assert!(audit.lines().count() > 100 && audit.contains("/users/***"), "{audit}");
 
     assert_eq!(secrets.find_in(&log), Find::NOTHING, "in the log");
+    assert_eq!(secrets.find_in(&audit), Find::NOTHING, "in the audit log");
     assert_eq!(secrets.find_in(&metrics), Find::NOTHING, "in the metrics");
     for text in seen {
         assert_eq!(secrets.find_in(&text), Find::NOTHING, "in what a caller saw");
