@@ -424,15 +424,10 @@ async fn nothing_leaks(format: &str, keyed: bool) {
     service.signal("TERM").await;
     let (_, log) = service.ended().await;
 
-    // The search looked at something: the log has the failures at every level, and the metrics count them.
-    assert!(log.lines().count() > 30);
-    let told = ["Fetched a Management token", "Cannot share the Management token", "DEADLINE_EXCEEDED"];
-    for part in ["DEBUG", "WARN", "ERROR"].into_iter().chain(told) {
-        assert!(log.contains(part), "{part}: {log}");
-    }
-    // Other crates write headers and frames at these levels; they are not heard.
-    let chatter = log.lines().filter(|line| line.contains("DEBUG") || line.contains("TRACE"));
-    assert_eq!(chatter.filter(|line| !line.contains("idp_token_service::")).collect::<Vec<_>>(), [""; 0]);
+    // The search looked at something: the logs have the failures, and the metrics count them.
+    assert_every_level_was_heard(&log);
+    let audit = std::fs::read_to_string(folder.path().join("audit.log")).unwrap();
+    assert!(audit.lines().count() > 100 && audit.contains("/users/***"), "{audit}");
     for family in ["rpcs", "inspections", "revocations"] {
         assert!(metrics.contains(&format!("idp_token_{family}_total")), "{family}: {metrics}");
     }
@@ -442,8 +437,6 @@ async fn nothing_leaks(format: &str, keyed: bool) {
     }
     assert_eq!(secrets.have("an assertion"), keyed);
     drop(sandbox);
-    let audit = std::fs::read_to_string(folder.path().join("audit.log")).unwrap();
-    assert!(audit.lines().count() > 100 && audit.contains("/users/***"), "{audit}");
 
     assert_eq!(secrets.find_in(&log), Find::NOTHING, "in the log");
     assert_eq!(secrets.find_in(&audit), Find::NOTHING, "in the audit log");
@@ -451,6 +444,17 @@ async fn nothing_leaks(format: &str, keyed: bool) {
     for text in seen {
         assert_eq!(secrets.find_in(&text), Find::NOTHING, "in what a caller saw");
     }
+}
+
+/// The log has the failures at every level, and nothing of other crates below `info`: they write headers and frames there.
+fn assert_every_level_was_heard(log: &str) {
+    assert!(log.lines().count() > 30);
+    let told = ["Fetched a Management token", "Cannot share the Management token", "DEADLINE_EXCEEDED"];
+    for part in ["DEBUG", "WARN", "ERROR"].into_iter().chain(told) {
+        assert!(log.contains(part), "{part}: {log}");
+    }
+    let chatter = log.lines().filter(|line| line.contains("DEBUG") || line.contains("TRACE"));
+    assert_eq!(chatter.filter(|line| !line.contains("idp_token_service::")).collect::<Vec<_>>(), [""; 0]);
 }
 
 #[tokio::test]
