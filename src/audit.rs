@@ -154,9 +154,11 @@ impl Audit {
         self.0.as_ref().map_or_else(Entry::default, |recorder| Entry::new(Arc::clone(recorder)))
     }
 
-    /// Whether records can be written, as far as is known.
+    /// Whether records can be written, as far as is known, and there is a place for another one.
     pub fn is_writing(&self) -> bool {
-        self.0.as_ref().is_none_or(|recorder| *recorder.state.borrow() == State::Writing)
+        self.0.as_ref().is_none_or(|recorder| {
+            *recorder.state.borrow() == State::Writing && recorder.queue.capacity() > 0
+        })
     }
 
     /// Writes what there is, after the last call has ended. Records nothing any more.

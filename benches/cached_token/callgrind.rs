@@ -31,7 +31,7 @@ pub(crate) async fn compare(keep: Option<PathBuf>) -> Outcome<()> {
 
     println!("{:10} {:>22} {:>8}", "", "instructions/request", "ratio");
     let mut echo = None;
-    for kind in [Kind::Echo, Kind::Messages, Kind::Token, Kind::Bearer] {
+    for kind in [Kind::Echo, Kind::Messages, Kind::Token, Kind::Bearer, Kind::Audited] {
         let each = count(kind, &exchange, directory).await?;
         let ratio = each / *echo.get_or_insert(each);
         println!("{:10} {each:>22.0} {ratio:>8.3}", kind.name());

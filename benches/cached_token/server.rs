@@ -11,6 +11,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use idp_token_service::{
+    audit::{Destination, Level},
     cli,
     config::{Config, JwtIssuer},
     policy::{Pattern, Permission, ProviderName, Rule, Who},
@@ -41,6 +42,8 @@ pub(crate) enum Kind {
     Token,
     /// The same, with callers that prove who they are with a JWT.
     Bearer,
+    /// The same as `Token`, with an audit log.
+    Audited,
 }
 
 impl Kind {
@@ -50,6 +53,7 @@ impl Kind {
             Self::Messages => "messages",
             Self::Token => "token",
             Self::Bearer => "bearer",
+            Self::Audited => "audited",
         }
     }
 }
@@ -79,7 +83,7 @@ impl Exchange {
     pub(crate) fn request(&self, kind: Kind) -> Bytes {
         match kind {
             Kind::Echo => text_of(self.request.len()).encode_to_vec().into(),
-            Kind::Messages | Kind::Token | Kind::Bearer => self.request.clone(),
+            Kind::Messages | Kind::Token | Kind::Bearer | Kind::Audited => self.request.clone(),
         }
     }
 }
@@ -166,8 +170,7 @@ pub(crate) fn serve(kind: Kind, answer: &[u8]) -> Outcome<()> {
                 let answer = GetIdentityTokenResponse::decode(answer)?;
                 bare(Echo::<GetIdentityTokenRequest, _>::new(answer)).await
             }
-            Kind::Token => token(false).await,
-            Kind::Bearer => token(true).await,
+            Kind::Token | Kind::Bearer | Kind::Audited => token(kind).await,
         }
     })
 }
@@ -183,14 +186,19 @@ where
     Ok(server.serve_with_incoming_shutdown(incoming, end_of_input()).await?)
 }
 
-async fn token(bearer: bool) -> Outcome<()> {
+async fn token(kind: Kind) -> Outcome<()> {
     // The filters of `serve`, though there is nothing to say; lines would only be in the way of the figures.
     tracing::subscriber::set_global_default(logging::subscriber("info", Format::Text, io::sink))?;
     let sandbox = Sandbox::start(Seed::sample(), ANYWHERE).await?;
     let mut config = cli::sandbox_config(&sandbox, ANYWHERE, ANYWHERE);
     config.auth0.profile_ttl = Duration::from_secs(600);
     config.drain = Duration::ZERO;
-    let authorization = if bearer { admit(&mut config, &sandbox) } else { String::new() };
+    if kind == Kind::Audited {
+        // What the file system takes is not ours.
+        config.audit.destination = Destination::File("/dev/null".into());
+        config.audit.level = Level::All;
+    }
+    let authorization = if kind == Kind::Bearer { admit(&mut config, &sandbox) } else { String::new() };
     let service = Service::bind(&config).await?;
     println!("{} {authorization}", service.address()?);
     service.run(end_of_input()).await;

@@ -138,7 +138,7 @@ impl Record {
         };
         line.text("decision", decision);
         line.number("took_us", outcome.took.as_micros().try_into().unwrap_or(u64::MAX));
-        line.some("request_id", outcome.request_id.as_deref());
+        line.some("request_id", outcome.request_id.as_deref().map(kept).as_deref());
         line.some("trace_id", self.trace_id.as_deref());
     }
 

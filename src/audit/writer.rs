@@ -107,7 +107,7 @@ impl Writer {
     fn write_some(&mut self, text: &[u8], written: &mut usize) -> io::Result<()> {
         if self.sink.follow()? {
             // The rest of a line means nothing in another file.
-            *written = text[..*written].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            *written = start_of_line(text, *written);
         }
         *written += self.sink.write(&text[*written..])?;
         Ok(())
@@ -130,6 +130,11 @@ impl Writer {
     }
 }
 
+/// Where the line begins that `text` has at `at`.
+fn start_of_line(text: &[u8], at: usize) -> usize {
+    text[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1)
+}
+
 /// Waits for records: how many there are. None where nobody can record anything any more.
 async fn next(
     records: &mut mpsc::Receiver<Shared>,
@@ -144,4 +149,16 @@ async fn next(
         }
     }
     records.recv_many(batch, BATCH).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_was_torn_is_written_whole_elsewhere() {
+        for (written, expected) in [(0, 0), (2, 0), (4, 4), (5, 4), (8, 8)] {
+            assert_eq!(start_of_line(b"one\ntwo\n", written), expected, "{written}");
+        }
+    }
 }

@@ -96,7 +96,7 @@ struct Stage {
     seen: Vec<String>,
     /// The deadline of calls: long where they must succeed, short where nothing answers.
     deadline: Duration,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Stage {
@@ -114,6 +114,9 @@ impl Stage {
         let mut serve = command(&["serve", "--config", &path("service.toml")]);
         serve.envs(environment(&sandbox)).envs(database.environment()).env_remove("AUTH0_CLIENT_SECRET");
         serve.env("IDP_TOKEN_PROVIDERS_FACEBOOK_CLIENT_SECRET_FILE", path("facebook"));
+        serve.env("IDP_TOKEN_AUDIT_FILE", path("audit.log"));
+        // The audit log's own formats have other names.
+        serve.env("IDP_TOKEN_AUDIT_FORMAT", if format == "json" { "json" } else { "logfmt" });
         serve.env("IDP_TOKEN_LOG_FORMAT", format).env("RUST_LOG", "trace").env("IDP_TOKEN_DRAIN", "1s");
         if keyed {
             serve.env("AUTH0_CLIENT_ID", "sandbox-keyed").env("AUTH0_PRIVATE_KEY_FILE", path("key"));
@@ -122,7 +125,7 @@ impl Stage {
         }
         let service = Running::start(serve).await;
         eventually("readiness", async || service.page("/readyz").await.0 == 200).await;
-        Self { sandbox, service, database, key, seen: Vec::new(), deadline: 30 * SECOND, _folder: folder }
+        Self { sandbox, service, database, key, seen: Vec::new(), deadline: 30 * SECOND, folder }
     }
 
     fn client(&self) -> IdpTokenServiceClient<Channel> {
@@ -254,11 +257,25 @@ impl Stage {
             HttpRequest { headers: vec![pair(GITHUB, "x\n")], ..get("/user") },
             get(&format!("/user?access_token={GITHUB}")),
             get(&format!("//{GITHUB}")),
+            get(&format!("/users/../{GITHUB}")),
+            get(&format!("/users/{GITHUB}%zz")),
         ] {
             assert_eq!(self.call(ada(), request).await, None);
         }
+        let encoded: String = GITHUB.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        for path in [GITHUB, GOOGLE, FACEBOOK, DEAD, GITHUB_REFRESH, &encoded] {
+            assert!(
+                self.call(github(ADA), get(&format!("/users/{path}"))).await.is_some(),
+                "it is well-formed"
+            );
+        }
         let mut request = Request::new(ListIdentitiesRequest { page_size: -1, ..Default::default() });
-        for (name, value) in [("authorization", GOOGLE), ("x-api-key", GITHUB), ("grpc-timeout", FACEBOOK)] {
+        for (name, value) in [
+            ("traceparent", GITHUB),
+            ("authorization", GOOGLE),
+            ("x-api-key", GITHUB),
+            ("grpc-timeout", FACEBOOK),
+        ] {
             request.metadata_mut().insert(name, value.parse().unwrap());
         }
         let outcome = self.client().list_identities(request).await;
@@ -403,19 +420,14 @@ async fn nothing_leaks(format: &str, keyed: bool) {
     stage.inspections_and_revocations().await;
     let (_, metrics) = stage.service.page("/metrics").await;
     let secrets = stage.secrets();
-    let Stage { service, seen, sandbox, .. } = stage;
+    let Stage { service, seen, sandbox, folder, .. } = stage;
     service.signal("TERM").await;
     let (_, log) = service.ended().await;
 
-    // The search looked at something: the log has the failures at every level, and the metrics count them.
-    assert!(log.lines().count() > 30);
-    let told = ["Fetched a Management token", "Cannot share the Management token", "DEADLINE_EXCEEDED"];
-    for part in ["DEBUG", "WARN", "ERROR"].into_iter().chain(told) {
-        assert!(log.contains(part), "{part}: {log}");
-    }
-    // Other crates write headers and frames at these levels; they are not heard.
-    let chatter = log.lines().filter(|line| line.contains("DEBUG") || line.contains("TRACE"));
-    assert_eq!(chatter.filter(|line| !line.contains("idp_token_service::")).collect::<Vec<_>>(), [""; 0]);
+    // The search looked at something: the logs have the failures, and the metrics count them.
+    assert_every_level_was_heard(&log);
+    let audit = std::fs::read_to_string(folder.path().join("audit.log")).unwrap();
+    assert!(audit.lines().count() > 100 && audit.contains("/users/***"), "{audit}");
     for family in ["rpcs", "inspections", "revocations"] {
         assert!(metrics.contains(&format!("idp_token_{family}_total")), "{family}: {metrics}");
     }
@@ -427,10 +439,22 @@ async fn nothing_leaks(format: &str, keyed: bool) {
     drop(sandbox);
 
     assert_eq!(secrets.find_in(&log), Find::NOTHING, "in the log");
+    assert_eq!(secrets.find_in(&audit), Find::NOTHING, "in the audit log");
     assert_eq!(secrets.find_in(&metrics), Find::NOTHING, "in the metrics");
     for text in seen {
         assert_eq!(secrets.find_in(&text), Find::NOTHING, "in what a caller saw");
     }
+}
+
+/// The log has the failures at every level, and nothing of other crates below `info`: they write headers and frames there.
+fn assert_every_level_was_heard(log: &str) {
+    assert!(log.lines().count() > 30);
+    let told = ["Fetched a Management token", "Cannot share the Management token", "DEADLINE_EXCEEDED"];
+    for part in ["DEBUG", "WARN", "ERROR"].into_iter().chain(told) {
+        assert!(log.contains(part), "{part}: {log}");
+    }
+    let chatter = log.lines().filter(|line| line.contains("DEBUG") || line.contains("TRACE"));
+    assert_eq!(chatter.filter(|line| !line.contains("idp_token_service::")).collect::<Vec<_>>(), [""; 0]);
 }
 
 #[tokio::test]

@@ -222,6 +222,21 @@ async fn records_that_cannot_be_written_at_the_end_are_told_of() {
 }
 
 #[tokio::test]
+async fn a_reader_that_does_not_read_keeps_no_process_from_its_end() {
+    let stage = Stage::new().await;
+    let (_reader, pipe) = std::io::pipe().unwrap();
+    let service = stage.serve("-", pipe.into()).await;
+    let client = Client::new(channel(service.grpc));
+    // A pipe holds 64 KiB.
+    for _ in 0..300 {
+        list(&client, "unread").await.unwrap();
+    }
+    service.signal("TERM").await;
+    let (status, log) = service.ended().await;
+    assert!(status.success() && log.contains("could not be written in time: they are lost"), "{log}");
+}
+
+#[tokio::test]
 async fn stdout_has_the_records_and_nothing_else() {
     let stage = Stage::new().await;
     let stdout = std::fs::File::create(stage.log.path()).unwrap();

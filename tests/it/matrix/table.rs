@@ -45,8 +45,11 @@ const UNKNOWN: &[&str] = &[
     "id-token",
 ];
 
+/// Providers, each with actions.
+type Row = [(&'static str, &'static [&'static str])];
+
 /// What each caller may do, with which provider; `*` is every one. What is not here is denied.
-const ALLOWED: &[(&str, &[(&str, &[&str])])] = &[
+const ALLOWED: &[(&str, &Row)] = &[
     ("calendar", CALENDAR),
     ("calendar-elsewhere", CALENDAR),
     ("calendar-too-deep", &[]),
@@ -76,7 +79,7 @@ const ALLOWED: &[(&str, &[(&str, &[&str])])] = &[
     ("anonymous", &[("*", &["get", "inspect", "link", "revoke"]), EVERY_REQUEST[0], EVERY_REQUEST[1]]),
 ];
 
-const CALENDAR: &[(&str, &[&str])] = &[(
+const CALENDAR: &Row = &[(
     "google-oauth2",
     &[
         "GET /oauth2/v3/userinfo",
@@ -108,11 +111,11 @@ const OTHERS: &[&str] = &[
     "GET www.googleapis.com/oauth2/v3/userinfo",
 ];
 
-const EVERYTHING: &[(&str, &[&str])] =
+const EVERYTHING: &Row =
     &[("*", &["get", "get all", "inspect", "link", "revoke"]), EVERY_REQUEST[0], EVERY_REQUEST[1]];
 
 /// The providers whose identities each caller may list.
-const LISTS: &[(&str, &[&str])] = &[
+const LISTS: &Row = &[
     ("calendar", &["google-oauth2"]),
     ("calendar-elsewhere", &["google-oauth2"]),
     ("code", &["github"]),
@@ -124,7 +127,7 @@ const LISTS: &[(&str, &[&str])] = &[
 ];
 
 /// The providers of which each caller may have some request sent: only they learn that a request is malformed.
-const CALLS: &[(&str, &[&str])] = &[
+const CALLS: &Row = &[
     ("calendar", &["google-oauth2"]),
     ("calendar-elsewhere", &["google-oauth2"]),
     ("code", &["github"]),
