@@ -37,7 +37,8 @@ where
     });
     let lines: Box<dyn Layer<_> + Send + Sync> = match format {
         Format::Text => {
-            Box::new(fmt::layer().with_writer(Lines(writer)).with_ansi(std::io::stderr().is_terminal()))
+            let colours = std::io::stderr().is_terminal();
+            Box::new(fmt::layer().with_writer(Lines { writer, colours }).with_ansi(colours))
         }
         Format::Json => Box::new(
             fmt::layer()

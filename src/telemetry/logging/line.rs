@@ -13,43 +13,52 @@ const LONGEST: usize = 8 * 1024;
 
 /// Writes lines to what another makes. `tracing_subscriber` hands over each event whole; of what its text format leaves
 /// as it is, line breaks would begin a line that nobody wrote, and marks of direction would turn one around.
-pub(super) struct Lines<M>(pub(super) M);
+pub(super) struct Lines<M> {
+    pub(super) writer: M,
+    /// Whether the format writes colours.
+    pub(super) colours: bool,
+}
 
 impl<'a, M: MakeWriter<'a>> MakeWriter<'a> for Lines<M> {
     type Writer = Line<M::Writer>;
 
     fn make_writer(&'a self) -> Self::Writer {
-        Line(self.0.make_writer())
+        Line { writer: self.writer.make_writer(), colours: self.colours }
     }
 
     fn make_writer_for(&'a self, event: &Metadata<'_>) -> Self::Writer {
-        Line(self.0.make_writer_for(event))
+        Line { writer: self.writer.make_writer_for(event), colours: self.colours }
     }
 }
 
 /// The writer of one line.
-pub(super) struct Line<W>(W);
+pub(super) struct Line<W> {
+    writer: W,
+    colours: bool,
+}
 
 impl<W: Write> Write for Line<W> {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        self.0.write_all(one_line(&String::from_utf8_lossy(event)).as_bytes())?;
+        let line = one_line(&String::from_utf8_lossy(event), self.colours);
+        self.writer.write_all(line.as_bytes())?;
         Ok(event.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        self.writer.flush()
     }
 }
 
-fn one_line(event: &str) -> String {
+fn one_line(event: &str, colours: bool) -> String {
     let text = event.strip_suffix('\n').unwrap_or(event);
     let mut line = String::with_capacity(text.len() + 1);
-    for letter in text.chars() {
+    for (at, letter) in text.char_indices() {
         if line.len() >= LONGEST {
             line.push_str(" [...]");
             break;
         }
-        if is_harmful(letter) {
+        let is_colour = colours && letter == ESCAPE && begins_colour(&text[at + 1..]);
+        if is_harmful(letter) && !is_colour {
             let _ = write!(line, "{}", letter.escape_default());
         } else {
             line.push(letter);
@@ -59,11 +68,17 @@ fn one_line(event: &str) -> String {
     line
 }
 
-/// Escape sequences stand where the format puts colours; in what is quoted, it has escaped them itself.
+const ESCAPE: char = '\u{1b}';
+
+/// Whether an escape character before `rest` begins `[31m` or the like, which does no more than set a colour.
+fn begins_colour(rest: &str) -> bool {
+    let code = rest.strip_prefix('[').and_then(|rest| rest.split_once('m'));
+    code.is_some_and(|(code, _)| code.bytes().all(|byte| byte.is_ascii_digit() || byte == b';'))
+}
+
 fn is_harmful(letter: char) -> bool {
-    const ESCAPE: char = '\u{1b}';
     let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}');
-    letter.is_control() && letter != ESCAPE || turns
+    letter.is_control() || turns
 }
 
 #[cfg(test)]
@@ -80,9 +95,11 @@ mod tests {
             ("\u{1b}[31mERROR\u{1b}[0m ü\t\0\n", "\u{1b}[31mERROR\u{1b}[0m ü\\t\\u{0}\n"),
             ("a\u{202e}b\u{2028}c\u{85}d\n", "a\\u{202e}b\\u{2028}c\\u{85}d\n"),
         ] {
-            assert_eq!(one_line(event), expected, "{event:?}");
+            assert_eq!(one_line(event, true), expected, "{event:?}");
         }
-        let long = one_line(&format!("{}\n", "\n".repeat(100_000)));
+        assert_eq!(one_line("a\u{1b}[31mb", false), "a\\u{1b}[31mb\n");
+        assert_eq!(one_line("a\u{1b}[2Jb\u{1b}]0;m", true), "a\\u{1b}[2Jb\\u{1b}]0;m\n");
+        let long = one_line(&"\n".repeat(100_000), true);
         assert!(long.len() < LONGEST + 16 && long.ends_with(" [...]\n"), "{}", long.len());
     }
 }
