@@ -6,11 +6,14 @@
 mod auth0_sdk;
 mod buf;
 mod child;
+mod envoy;
 mod grpcurl;
+mod mesh;
 mod node;
 mod oidc_provider;
 mod program;
 mod python;
+mod stage;
 #[path = "../it/support/mod.rs"]
 mod support;
 mod tools;
