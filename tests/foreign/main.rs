@@ -19,4 +19,5 @@ mod rotation;
 mod stage;
 #[path = "../it/support/mod.rs"]
 mod support;
+mod testssl;
 mod tools;
