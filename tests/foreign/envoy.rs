@@ -90,9 +90,8 @@ fn configuration(services: &[SocketAddr], wires: &Wires<'_>, folder: &Path) -> V
 fn listener(wires: &Wires<'_>, folder: &Path) -> Value {
     let route = json!({
         "cluster": "service",
-        // The caller's own deadline is the only one.
+        // The caller's own deadline is the only one, and the service keeps it.
         "timeout": "0s",
-        "max_stream_duration": {"grpc_timeout_header_max": "0s"},
         "retry_policy": {"retry_on": "unavailable,connect-failure,refused-stream", "num_retries": 2}
     });
     let connections = json!({

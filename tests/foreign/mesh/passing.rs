@@ -1,7 +1,5 @@
 //! What Envoy must carry unharmed.
 
-use std::time::Duration;
-
 use idp_token_service::sandbox::Fault;
 use tonic::Code;
 
@@ -13,7 +11,8 @@ use crate::{
         http::{Build, Read},
         metadata,
         people::{ADA, DONALD, GRACE, github, google},
-        post, within,
+        post,
+        wire::fail_within,
     },
 };
 
@@ -46,11 +45,8 @@ async fn the_callers_deadline_passes_envoy_and_the_services_word_about_it_comes_
     envoy.sees_well(1).await;
     let hang = Fault::on(stage.sandbox.domain()).path("/api/v2/users/").hang().always();
     stage.sandbox.faults().script(hang);
-    let request = get("/user").by(github(DONALD));
-    // No clock of the client's own: it would be as quick as the service's.
-    let mut request = within(Duration::from_secs(3600), request);
-    request.metadata_mut().insert("grpc-timeout", "2S".parse().unwrap());
-    let outcome = client(&channel(envoy.address)).call_provider(request).await;
-    let details = assert_error(outcome, Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
+    // Neither the client nor Envoy has a clock of its own.
+    let status = fail_within(envoy.address, "1S", &get("/user").by(github(DONALD))).await;
+    let details = assert_error::<()>(Err(status), Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
     assert_eq!(metadata(&details, "stage"), "auth0");
 }
