@@ -58,8 +58,9 @@ async function main() {
   const first = new Promise((line) => input.once("line", line));
   const end = new Promise((close) => input.once("close", close));
   const [lasting, fresh] = [last(), freshen()];
-  while (came.lasting === 0 || came.fresh === 0) await new Promise((later) => setTimeout(later, 10));
-  console.log("calling");
+  const isCalling = () => came.lasting > 0 && came.fresh > 0;
+  while (!isCalling() && came.failures.length === 0) await new Promise((later) => setTimeout(later, 10));
+  console.log(came.failures[0] ?? "calling");
   await Promise.race([first, end]);
   stopped.fresh = true;
   await fresh;
