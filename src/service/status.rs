@@ -178,6 +178,13 @@ fn parts(error: &Error, message: &str) -> Parts {
                 .with("provider", provider)
                 .retry(SHORTLY)
         }
+        // Not UNAVAILABLE, as the contract has it for this reason: who repeats that by itself, as sidecars do, would send the
+        // request twice. For the same cause there is no RetryInfo.
+        Error::ProviderOutcomeUnknown { provider, .. } => {
+            Parts::new(Code::Aborted, ErrorReason::ProviderUnavailable)
+                .with("provider", provider)
+                .with("outcome", "unknown")
+        }
         Error::ProviderProtocol { provider, .. } => {
             Parts::new(Code::Internal, ErrorReason::ProviderProtocol).with("provider", provider)
         }

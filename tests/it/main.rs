@@ -12,6 +12,7 @@ mod calls;
 mod canary;
 mod commands;
 mod connect;
+mod defaults;
 mod floods;
 mod gate;
 mod graph;
