@@ -137,3 +137,6 @@ pub enum Fit {
         since: Instant,
     },
 }
+
+#[cfg(fuzzing)]
+pub(crate) use {token_vault::vault_token_in, users::profile_in};

@@ -123,6 +123,14 @@ impl Authentication {
     }
 }
 
+/// Whether a key of `key_set` signed `token`: see [`crate::fuzzing`].
+#[cfg(fuzzing)]
+pub(crate) fn is_signed(key_set: &[u8], token: &str) -> bool {
+    let (Ok(keys), Ok(token)) = (key_set::KeySet::parse(key_set), Token::parse(token)) else { return false };
+    keys.find(&token.header)
+        .is_ok_and(|(key, algorithm)| key.verifies(algorithm, token.message, token.signature))
+}
+
 fn proven(principal: Principal, issuer: Arc<str>, token: SecretString) -> Proven {
     let caller = match principal {
         Principal::Service(id) => Caller::Service { id },

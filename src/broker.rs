@@ -43,6 +43,18 @@ pub use state::{IdentityView, RenewalTrouble, State};
 use confirmation::Confirmations;
 use refusals::Refusals;
 
+/// See [`crate::fuzzing`].
+#[cfg(fuzzing)]
+pub(crate) fn page_token(user: &UserId, start: usize, size: usize, length: usize) -> String {
+    page::Page { start, size }.next(user, length)
+}
+
+/// See [`crate::fuzzing`].
+#[cfg(fuzzing)]
+pub(crate) fn page_start(user: &UserId, token: &str) -> Option<usize> {
+    page::Page::parse(user, 0, token).ok().map(|page| page.start)
+}
+
 /// Lends tokens and calls providers.
 pub struct Broker {
     auth0: Arc<Auth0>,

@@ -24,6 +24,8 @@ pub mod config;
 pub mod deadline;
 pub mod error;
 pub mod field;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod identity;
 pub mod peer;
 pub mod policy;

@@ -13,6 +13,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Uri};
 
+pub(crate) use self::escape::fully_decoded;
 use self::{ability::UNSUPPORTED, kind::listed, request::ApiRequest};
 pub use self::{
     ability::{Held, Lack, Unsendable},

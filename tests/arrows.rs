@@ -21,7 +21,7 @@ struct Rule {
 
 /// The subsystems from the outside in; each may use what stands below its own line, and on it.
 const LAYERS: &[&[&str]] = &[
-    &["cli"],
+    &["cli", "fuzzing"],
     &["server"],
     &["service"],
     &["broker", "error"],

@@ -55,6 +55,16 @@ const REST: Rest<VaultError> = Rest {
     least: |error| error.is_transient().flatten().unwrap_or_default().min(LONGEST_WINDOW),
 };
 
+/// What [`answer::judge`] says: see [`crate::fuzzing`].
+#[cfg(fuzzing)]
+pub(crate) fn vault_token_in(
+    answer: &http::Response<bytes::Bytes>,
+    connection: &str,
+    by_end_user: bool,
+) -> Result<StoredToken, VaultError> {
+    answer::judge(answer, connection, by_end_user, std::time::SystemTime::now())
+}
+
 /// On whose word the vault is opened. What it gives on the word of one is never given to the other.
 #[derive(Clone, Copy)]
 pub enum Subject<'a> {

@@ -177,6 +177,19 @@ impl Users {
     }
 }
 
+/// What [`judge`] says: see [`crate::fuzzing`].
+#[cfg(fuzzing)]
+pub(crate) fn profile_in(
+    answer: &Response<Bytes>,
+    user: &UserId,
+    vault: &BTreeSet<String>,
+) -> Result<Profile, Option<Auth0Error>> {
+    judge(answer, user, vault).map_err(|refusal| match refusal {
+        Refusal::Token => None,
+        Refusal::Other(error) => Some(error),
+    })
+}
+
 /// What the answer means, by the table of <https://auth0.com/docs/api/management/v2/users/get-users-by-id>.
 fn judge(answer: &Response<Bytes>, user: &UserId, vault: &BTreeSet<String>) -> Result<Profile, Refusal> {
     if answer.status() == StatusCode::OK {

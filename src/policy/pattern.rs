@@ -9,6 +9,8 @@
 
 use std::{fmt, str::Split};
 
+use crate::provider::fully_decoded;
+
 /// The longest pattern, in bytes: what a text costs to match is its length times this at worst.
 pub const PATTERN_LIMIT: usize = 512;
 
@@ -128,13 +130,14 @@ fn matches(pattern: &[u8], text: &[u8]) -> bool {
     }
 }
 
-/// How many `%2F`, `%5C`, `%252F`, ... there are in `text`.
+/// How many slashes and backslashes come to light when `text` is decoded until nothing is left to decode: `%2F`, `%252F`,
+/// `%5C`, and also `%25%32%46`, any part of which may be encoded by itself.
 fn encoded_slashes(text: &str) -> usize {
-    let is_slash = |code: &str| {
-        let code = code.trim_start_matches("25").as_bytes().get(..2).unwrap_or_default();
-        code.eq_ignore_ascii_case(b"2f") || code.eq_ignore_ascii_case(b"5c")
-    };
-    text.split('%').skip(1).filter(|code| is_slash(code)).count()
+    if !text.contains('%') {
+        return 0;
+    }
+    let slashes = |text: &[u8]| text.iter().filter(|byte| b"/\\".contains(byte)).count();
+    slashes(&fully_decoded(text)) - slashes(text.as_bytes())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 /// `text` decoded until nothing is left to decode: what a chain of servers, each of which decodes once, may see.
 /// One pass over a stack does it: an escape contains no other escape, so the order of decoding does not matter.
-pub(super) fn fully_decoded(text: &str) -> Vec<u8> {
+pub(crate) fn fully_decoded(text: &str) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(text.len());
     for byte in text.bytes() {
         decoded.push(byte);
