@@ -14,3 +14,4 @@ mod python;
 #[path = "../it/support/mod.rs"]
 mod support;
 mod tools;
+mod web;
