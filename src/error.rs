@@ -155,6 +155,11 @@ pub enum Error {
     /// Too many calls at once.
     #[error("this server has more calls than it can work on; try again shortly")]
     Overloaded,
+    /// The call could not be put on record.
+    #[error(
+        "this server cannot write its audit log now, and does nothing that is not recorded; try again shortly"
+    )]
+    Unrecorded,
     /// The caller's deadline is near.
     #[error("the deadline passed while waiting for {}", .0.subject())]
     DeadlineExceeded(Stage),
@@ -198,6 +203,7 @@ impl Error {
             | Self::ProviderUnavailable { .. }
             | Self::ProviderProtocol { .. }
             | Self::Overloaded
+            | Self::Unrecorded
             | Self::DeadlineExceeded(_) => Blame::Outside,
             Self::Vault { cause: VaultError::MfaPolicy, .. }
             | Self::NotConfigured { .. }

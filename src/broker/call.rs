@@ -12,6 +12,7 @@ use super::{
     Broker, LiveToken, ProviderEntry, confirmation::is_about_the_token, live_token::Wanted, masking,
 };
 use crate::{
+    audit::Trail,
     deadline::{Deadline, Stage},
     error::Error,
     identity::Selector,
@@ -123,6 +124,7 @@ impl Broker {
             user: permit.user(),
             end_user: permit.end_user(),
             scope: permit.scope(),
+            trail: permit.trail(),
             selector: &call.selector,
             min_validity: CALL_VALIDITY,
             rejected: None,
@@ -132,9 +134,13 @@ impl Broker {
         let adapter = &*entry.client.adapter;
         let request = ApiRequest::check(call.request, adapter)?;
         let repeatable = call.idempotent || is_idempotent(&request.method);
-        let request = permit.clear(live.identity(), request, adapter)?;
+        let cleared = permit.clear(live.identity(), request, adapter);
+        // The path on record is now the one that is sent, and may hold the token, too.
+        permit.trail().uses(&live.token().access);
+        let request = cleared?;
         let _place = entry.places.try_acquire().map_err(|_| Error::Overloaded)?;
-        let exchange = Exchange { entry, request, repeatable, attempts: AtomicU32::new(0) };
+        let attempts = AtomicU32::new(0);
+        let exchange = Exchange { entry, request, repeatable, attempts, trail: permit.trail() };
         self.climb(&exchange, live, &wanted, deadline).await.map(|answer| self.with_connect_link(answer))
     }
 
@@ -257,10 +263,12 @@ impl Broker {
     ) -> Result<Sent, TransportError> {
         let adapter = &exchange.entry.client.adapter;
         exchange.attempts.fetch_add(1, Ordering::Relaxed);
+        exchange.trail.sends(&live.token().access);
         let request = adapter.encode(exchange.request.request(), &live.token().access);
         let uri = request.uri().clone();
         let outcome = exchange.entry.client.transport.send(request, BODY_LIMIT, deadline.at()).await;
         let outcome = outcome.map(|response| {
+            exchange.trail.answered(response.status().as_u16());
             let verdict = adapter.judge(&response, SystemTime::now());
             Sent { uri, response, verdict }
         });
@@ -278,6 +286,7 @@ struct Exchange<'a> {
     repeatable: bool,
     /// How often it was sent.
     attempts: AtomicU32,
+    trail: &'a Trail,
 }
 
 impl Exchange<'_> {

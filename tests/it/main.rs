@@ -4,6 +4,7 @@
 mod support;
 
 mod admin;
+mod audit;
 mod auth0;
 mod callers;
 mod calls;
@@ -16,6 +17,7 @@ mod inspect;
 mod ladder;
 mod lending;
 mod lifecycle;
+mod matrix;
 mod more_providers;
 mod policy;
 mod proxy;
