@@ -123,9 +123,19 @@ pub enum Error {
         /// How long.
         retry_after: Duration,
     },
-    /// The provider cannot be reached, or the connection broke.
+    /// The provider cannot be reached, or the connection broke under what may be sent again.
     #[error("no answer from {provider}: {cause}")]
     ProviderUnavailable {
+        /// The strategy.
+        provider: String,
+        /// What happened.
+        cause: String,
+    },
+    /// The connection broke under a request that must not be sent twice.
+    #[error(
+        "no whole answer from {provider}: {cause}; the request may have been carried out, so look there before you send it again"
+    )]
+    ProviderOutcomeUnknown {
         /// The strategy.
         provider: String,
         /// What happened.
@@ -201,6 +211,7 @@ impl Error {
             | Self::RenewalFailed { .. }
             | Self::ProviderRateLimited { .. }
             | Self::ProviderUnavailable { .. }
+            | Self::ProviderOutcomeUnknown { .. }
             | Self::ProviderProtocol { .. }
             | Self::Overloaded
             | Self::Unrecorded

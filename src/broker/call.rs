@@ -174,7 +174,7 @@ impl Broker {
     ) -> Result<Answer, Error> {
         let first = self.send(exchange, &live, deadline).await?;
         if let Verdict::ScopeNotGranted { .. } = first.verdict {
-            return Ok(self.with_wider_token(exchange, first, live, wanted, deadline).await);
+            return self.with_wider_token(exchange, first, live, wanted, deadline).await;
         }
         let refused = live.token().access.fingerprint();
         if first.verdict != Verdict::TokenRefused || self.is_confirmed(refused) {
@@ -209,15 +209,17 @@ impl Broker {
         live: LiveToken,
         wanted: &Wanted<'_>,
         deadline: &Deadline,
-    ) -> Answer {
+    ) -> Result<Answer, Error> {
         let same = live.identity().selector();
         let wanted = Wanted { selector: &same, ..*wanted };
         let Some(another) = self.token_of_later_login(&live, &wanted, deadline).await else {
-            return exchange.answer(first, live);
+            return Ok(exchange.answer(first, live));
         };
         match self.send(exchange, &another, deadline).await {
-            Ok(second) if second.verdict != Verdict::TokenRefused => exchange.answer(second, another),
-            Ok(_) | Err(_) => exchange.answer(first, live),
+            Ok(second) if second.verdict != Verdict::TokenRefused => Ok(exchange.answer(second, another)),
+            // It may have been carried out, and the first answer would say that it was not.
+            Err(error) if exchange.may_be_done_despite(&error) => Err(error),
+            Ok(_) | Err(_) => Ok(exchange.answer(first, live)),
         }
     }
 
@@ -250,7 +252,7 @@ impl Broker {
             };
             match wait {
                 Some(wait) if exchange.repeatable && attempts.again(wait).await => {}
-                _ => return outcome.map_err(|error| Exchange::error(&error, live)),
+                _ => return outcome.map_err(|error| exchange.error(&error, live)),
             }
         }
     }
@@ -304,7 +306,7 @@ impl Exchange<'_> {
         }
     }
 
-    fn error(error: &TransportError, live: &LiveToken) -> Error {
+    fn error(&self, error: &TransportError, live: &LiveToken) -> Error {
         let provider = live.identity().provider.clone();
         match *error {
             TransportError::Timeout { .. } => Error::DeadlineExceeded(Stage::Provider),
@@ -314,10 +316,18 @@ impl Exchange<'_> {
             TransportError::Malformed { .. } => {
                 Error::ProviderProtocol { provider, cause: error.to_string() }
             }
+            TransportError::Broken { .. } if !self.repeatable => {
+                Error::ProviderOutcomeUnknown { provider, cause: error.to_string() }
+            }
             TransportError::Connect { .. } | TransportError::Broken { .. } => {
                 Error::ProviderUnavailable { provider, cause: error.to_string() }
             }
         }
+    }
+
+    /// Whether a request that failed with `error`, and that must not be sent twice, may have been carried out.
+    fn may_be_done_despite(&self, error: &Error) -> bool {
+        !self.repeatable && !matches!(error, Error::ProviderUnavailable { .. })
     }
 }
 

@@ -178,6 +178,10 @@ fn parts(error: &Error, message: &str) -> Parts {
                 .with("provider", provider)
                 .retry(SHORTLY)
         }
+        // Not UNAVAILABLE: who repeats that by itself, as sidecars do, would send the request twice.
+        Error::ProviderOutcomeUnknown { provider, .. } => {
+            Parts::new(Code::Aborted, ErrorReason::ProviderOutcomeUnknown).with("provider", provider)
+        }
         Error::ProviderProtocol { provider, .. } => {
             Parts::new(Code::Internal, ErrorReason::ProviderProtocol).with("provider", provider)
         }

@@ -11,6 +11,7 @@ mod calls;
 mod canary;
 mod commands;
 mod connect;
+mod defaults;
 mod floods;
 mod gate;
 mod inspect;
