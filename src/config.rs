@@ -2,8 +2,7 @@
 //!
 //! The environment wins over the file, every mistake is reported at once, and no report ever quotes a value: only
 //! names, places, and what to write instead. A key is one line: in `Config::read`, or in the
-//! `read` of its table, with its default and its range, beside the documented field that it fills. What the service
-//! does not support yet is listed in `known::LATER` and refused by name.
+//! `read` of its table, with its default and its range, beside the documented field that it fills.
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
 
@@ -23,6 +22,7 @@ pub use self::{
     token_vault::TokenVault,
     trusted_peer::{AddressRange, TrustedPeer},
     value::LogFormat,
+    web::Web,
 };
 use self::{
     document::Document, network::is_loopback, reader::Reader, section::Section, tls::Arrival,
@@ -62,6 +62,7 @@ mod token_vault;
 mod trusted_peer;
 mod upstream;
 mod value;
+mod web;
 
 /// Everything that an operator can set.
 #[derive(Clone, Debug)]
@@ -100,6 +101,8 @@ pub struct Config {
     pub end_users: Option<EndUsers>,
     /// TLS on the gRPC port; the files were good when they were read. None: plain text.
     pub tls: Option<Files>,
+    /// What browsers may do.
+    pub web: Web,
     /// Authorities that Auth0 and the providers may be certified by, beside the system's. None.
     pub upstream_authorities: Vec<CertificateDer<'static>>,
     /// What is recorded of calls. All, as JSON, on stdout.
@@ -164,13 +167,15 @@ impl Config {
         let providers = root.section("providers", Provider::read_all).unwrap_or_default();
         let store = root.section("store", Store::read).flatten();
         let connect = root.section("connect", Connect::read).flatten();
+        let web = root.section("web", Web::read).flatten();
         let upstream_authorities = root.section("upstream", upstream::read).flatten();
         let audit = root.section("audit", audit::read).flatten();
         let mut end_users = EndUsers::read(root);
         let rules = callers.iter_mut().chain(end_users.as_mut().map(|users| &mut users.rule));
         callers::settle(root, rules, &providers);
         root.finish();
-        let (auth0, store, tls, upstream_authorities) = (auth0?, store?, tls?, upstream_authorities?);
+        let (auth0, store, tls, web, upstream_authorities) =
+            (auth0?, store?, tls?, web?, upstream_authorities?);
         let (jwt_issuers, reflection, audit) = (jwt_issuers?, reflection.ok()?, audit?);
         jwt_issuer::check_audiences(root, &auth0, &jwt_issuers, end_users.as_ref());
         let mut config = Self {
@@ -190,6 +195,7 @@ impl Config {
             callers,
             end_users,
             tls,
+            web,
             upstream_authorities,
             audit,
             warnings: Vec::new(),

@@ -14,6 +14,6 @@ mod redact;
 mod repeats;
 mod status;
 
-pub use gate::{Answer, Gate};
+pub use gate::{Answer, Gate, MESSAGE_LIMIT};
 pub use observe::METHODS;
 pub use status::DOMAIN;

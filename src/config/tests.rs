@@ -12,6 +12,7 @@ mod settings;
 mod store;
 mod tls;
 mod token_vault;
+mod web;
 
 use std::{os::unix::fs::PermissionsExt, path::PathBuf};
 

@@ -30,6 +30,7 @@ pub struct Metrics {
     revocations: Family<ProviderLabels, Counter>,
     connections_refused: Family<RefusalLabels, Counter>,
     slow_peers: Family<RefusalLabels, Counter>,
+    requests_refused: Family<RefusalLabels, Counter>,
     tls_certificate_expiry: Gauge,
     audit_records: Counter,
     audit_write_failures: Counter,
@@ -120,6 +121,33 @@ impl Slow {
         match self {
             Self::Late => "late",
             Self::Crowded => "crowded",
+        }
+    }
+}
+
+/// Why a request was no call at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoCall {
+    /// Its content type is none of gRPC, gRPC-Web and Connect.
+    MediaType,
+    /// It is no POST.
+    Method,
+    /// It speaks Connect, but not to an RPC of the contract.
+    NotFound,
+    /// Callers prove nothing, and it came by a name rather than by an address.
+    Host,
+    /// Callers prove nothing, and it comes from a page of another origin.
+    Origin,
+}
+
+impl NoCall {
+    fn name(self) -> &'static str {
+        match self {
+            Self::MediaType => "media_type",
+            Self::Method => "method",
+            Self::NotFound => "not_found",
+            Self::Host => "host",
+            Self::Origin => "origin",
         }
     }
 }
@@ -238,6 +266,12 @@ impl Metrics {
             "Calls ended because their peers did not send or take their bytes, by reason",
             Family::clone(&slow_peers),
         );
+        let requests_refused = Family::default();
+        registry.register(
+            "requests_refused",
+            "HTTP requests that are no calls, by reason",
+            Family::clone(&requests_refused),
+        );
         let tls_certificate_expiry = Gauge::default();
         registry.register_with_unit(
             "tls_certificate_expiry_timestamp",
@@ -273,6 +307,7 @@ impl Metrics {
             revocations,
             connections_refused,
             slow_peers,
+            requests_refused,
             tls_certificate_expiry,
             audit_records,
             audit_write_failures,
@@ -327,6 +362,11 @@ impl Metrics {
     /// A call ended because its peer was slow.
     pub fn slow_peer(&self, reason: Slow) {
         self.slow_peers.get_or_create(&RefusalLabels { reason: reason.name() }).inc();
+    }
+
+    /// A request came that is no call.
+    pub fn request_refused(&self, reason: NoCall) {
+        self.requests_refused.get_or_create(&RefusalLabels { reason: reason.name() }).inc();
     }
 
     /// The gRPC port has a certificate that ends then.

@@ -21,3 +21,4 @@ mod stage;
 mod support;
 mod testssl;
 mod tools;
+mod web;

@@ -117,7 +117,7 @@ async fn grpcurl_is_let_in_by_its_certificate_alone() {
         let mut grpcurl = python_tool("grpcurl");
         proof.flags(&mut grpcurl, ["-cacert", "-cert", "-key"]);
         grpcurl.args(["-max-time", "10", "-d", &json!({"userId": ADA}).to_string()]);
-        grpcurl.arg(address.to_string()).arg(format!("{}/ListIdentities", SERVICE));
+        grpcurl.arg(address.to_string()).arg(format!("{SERVICE}/ListIdentities"));
         grpcurl
     })
     .await;
@@ -130,7 +130,7 @@ async fn buf_curl_is_let_in_by_its_certificate_alone() {
         buf.args(["curl", "--protocol", "grpc"]);
         proof.flags(&mut buf, ["--cacert", "--cert", "--key"]);
         buf.arg("--data").arg(json!({"userId": ADA}).to_string());
-        buf.arg(format!("https://{address}/{}/ListIdentities", SERVICE));
+        buf.arg(format!("https://{address}/{SERVICE}/ListIdentities"));
         buf
     })
     .await;

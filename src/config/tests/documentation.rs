@@ -53,22 +53,6 @@ fn every_strategy_is_in_the_documentation_with_what_it_needs() {
     }
 }
 
-#[test]
-fn every_key_that_is_refused_for_now_is_in_the_documentation() {
-    for later in known::LATER {
-        let (table, key) = later.rsplit_once('.').unwrap_or(("", later));
-        let table = if table.is_empty() { key } else { table };
-        assert!(DOCUMENTATION.contains(&format!("`{table}`")), "{later}");
-    }
-}
-
-#[test]
-fn no_key_is_both_known_and_refused() {
-    for key in known() {
-        assert!(!known::is_later(&key.path.pattern), "{}", key.path.pattern);
-    }
-}
-
 /// Lines that begin with `#` and a key are keys; prose begins with `# `.
 fn uncommented() -> String {
     let line = |line: &'static str| if line.starts_with("# ") { "" } else { line.trim_start_matches('#') };

@@ -34,6 +34,7 @@ pub mod people;
 pub mod process;
 pub mod rules;
 pub mod tls;
+pub mod web;
 pub mod wire;
 
 /// Any free port of loopback.
