@@ -32,7 +32,7 @@ use crate::{
 const CALLS_AT_ONCE: usize = 1024;
 
 /// A request message: the largest body, and room for the rest of it.
-const MESSAGE_LIMIT: usize = BODY_LIMIT + 64 * 1024;
+pub(super) const MESSAGE_LIMIT: usize = BODY_LIMIT + 64 * 1024;
 
 /// The index of `other` in [`METHODS`].
 const OTHER: usize = METHODS.len() - 1;
@@ -105,6 +105,10 @@ impl Gate {
     {
         if method == OTHER {
             return Ok(Work::Rest(Box::pin(self.rest.clone().call(request.map(Body::new)))));
+        }
+        // Calls take their places when their messages are whole; where there is none left, no message need come.
+        if self.calls.available_permits() == 0 {
+            return Err(Error::Overloaded);
         }
         let allowed = deadline::allowed(request.headers(), self.default_deadline)?;
         let deadline = Deadline::from_now(allowed);
