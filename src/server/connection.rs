@@ -13,6 +13,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
+    time::Instant,
 };
 use tokio_rustls::{Accept, TlsAcceptor, server::TlsStream};
 use tokio_util::{
@@ -75,6 +76,9 @@ const BREACHES: usize = 1024;
 /// When the process has no file descriptors left, accepting again at once would only burn a core.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// The log says so this often: whoever opens connections could make a line of each.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+
 /// The tasks of all connections, and how they are told to end.
 #[derive(Clone)]
 pub(super) struct Connections {
@@ -118,11 +122,12 @@ where
     /// Accepts connections until it is dropped; each is served by a task of its own.
     pub(super) async fn accept(self, listener: TcpListener, connections: Connections) {
         let door = Arc::new(self);
+        let mut told = None;
         loop {
             let (stream, address) = match listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    pause_after(&error).await;
+                    pause_after(&error, &mut told).await;
                     continue;
                 }
             };
@@ -206,11 +211,14 @@ where
 }
 
 /// A connection that broke before it was accepted is nobody's problem; anything else is ours.
-async fn pause_after(error: &io::Error) {
+async fn pause_after(error: &io::Error, told: &mut Option<Instant>) {
     if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
         return;
     }
-    tracing::warn!(%error, "Cannot accept connections");
+    if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+        tracing::warn!(%error, "Cannot accept connections");
+        *told = Some(Instant::now());
+    }
     tokio::time::sleep(ACCEPT_PAUSE).await;
 }
 

@@ -10,7 +10,10 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tonic::Status;
 
-use super::backlog::{Backlog, PIECE, Waiting};
+use super::{
+    backlog::{Backlog, PIECE, Waiting},
+    gate::MESSAGE_LIMIT,
+};
 use crate::error::Error;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -18,7 +21,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// A request's body that counts for the [`Backlog`] once more than a piece of it has come.
 ///
 /// What has come counts, not what was announced: a length costs a client five bytes, and this server no memory until they
-/// are followed by others.
+/// are followed by others. No more than the largest message counts, since what came before the next one was used up.
 pub(super) struct Arriving<B> {
     body: B,
     backlog: Arc<Backlog>,
@@ -37,6 +40,7 @@ impl<B> Arriving<B> {
     }
 
     fn count(&mut self, length: usize) {
+        let length = length.min(MESSAGE_LIMIT - self.seen);
         self.seen += length;
         if let Some(held) = &self.held {
             held.waiting.grow(length);
@@ -134,5 +138,18 @@ mod tests {
         assert_eq!(next(&mut old).await, Some(Err(Code::Unavailable)));
         assert_eq!(next(&mut new).await, None, "the newer one goes on");
         assert_eq!(next(&mut small).await, None, "what is small does not count");
+    }
+
+    #[tokio::test]
+    async fn many_messages_in_one_call_push_nothing_out() {
+        let backlog = Arc::new(Backlog::new(2 * MESSAGE_LIMIT, Arc::new(Metrics::new(&METHODS))));
+        let message = |pieces: &[usize]| Arriving::new(Stalling(pieces.to_vec()), Arc::clone(&backlog));
+        let mut other = message(&[MESSAGE_LIMIT]);
+        assert_eq!(next(&mut other).await, Some(Ok(MESSAGE_LIMIT)));
+        let mut endless = message(&[MESSAGE_LIMIT - 1; 10]);
+        for _ in 0..10 {
+            assert_eq!(next(&mut endless).await, Some(Ok(MESSAGE_LIMIT - 1)));
+        }
+        assert_eq!(next(&mut other).await, None, "it still waits");
     }
 }

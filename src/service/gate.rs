@@ -127,6 +127,10 @@ impl Gate {
         if method == OTHER {
             return Ok(Work::Rest(Box::pin(self.rest.clone().call(request.map(Body::new)))));
         }
+        // Calls take their places when their messages are whole; where there is none left, no message need come.
+        if self.calls.available_permits() == 0 {
+            return Err(Error::Overloaded);
+        }
         let allowed = deadline::allowed(request.headers(), self.default_deadline)?;
         let deadline = Deadline::from_now(allowed);
         let broker = Arc::clone(&self.broker);

@@ -862,8 +862,9 @@ mod refused {
             let in_query = names.iter().map(|name| get("/a").param(name, "evil"));
             [all("request.path", in_path), all("request.query[0].name", in_query)].concat()
         };
-        assert_refused(&world, "google-oauth2", &both(&["$httpMethod", "%24httpMethod", "$HTTPMETHOD"]))
-            .await;
+        let googles =
+            both(&["$httpMethod", "%24httpMethod", "$HTTPMETHOD", "key", "$key", "x-http-method-override"]);
+        assert_refused(&world, "google-oauth2", &googles).await;
         let facebooks = both(&[
             "method",
             "METHOD",

@@ -2,7 +2,7 @@
 
 use idp_token_service::service::pb::CallProviderRequest;
 use prost::Message;
-use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
+use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet, time::timeout};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use crate::support::{
@@ -11,10 +11,11 @@ use crate::support::{
     channel, eventually,
     frames::{
         DATA, END_HEADERS, END_STREAM, Frame, HEADERS, INITIAL_WINDOW_SIZE, PING, RST_STREAM, SETTINGS,
-        WINDOW_UPDATE, frame, greet, header, headers, read, setting,
+        WINDOW_UPDATE, frame, greet, headers, long_header, read, setting,
     },
     get,
     http::Build,
+    issuer::{Issuer, Key},
     page,
     people::{ADA, github},
     wire::RawGitHub,
@@ -74,7 +75,7 @@ async fn call_and_take_nothing(world: &World) -> TcpStream {
     let message = get("/user").by(github(ADA));
     let mut stream = greet(world.service.address).await;
     let closed = frame(SETTINGS, 0, 0, &setting(INITIAL_WINDOW_SIZE, 0));
-    let timed = [headers(CALL), header("grpc-timeout", "1S")].concat();
+    let timed = [headers(CALL), long_header("grpc-timeout", "1S")].concat();
     let open = frame(HEADERS, END_HEADERS, 1, &timed);
     stream
         .write_all(&[closed, open, frame(DATA, END_STREAM, 1, &enveloped(&message))].concat())
@@ -102,6 +103,35 @@ async fn an_answer_that_nobody_takes_is_thrown_away_at_the_calls_deadline() {
     stream.write_all(&frame(WINDOW_UPDATE, 0, 1, &[0, 0x10, 0, 0])).await.unwrap();
     assert_eq!(read_until(&mut stream, RST_STREAM).await.stream, 1);
     settle(&mut stream).await;
+}
+
+#[tokio::test]
+async fn many_large_answers_at_once_arrive_whole() {
+    let hub = RawGitHub::answering(large()).await;
+    let world = World::configured(|config| hub.replace_github(config)).await.ready().await;
+    let mut calls = JoinSet::new();
+    for _ in 0..20 {
+        let mut client = world.service.client();
+        calls.spawn(async move { client.call_provider(get("/user").by(github(ADA))).await });
+    }
+    for answer in calls.join_all().await {
+        let body = answer.unwrap().into_inner().body;
+        assert!(body.len() == 4 * 1024 * 1024 && body.iter().all(|byte| *byte == b'x'));
+    }
+}
+
+#[tokio::test]
+async fn of_a_stranger_no_message_is_read() {
+    let issuer = Issuer::start().await;
+    let world = World::configured(|config| issuer.trust(config)).await;
+    let made_up = format!("Bearer {}", Key::new("mine").sign(&issuer.claims()));
+    for shown in [&[][..], &[("authorization", "Bearer junk")], &[("authorization", &*made_up)]] {
+        let mut stream = greet(world.service.address).await;
+        let shown: Vec<u8> = shown.iter().flat_map(|(name, value)| long_header(name, value)).collect();
+        let call = frame(HEADERS, END_HEADERS, 1, &[headers(LIST), shown].concat());
+        stream.write_all(&call).await.unwrap();
+        assert_ne!(read_until(&mut stream, HEADERS).await.flags & END_STREAM, 0, "the call still waits");
+    }
 }
 
 #[tokio::test]

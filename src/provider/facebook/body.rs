@@ -14,8 +14,14 @@ use crate::provider::query::is_refused;
 /// are looked at.
 const LONGEST_NAME: usize = 256;
 
+/// Parameters of one body; no request of Graph's has a tenth of them, and each costs some microseconds to judge.
+const MOST_NAMES: usize = 1000;
+
 const REFUSED: &str = "must not hold a parameter that carries a token or a secret, changes the method or holds further \
     requests (`access_token`, `method`, `batch`): send the method in `request.method`, and each request by itself";
+
+const TOO_MANY: &str = "must not hold more than 1000 parameters; a file goes as one part of `multipart/form-data`, or under \
+    a `content-type` of its own";
 
 /// Whether Graph finds no parameter in `body` that a caller may not send, whose names `own` holds beside those that
 /// every provider refuses. What it may read in several ways is judged in each of them.
@@ -31,46 +37,72 @@ pub(super) fn check(headers: &HeaderMap, body: &[u8], own: &[&str]) -> Result<()
             "must not be compressed, so that its parameters can be judged: leave `content-encoding` out",
         );
     }
-    let kinds: Vec<_> = headers.get_all(header::CONTENT_TYPE).iter().collect();
-    if kinds.len() > 1 {
-        return Err("must have one `content-type`");
-    }
-    let kind = kinds.first().map(|kind| String::from_utf8_lossy(kind.as_bytes()).to_ascii_lowercase());
-    let kind = kind.unwrap_or_default();
-    let is_json = kind.contains("json");
-    if is_json || body.trim_ascii_start().starts_with(b"{") {
-        match serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(body) {
-            Ok(object) if object.keys().any(|name| is_refused(name, own)) => return Err(REFUSED),
-            Ok(_) => return Ok(()),
-            Err(_) if is_json => return Err("must be one JSON object, as its `content-type` says"),
-            Err(_) => {}
+    match &*kind(headers)? {
+        kind if kind.ends_with("json") => {
+            json(body, own).unwrap_or(Err("must be one JSON object, as its `content-type` says"))
+        }
+        "multipart/form-data" => judge(parts(body), own),
+        kind if is_file(kind) => Ok(()),
+        _ => {
+            json(body, own).unwrap_or(Ok(()))?;
+            judge(fields(body), own)?;
+            judge(parts(body), own)
         }
     }
-    let is_bad = has_refused_field(body, own) || has_refused_part(body, own);
-    if is_bad { Err(REFUSED) } else { Ok(()) }
+}
+
+/// The media type in lower case, without parameters; empty if there is none.
+fn kind(headers: &HeaderMap) -> Result<String, &'static str> {
+    let mut kinds = headers.get_all(header::CONTENT_TYPE).iter();
+    let (kind, None) = (kinds.next(), kinds.next()) else { return Err("must have one `content-type`") };
+    let kind = kind.map(|kind| String::from_utf8_lossy(kind.as_bytes()).trim().to_ascii_lowercase());
+    Ok(kind.unwrap_or_default().split([';', ',', ' ']).next().unwrap_or_default().to_owned())
+}
+
+/// Whether nobody would look for parameters in it.
+fn is_file(kind: &str) -> bool {
+    ["image/", "video/", "audio/"].iter().any(|family| kind.starts_with(family))
+        || kind == "application/octet-stream"
+}
+
+fn judge<'a>(names: impl Iterator<Item = &'a [u8]>, own: &[&str]) -> Result<(), &'static str> {
+    for (index, name) in names.enumerate() {
+        if index == MOST_NAMES {
+            return Err(TOO_MANY);
+        }
+        if is_refused_name(name, own) {
+            return Err(REFUSED);
+        }
+    }
+    Ok(())
+}
+
+/// `{"a":1,"b":2}`; nothing of what is no object.
+fn json(body: &[u8], own: &[&str]) -> Option<Result<(), &'static str>> {
+    let object: BTreeMap<String, IgnoredAny> = serde_json::from_slice(body).ok()?;
+    Some(judge(object.keys().map(String::as_bytes), own))
 }
 
 /// `a=1&b=2`
-fn has_refused_field(body: &[u8], own: &[&str]) -> bool {
-    body.split(|byte| b"&;".contains(byte)).any(|pair| {
-        let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
-        is_refused_name(name, own)
-    })
+fn fields(body: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let pairs = body.split(|byte| b"&;".contains(byte));
+    pairs.map(|pair| pair.split(|byte| *byte == b'=').next().unwrap_or_default())
 }
 
 /// `Content-Disposition: form-data; name="a"`, wherever it stands: a boundary would be one more thing to read as Graph does.
-fn has_refused_part(body: &[u8], own: &[&str]) -> bool {
-    memchr_iter(b'=', body).any(|at| {
+fn parts(body: &[u8]) -> impl Iterator<Item = &[u8]> {
+    memchr_iter(b'=', body).filter_map(|at| {
         let label = body[..at].trim_ascii_end();
         let label = label.strip_suffix(b"*").unwrap_or(label);
         let is_name = label.len() >= 4 && label[label.len() - 4..].eq_ignore_ascii_case(b"name");
-        is_name && is_refused_name(value(&body[at + 1..]), own)
+        is_name.then(|| value(&body[at + 1..]))
     })
 }
 
 /// The value that `rest` begins with: quoted, or up to where a parameter ends.
 fn value(rest: &[u8]) -> &[u8] {
     let rest = rest.trim_ascii_start();
+    let rest = &rest[..rest.len().min(LONGEST_NAME)];
     // RFC 8187 puts a character set in front.
     let rest = memmem::find(&rest[..rest.len().min(32)], b"''").map_or(rest, |at| &rest[at + 2..]);
     let (rest, ends): (_, &[u8]) = match rest {
@@ -151,6 +183,9 @@ mod tests {
                 (JSON, format!(r#"{{"\u{:04x}{}":"x"}}"#, name.as_bytes()[0], &name[1..])),
                 ("application/vnd.api+json", format!(r#"{{"{name}":"x"}}"#)),
                 ("", format!("\n{{\"{name}\":\"x\"}}")),
+                (FORM, format!(r#"{{"a":"&{name}=x&b="}}"#)),
+                ("application/x-www-form-urlencoded; x=json", format!(r#"{{"a":"&{name}=x&b="}}"#)),
+                ("text/multipart/form-data", format!("{name}=x")),
                 (FORM, format!(r#"{{"{name}":"x"}}"#)),
                 (PARTS, part(&format!("name=\"{name}\""))),
                 (PARTS, part(&format!("NAME = {name}; a=b"))),
@@ -164,7 +199,20 @@ mod tests {
                 count += 1;
             }
         }
-        assert_eq!(count, 126);
+        assert_eq!(count, 144);
+    }
+
+    #[test]
+    fn hostile_bodies_cost_little() {
+        for (kind, piece) in
+            [(FORM, "aaaaa&"), (FORM, "%61&"), (PARTS, "name="), (PARTS, " name=a;"), ("", "=")]
+        {
+            let _ = judged(kind, &piece.repeat(4 * 1024 * 1024 / piece.len()));
+            let many = judged(kind, &piece.repeat(2 * MOST_NAMES));
+            assert_eq!(many.is_err(), piece != "=", "{piece}");
+        }
+        let keys: Vec<_> = (0..=MOST_NAMES).map(|key| format!("\"{key}\":1")).collect();
+        assert_eq!(judged(JSON, &format!("{{{}}}", keys.join(","))), Err(TOO_MANY));
     }
 
     #[test]

@@ -19,8 +19,8 @@ pub(super) fn tokens(answer: &[u8]) -> Vec<Range<usize>> {
     let named = memmem::find_iter(answer, KEY).filter_map(|at| value(answer, at + KEY.len()));
     let alike = STARTS.iter().flat_map(|start| memmem::find_iter(answer, start)).filter_map(|at| {
         let is_start = at == 0 || !is_of_token(answer[at - 1]);
-        let end = at + length(&answer[at..]);
-        (is_start && end - at >= SHORTEST).then_some(at..end)
+        let length = if is_start { length(&answer[at..]) } else { 0 };
+        (length >= SHORTEST).then_some(at..at + length)
     });
     named.chain(alike).collect()
 }

@@ -37,9 +37,20 @@ pub fn setting(name: u8, value: u32) -> Vec<u8> {
 }
 
 /// A header, without a table (RFC 7541).
-pub fn header(name: &str, value: &str) -> Vec<u8> {
-    let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+pub fn long_header(name: &str, value: &str) -> Vec<u8> {
     [vec![0x00], text(name), text(value)].concat()
+}
+
+/// A string of less than 16 KiB, its length in one byte or three: RFC 7541, sections 5.1 and 5.2.
+fn text(text: &str) -> Vec<u8> {
+    let length = match u8::try_from(text.len()) {
+        Ok(length @ 0..127) => vec![length],
+        _ => {
+            let rest = text.len() - 127;
+            vec![127, u8::try_from(rest % 128).unwrap() | 128, u8::try_from(rest / 128).unwrap()]
+        }
+    };
+    [length, text.as_bytes().to_vec()].concat()
 }
 
 /// A frame that has come.
@@ -62,7 +73,6 @@ pub async fn read(stream: &mut TcpStream) -> Option<Frame> {
 
 /// The headers of a gRPC call, without a table (RFC 7541).
 pub fn headers(path: &str) -> Vec<u8> {
-    let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
     // `:method: POST`, `:scheme: http`, then `:path`, `:authority`, `content-type`, `te`.
     let rows: [&[u8]; 7] = [
         &[0x83, 0x86, 0x04],
