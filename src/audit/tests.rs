@@ -6,14 +6,17 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use tokio::time::Instant;
+
 use super::{
-    Format, Outcome,
+    Audit, Destination, Format, Level, Outcome, QUEUE, Settings,
     line::Line,
     record::{Found, Record, Sent, Who},
 };
 use crate::{
     identity::{IdentityKey, Selector, UserId},
     policy::Proof,
+    telemetry::Metrics,
     token::Fingerprint,
 };
 
@@ -113,4 +116,27 @@ fn long_texts_are_cut() {
     let json: serde_json::Value = serde_json::from_str(&written(Format::Json, &record)).expect("it is JSON");
     assert_eq!(json["asked_connection"].as_str(), Some(&*format!("{}…", "ü".repeat(512))));
     assert_eq!(json["caller"].as_str(), Some(&*format!("{}…", "x".repeat(1024))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_waits_for_its_place_no_longer_than_a_second_or_its_deadline() {
+    let settings = Settings {
+        destination: Destination::File("/dev/null".into()),
+        format: Format::Json,
+        level: Level::All,
+        user_id_key: None,
+    };
+    let metrics = Arc::new(Metrics::new(&[]));
+    let audit = Audit::start(&settings, &metrics).expect("it opens");
+    let mut held: Vec<_> = (0..QUEUE).map(|_| audit.begin().expect("there is room")).collect();
+    assert!(audit.begin().is_none() && !audit.is_writing());
+    for (longest, expected) in [(200, 200), (60_000, 1000)] {
+        let began = Instant::now();
+        assert!(audit.wait(Duration::from_millis(longest)).await.is_none());
+        // tokio's timers count whole milliseconds.
+        assert_eq!(began.elapsed().as_millis(), expected);
+    }
+    assert!(metrics.page().contains("idp_token_audit_calls_refused_total 2\n"));
+    held.pop();
+    assert!(audit.is_writing() && audit.wait(Duration::ZERO).await.is_some());
 }

@@ -11,8 +11,8 @@ use idp_token_service::{
 };
 use tokio::task::JoinSet;
 use tonic::{
-    Code::{self, Unauthenticated, Unavailable},
-    Request, Status,
+    Code::{Unauthenticated, Unavailable},
+    Status,
     transport::Channel,
 };
 
@@ -140,19 +140,6 @@ async fn without_room_for_records_calls_are_refused_and_later_no_record_is_missi
     let all = log.after(answered + 1).await;
     assert_eq!(all[answered]["request_id"], "last");
     assert_eq!(value(&world, "idp_token_audit_records_total").await, answered as u64 + 1);
-}
-
-#[tokio::test]
-async fn a_call_that_waits_for_its_place_does_not_live_longer_for_it() {
-    let (log, issuer) = (Log::new(), Issuer::start().await);
-    let world = without_room(&log, &issuer).await;
-    let client = world.service.client();
-    fill(&client).await;
-    let mut short = Request::new(listing(ADA));
-    short.set_timeout(Duration::from_millis(300));
-    let status = client.clone().list_identities(short).await.unwrap_err();
-    assert!([Unavailable, Code::DeadlineExceeded, Code::Cancelled].contains(&status.code()), "{status:?}");
-    assert_eq!(world.sandbox.journal().profile_reads(), 0);
 }
 
 /// The real program, with a log and a tenant of its own.
