@@ -20,7 +20,10 @@ fuzz_target!(|data: &[u8]| {
     let (start, size, length) = (number(), number().clamp(1, 200), number());
     let (change, made_up) = (lines.field(), lines.field());
     let token = page_token(&user, start, size, length);
-    assert!(made_up.is_empty() || made_up == token || page_start(&user, &made_up).is_none(), "{made_up}");
+    // The check guards against mistakes, and libFuzzer sees through it. Even so there is but one token for a page.
+    if let Some(start) = page_start(&user, &made_up).filter(|_| !made_up.is_empty()) {
+        assert_eq!(made_up, page_token(&user, start, 0, start + 1));
+    }
     if token.is_empty() {
         assert!(start + size >= length || u32::try_from(start + size).is_err());
         return;
