@@ -97,13 +97,16 @@ fn listener(wires: &Wires<'_>, folder: &Path) -> Value {
     let connections = json!({
         "@type": extension("filters.network.http_connection_manager.v3.HttpConnectionManager"),
         "stat_prefix": "front",
-        "codec_type": "HTTP2",
+        "codec_type": "AUTO",
         "forward_client_cert_details": wires.forwarding.unwrap_or("SANITIZE"),
         "set_current_client_cert_details": {"uri": true, "dns": true},
         "route_config": {"virtual_hosts": [
             {"name": "all", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": route}]}
         ]},
-        "http_filters": [{"name": "router", "typed_config": {"@type": extension("filters.http.router.v3.Router")}}]
+        "http_filters": [
+            {"name": "grpc_web", "typed_config": {"@type": extension("filters.http.grpc_web.v3.GrpcWeb")}},
+            {"name": "router", "typed_config": {"@type": extension("filters.http.router.v3.Router")}}
+        ]
     });
     let mut chain = json!({"filters": [{"name": "http", "typed_config": connections}]});
     if let Some(proof) = wires.front {

@@ -1,5 +1,6 @@
 //! The service in a mesh: Envoy itself between clients and the real program.
 
+mod grpc_web;
 mod health;
 mod identities;
 mod passing;
