@@ -23,6 +23,7 @@ pub use self::{
     token_vault::TokenVault,
     trusted_peer::{AddressRange, TrustedPeer},
     value::LogFormat,
+    web::Web,
 };
 use self::{
     document::Document, network::is_loopback, reader::Reader, section::Section, tls::Arrival,
@@ -60,6 +61,7 @@ mod token_vault;
 mod trusted_peer;
 mod upstream;
 mod value;
+mod web;
 
 /// Everything that an operator can set.
 #[derive(Clone, Debug)]
@@ -98,6 +100,8 @@ pub struct Config {
     pub end_users: Option<EndUsers>,
     /// TLS on the gRPC port; the files were good when they were read. None: plain text.
     pub tls: Option<Files>,
+    /// What browsers may do.
+    pub web: Web,
     /// Authorities that Auth0 and the providers may be certified by, beside the system's. None.
     pub upstream_authorities: Vec<CertificateDer<'static>>,
     /// What is not wrong, but should not stay so.
@@ -159,12 +163,14 @@ impl Config {
         let providers = root.section("providers", Provider::read_all).unwrap_or_default();
         let store = root.section("store", Store::read).flatten();
         let connect = root.section("connect", Connect::read).flatten();
+        let web = root.section("web", Web::read).flatten();
         let upstream_authorities = root.section("upstream", upstream::read).flatten();
         let mut end_users = EndUsers::read(root);
         let rules = callers.iter_mut().chain(end_users.as_mut().map(|users| &mut users.rule));
         callers::settle(root, rules, &providers);
         root.finish();
-        let (auth0, store, tls, upstream_authorities) = (auth0?, store?, tls?, upstream_authorities?);
+        let (auth0, store, tls, web, upstream_authorities) =
+            (auth0?, store?, tls?, web?, upstream_authorities?);
         let (jwt_issuers, reflection) = (jwt_issuers?, reflection.ok()?);
         jwt_issuer::check_audiences(root, &auth0, &jwt_issuers, end_users.as_ref());
         let mut config = Self {
@@ -184,6 +190,7 @@ impl Config {
             callers,
             end_users,
             tls,
+            web,
             upstream_authorities,
             warnings: Vec::new(),
         };

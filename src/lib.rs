@@ -3,6 +3,7 @@
 //!
 //! The map, from the outside in:
 //! - [`cli`] chooses what to run; [`server`] puts everything together and runs it; [`config`] is what it is told.
+//! - [`web`] makes gRPC of gRPC-Web and of the Connect protocol.
 //! - [`service`] speaks gRPC, [`broker`] has the use cases, [`policy`] says who may have which.
 //! - [`authentication`] finds out who calls, [`peer`] is what the connection tells of that.
 //! - [`auth0`] and [`provider`] know the outside world's dialects; [`transport`] alone talks to it.
@@ -37,3 +38,4 @@ pub mod telemetry;
 pub mod tls;
 pub mod token;
 pub mod transport;
+pub mod web;

@@ -22,6 +22,7 @@ use crate::{
     },
     tls::Faults,
     transport::{Transport, TransportSetupError},
+    web::Web,
 };
 
 mod background;
@@ -71,7 +72,7 @@ pub struct Server {
     listener: TcpListener,
     admin_listener: TcpListener,
     certificates: Option<Certificates>,
-    gate: Gate,
+    web: Web,
     auth0: Arc<Auth0>,
     renewals: Arc<Renewals>,
     store: Arc<Store>,
@@ -121,12 +122,14 @@ impl Server {
         let authentication = Authentication::new(config, &transport);
         let gate =
             Gate::new(Arc::new(broker), authentication, rest, config.default_deadline, Arc::clone(&metrics));
+        let anonymous = !config.identifies_callers();
+        let web = Web::new(gate, &config.web.allowed_origins, anonymous, Arc::clone(&metrics));
         let drain = config.drain;
         Ok(Self {
             listener,
             admin_listener,
             certificates,
-            gate,
+            web,
             auth0,
             renewals,
             store,
@@ -173,8 +176,8 @@ impl Server {
         let end = CancellationToken::new();
         let connect =
             Connections { tracker: connections.clone(), go_away: go_away.clone(), end: end.clone() };
-        let gate = self.gate;
-        let door = Door::new(move |request| gate.answer(request), tls, self.metrics);
+        let web = self.web;
+        let door = Door::new(move |request| web.answer(request), tls, self.metrics);
         let mut accept = Box::pin(door.accept(self.listener, connect));
         tokio::select! {
             () = shutdown => {}

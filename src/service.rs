@@ -10,6 +10,6 @@ pub mod pb;
 mod redact;
 mod status;
 
-pub use gate::{Answer, Gate};
+pub use gate::{Answer, Gate, MESSAGE_LIMIT};
 pub use observe::METHODS;
 pub use status::DOMAIN;

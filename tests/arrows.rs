@@ -23,6 +23,7 @@ struct Rule {
 const LAYERS: &[&[&str]] = &[
     &["cli"],
     &["server"],
+    &["web"],
     &["service"],
     &["broker", "error"],
     &["renewal"],
@@ -35,9 +36,9 @@ const LAYERS: &[&[&str]] = &[
 const RULES: &[Rule] = &[
     Rule {
         within: &[],
-        save: &["service/", "service.rs", "server.rs", "cli/"],
+        save: &["service/", "service.rs", "web/", "web.rs", "server.rs", "cli/"],
         never: &["pb"],
-        why: "the contract's messages stay in the service; the server registers them, and commands are clients",
+        why: "the contract's messages stay in the service and the protocols before it; the server registers them, and commands are clients",
     },
     Rule {
         within: &[],
@@ -84,6 +85,7 @@ const RULES: &[Rule] = &[
             "crate::tls",
             "crate::token",
             "crate::transport",
+            "crate::web",
         ],
         why: "the sandbox is what the service is tested against, so it shares nothing with it",
     },

@@ -21,7 +21,7 @@ pub(super) struct Known {
 
 /// Keys of the product that this version does not support. They are refused by name, never ignored: who writes
 /// `audit.file` relies on its being written. To support one, take it from here and read it in its section.
-pub(super) const LATER: &[&str] = &["web.allowed_origins", "audit.file"];
+pub(super) const LATER: &[&str] = &["audit.file"];
 
 /// Whether `pattern` is a later key or a table of later keys.
 pub(super) fn is_later(pattern: &str) -> bool {

@@ -11,6 +11,7 @@ mod settings;
 mod store;
 mod tls;
 mod token_vault;
+mod web;
 
 use std::{os::unix::fs::PermissionsExt, path::PathBuf};
 

@@ -7,7 +7,7 @@
 use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{Request, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Code, Status, body::Body, service::Routes};
 use tower::Service;
@@ -28,8 +28,8 @@ use crate::{
 /// elsewhere than wait.
 const CALLS_AT_ONCE: usize = 1024;
 
-/// A request message: the largest body, and room for the rest of it.
-const MESSAGE_LIMIT: usize = BODY_LIMIT + 64 * 1024;
+/// A request message, in bytes: the largest body, and room for the rest of it.
+pub const MESSAGE_LIMIT: usize = BODY_LIMIT + 64 * 1024;
 
 /// The index of `other` in [`METHODS`].
 const OTHER: usize = METHODS.len() - 1;
@@ -63,7 +63,7 @@ impl Gate {
         Self { broker, rest: rest.prepare(), authentication, calls, default_deadline, metrics }
     }
 
-    /// Answers one request, whatever happens.
+    /// Answers one request, whatever happens. It must be gRPC: what is not is turned away, or made gRPC, before the gate.
     ///
     /// Not `async`: the request goes into the box of its handler at once, instead of being moved with the future of
     /// every layer on the way.
@@ -72,13 +72,10 @@ impl Gate {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
     {
-        let call = speaks_grpc(&request).then(|| {
-            let method = method(request.uri().path());
-            let observation = Observation::begin(Arc::clone(&self.metrics), method, request.headers());
-            (observation, self.start(method, request))
-        });
+        let method = method(request.uri().path());
+        let observation = Observation::begin(Arc::clone(&self.metrics), method, request.headers());
+        let work = self.start(method, request);
         Box::pin(async move {
-            let Some((observation, work)) = call else { return Ok(not_grpc()) };
             let outcome = match work {
                 Ok(work) => work.finish().await,
                 Err(error) => Err(error),
@@ -174,23 +171,3 @@ fn explain_refusal(response: Response<Body>, method: &str) -> Result<Response<Bo
 }
 
 const TOO_LARGE: &str = "makes the message larger than 4 MiB and 64 KiB, the most that is taken";
-
-fn speaks_grpc<B>(request: &Request<B>) -> bool {
-    request
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
-}
-
-/// For browsers and curl: a gRPC status would reach them as an empty page with HTTP status 200.
-fn not_grpc() -> Response<Body> {
-    const TEXT: &str = "This port speaks gRPC (content-type application/grpc over HTTP/2). \
-                        Try: grpcurl -plaintext HOST:PORT list\n";
-    let mut response =
-        Response::new(Body::new(http_body_util::Full::new(Bytes::from_static(TEXT.as_bytes()))));
-    *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    response
-}

@@ -29,6 +29,7 @@ pub struct Metrics {
     inspections: Family<ProviderLabels, Counter>,
     revocations: Family<ProviderLabels, Counter>,
     connections_refused: Family<RefusalLabels, Counter>,
+    requests_refused: Family<RefusalLabels, Counter>,
     tls_certificate_expiry: Gauge,
 }
 
@@ -98,6 +99,33 @@ impl Refusal {
             Self::Crowded => "crowded",
             Self::Silent => "silent",
             Self::Handshake => "handshake",
+        }
+    }
+}
+
+/// Why a request was no call at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoCall {
+    /// Its content type is none of gRPC, gRPC-Web and Connect.
+    MediaType,
+    /// It is no POST.
+    Method,
+    /// It speaks Connect, but not to an RPC of the contract.
+    NotFound,
+    /// Callers prove nothing, and it came by a name rather than by an address.
+    Host,
+    /// Callers prove nothing, and it comes from a page of another origin.
+    Origin,
+}
+
+impl NoCall {
+    fn name(self) -> &'static str {
+        match self {
+            Self::MediaType => "media_type",
+            Self::Method => "method",
+            Self::NotFound => "not_found",
+            Self::Host => "host",
+            Self::Origin => "origin",
         }
     }
 }
@@ -210,6 +238,12 @@ impl Metrics {
             "Connections closed before their first call, by reason",
             Family::clone(&connections_refused),
         );
+        let requests_refused = Family::default();
+        registry.register(
+            "requests_refused",
+            "HTTP requests that are no calls, by reason",
+            Family::clone(&requests_refused),
+        );
         let tls_certificate_expiry = Gauge::default();
         registry.register_with_unit(
             "tls_certificate_expiry_timestamp",
@@ -230,6 +264,7 @@ impl Metrics {
             inspections,
             revocations,
             connections_refused,
+            requests_refused,
             tls_certificate_expiry,
         }
     }
@@ -276,6 +311,11 @@ impl Metrics {
     /// A connection was closed before its first call.
     pub fn connection_refused(&self, reason: Refusal) {
         self.connections_refused.get_or_create(&RefusalLabels { reason: reason.name() }).inc();
+    }
+
+    /// A request came that is no call.
+    pub fn request_refused(&self, reason: NoCall) {
+        self.requests_refused.get_or_create(&RefusalLabels { reason: reason.name() }).inc();
     }
 
     /// The gRPC port has a certificate that ends then.

@@ -21,10 +21,10 @@ use crate::support::{
 };
 
 /// The audience of end users' tokens.
-const API: &str = "https://idp-token.acme.example";
+pub(crate) const API: &str = "https://idp-token.acme.example";
 
 /// Users of the tenant may do everything that can be allowed, and what cannot besides: that holds whatever rules say.
-fn admit_end_users(config: &mut Config) {
+pub(crate) fn admit_end_users(config: &mut Config) {
     config.end_users = Some(EndUsers { audience: API.to_owned(), rule: everything(Who::EndUsers) });
 }
 

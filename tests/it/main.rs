@@ -27,4 +27,5 @@ mod store;
 mod tls;
 mod vault;
 mod vault_tokens;
+mod web;
 mod who;

@@ -208,8 +208,9 @@ fn what_later_versions_know_is_refused_by_name() {
 
 #[test]
 fn variables_of_later_versions_are_refused_by_name() {
-    for variable in ["IDP_TOKEN_AUDIT_FILE", "IDP_TOKEN_WEB_ALLOWED_ORIGINS"] {
-        let problems = problems(LEAST, &[(variable, CANARY)]);
+    for key in known::LATER {
+        let variable = path::variable(key);
+        let problems = problems(LEAST, &[(&variable, CANARY)]);
         assert_eq!(
             problems,
             [format!("`{variable}` is not supported by this version, which would not act on it; unset it")]

@@ -32,6 +32,7 @@ pub mod people;
 pub mod process;
 pub mod rules;
 pub mod tls;
+pub mod web;
 pub mod wire;
 
 /// Any free port of loopback.

@@ -1,0 +1,138 @@
+//! The front end's way in: gRPC-Web and the Connect protocol on the port of gRPC, for browsers, apps and curl.
+//!
+//! All of it stands before the [`Gate`]: a request of either protocol is turned into the gRPC request that the gate
+//! answers anyway, and the answer back. Who calls, what they may do, deadlines, limits, metrics: the gate's, for all three.
+
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Version, header};
+use hyper::body::Incoming;
+use tonic::body::Body;
+use tonic_web::{GrpcWebLayer, GrpcWebService};
+use tower::{Layer, Service};
+
+use crate::{
+    service::{Answer, Gate},
+    telemetry::Metrics,
+};
+
+mod connect;
+mod content;
+mod cors;
+mod frame;
+mod gzip;
+mod json;
+mod origin;
+mod refusal;
+
+use connect::Connect;
+use content::Content;
+use cors::Cors;
+use json::Schema;
+use origin::Visitors;
+use refusal::Refusal;
+
+/// Everything that answers on the port: the gate, and the protocols before it.
+pub struct Web {
+    gate: Gate,
+    grpc_web: GrpcWebService<Inner>,
+    connect: Connect,
+    cors: Cors,
+    visitors: Visitors,
+    metrics: Arc<Metrics>,
+}
+
+impl Web {
+    /// The protocols before `gate`. Pages of `allowed_origins`, and no others, may read answers. `anonymous` says that
+    /// callers prove nothing: then pages of other origins are refused as well.
+    pub fn new(gate: Gate, allowed_origins: &[HeaderValue], anonymous: bool, metrics: Arc<Metrics>) -> Self {
+        Self {
+            grpc_web: GrpcWebLayer::new().layer(Inner(gate.clone())),
+            connect: Connect::new(Schema::new()),
+            cors: Cors::new(allowed_origins.to_vec()),
+            visitors: if anonymous {
+                Visitors::Known { origins: allowed_origins.to_vec() }
+            } else {
+                Visitors::All
+            },
+            gate,
+            metrics,
+        }
+    }
+
+    /// Answers one request, whatever happens.
+    pub fn answer(&self, request: Request<Incoming>) -> Answer {
+        if is_native(&request) {
+            return self.gate.answer(request);
+        }
+        if let Some(preflight) = self.cors.preflight(&request) {
+            return at_once(preflight);
+        }
+        let marks = self.cors.marks(request.headers());
+        let answer = self.judge(request).unwrap_or_else(|refusal| {
+            self.metrics.request_refused(refusal.reason());
+            at_once(refusal.into_response())
+        });
+        Box::pin(async move {
+            let Ok(mut response) = answer.await;
+            marks.put(response.headers_mut());
+            harden(response.headers_mut());
+            Ok(response)
+        })
+    }
+
+    fn judge(&self, request: Request<Incoming>) -> Result<Answer, Refusal> {
+        self.visitors.check(&request)?;
+        let is_rpc = self.connect.serves(request.uri().path());
+        let content = Content::of(request.headers());
+        if request.method() != Method::POST && (is_rpc || content.is_some()) {
+            return Err(Refusal::Method);
+        }
+        match content.ok_or(Refusal::MediaType)? {
+            Content::Grpc => Ok(self.gate.answer(request)),
+            Content::GrpcWeb => Ok(Box::pin(self.grpc_web.clone().call(request))),
+            Content::Connect(_) if !is_rpc => Err(Refusal::NotFound),
+            Content::Connect(shape) => Ok(self.connect.answer(&self.gate, shape, request)),
+        }
+    }
+}
+
+/// Whether this is gRPC as only programs speak it: browsers have no HTTP/2 without TLS, nor its trailers, and say where
+/// they come from. On the hot path this is all that the protocols cost.
+fn is_native<B>(request: &Request<B>) -> bool {
+    request.version() == Version::HTTP_2
+        && Content::of(request.headers()) == Some(Content::Grpc)
+        && !request.headers().contains_key(header::ORIGIN)
+}
+
+/// What browsers and proxies must not do with an answer: keep it, or guess what it is.
+fn harden(headers: &mut HeaderMap) {
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+}
+
+fn at_once(response: Response<Body>) -> Answer {
+    Box::pin(std::future::ready(Ok(response)))
+}
+
+/// The gate as what tonic-web wraps.
+#[derive(Clone)]
+struct Inner(Gate);
+
+impl Service<Request<Body>> for Inner {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Answer {
+        self.0.answer(request)
+    }
+}

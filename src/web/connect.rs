@@ -1,0 +1,148 @@
+//! The Connect protocol's unary RPCs (<https://connectrpc.com/docs/protocol>), in JSON and in protobuf, as gRPC.
+//!
+//! Nothing is read of a message before the gate asks for it: a caller that is refused, or one call too many, costs no JSON.
+//! What is wrong with a request becomes a failure of its body, so that the gate answers and counts it like any other.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version, header};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use tonic::{Code, Status, body::Body};
+
+mod error;
+mod request;
+
+use super::{
+    content::{Codec, Shape},
+    frame, gzip,
+    json::{self, Schema},
+};
+use crate::service::{Answer, Gate};
+use request::Message;
+
+/// An answer that is shorter, in bytes, gains nothing by gzip.
+const WORTH_PACKING: usize = 1024;
+
+/// The translation of all RPCs. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Connect {
+    schema: Arc<Schema>,
+}
+
+/// How an answer is to be written.
+struct Reader {
+    shape: Shape,
+    takes_gzip: bool,
+    /// Of the RPC; `None` for one that is not known.
+    path: String,
+}
+
+impl Connect {
+    pub(super) fn new(schema: Schema) -> Self {
+        Self { schema: Arc::new(schema) }
+    }
+
+    /// Whether `path` is an RPC's, be it one that this version does not know.
+    pub(super) fn serves(&self, path: &str) -> bool {
+        self.schema.method(path).is_some() || Schema::is_of_service(path)
+    }
+
+    /// Has `gate` answer a request of this shape.
+    pub(super) fn answer(&self, gate: &Gate, shape: Shape, request: Request<Incoming>) -> Answer {
+        let (mut head, body) = request.into_parts();
+        let path = head.uri.path().to_owned();
+        let reader = Reader { shape, takes_gzip: request::takes_gzip(&head.headers), path };
+        let method = self.schema.method(&reader.path).cloned();
+        let message = Message::of(&head.headers, shape, method);
+        let timeout = request::timeout(&head.headers);
+        to_grpc(&mut head.headers, timeout.as_ref().ok().cloned().flatten());
+        head.version = Version::HTTP_2;
+        let message = timeout.and(message);
+        let body = frame::Later::new(async move { Ok(message?.receive(body).await?) });
+        let answer = gate.answer(Request::from_parts(head, Body::new(body)));
+        let connect = self.clone();
+        Box::pin(async move {
+            let Ok(answer) = answer.await;
+            Ok(connect.translate(answer, &reader).await)
+        })
+    }
+
+    async fn translate(&self, answer: Response<Body>, reader: &Reader) -> Response<Body> {
+        let (head, body) = answer.into_parts();
+        let mut headers = head.headers;
+        let outcome = match Status::from_header_map(&headers) {
+            Some(status) if status.code() != Code::Ok => Err(status),
+            _ => self.message(body, reader).await,
+        };
+        let packs = reader.takes_gzip && outcome.as_ref().is_ok_and(|message| message.len() >= WORTH_PACKING);
+        let mut response = match outcome {
+            Ok(message) if packs => Response::new(gzip::pack(&message)),
+            Ok(message) => Response::new(message),
+            Err(status) => error::response(&self.schema, &status, reader.shape),
+        };
+        let ours = response.headers_mut();
+        if packs {
+            ours.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        ours.append(header::VARY, HeaderValue::from_static("accept-encoding"));
+        ours.entry(header::CONTENT_TYPE).or_insert(content_type(reader.shape.codec));
+        remove_grpc(&mut headers);
+        ours.extend(headers);
+        response.map(|body| Body::new(Full::from(body)))
+    }
+
+    /// The message of an answer, as the caller wants it.
+    async fn message(&self, body: Body, reader: &Reader) -> Result<Vec<u8>, Status> {
+        let whole = body.collect().await?;
+        let status = whole.trailers().and_then(Status::from_header_map);
+        if let Some(status) = status.filter(|status| status.code() != Code::Ok) {
+            return Err(status);
+        }
+        let message = frame::unframe(whole.to_bytes());
+        let written =
+            message.zip(self.schema.method(&reader.path)).and_then(|(message, method)| {
+                match reader.shape.codec {
+                    Codec::Proto => Some(message.into()),
+                    Codec::Json => json::write(method.output(), &message),
+                }
+            });
+        written.ok_or_else(|| crate::error::Error::Internal.into())
+    }
+}
+
+fn content_type(codec: Codec) -> HeaderValue {
+    HeaderValue::from_static(match codec {
+        Codec::Json => "application/json",
+        Codec::Proto => "application/proto",
+    })
+}
+
+/// Makes headers of Connect those of gRPC.
+fn to_grpc(headers: &mut HeaderMap, timeout: Option<HeaderValue>) {
+    for name in [
+        header::ACCEPT_ENCODING,
+        header::CONTENT_ENCODING,
+        header::CONTENT_LENGTH,
+        request::TIMEOUT,
+        request::VERSION,
+        request::GRPC_TIMEOUT,
+    ] {
+        headers.remove(name);
+    }
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc+proto"));
+    headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    if let Some(timeout) = timeout {
+        headers.insert(request::GRPC_TIMEOUT, timeout);
+    }
+}
+
+/// Removes what only gRPC has, and what is true of its body alone.
+fn remove_grpc(headers: &mut HeaderMap) {
+    let of_body = [header::CONTENT_TYPE, header::CONTENT_LENGTH];
+    let is_grpc = |name: &HeaderName| name.as_str().starts_with("grpc-") || of_body.contains(name);
+    let names: Vec<_> = headers.keys().filter(|name| is_grpc(name)).cloned().collect();
+    for name in names {
+        headers.remove(name);
+    }
+}

@@ -1,0 +1,104 @@
+//! Which pages may call a service that asks nobody who they are.
+//!
+//! Such a service is for the machine that it runs on. A browser on that machine runs pages of strangers: a page may send
+//! requests to loopback, and may have its own name resolve to loopback (DNS rebinding), which makes the service its own origin,
+//! whose answers it may read. Where callers prove who they are, neither gains anything: a page has no token to show, and
+//! without a preflight it can send none of the content types that the service takes.
+
+use std::net::IpAddr;
+
+use http::{HeaderValue, Request, header, uri::Authority};
+
+use super::refusal::Refusal;
+
+/// Who is let in.
+#[derive(Clone, Debug)]
+pub(super) enum Visitors {
+    /// Everybody: callers prove who they are.
+    All,
+    /// Programs that come by an address or `localhost`, and pages of these origins.
+    Known { origins: Vec<HeaderValue> },
+}
+
+impl Visitors {
+    /// # Errors
+    /// When the request came by a name, or from a page of a stranger.
+    pub(super) fn check<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
+        let Self::Known { origins } = self else { return Ok(()) };
+        let hosts = request.headers().get_all(header::HOST).into_iter();
+        let hosts = hosts.map(|host| Authority::try_from(host.as_bytes()).ok());
+        let mut hosts = hosts.chain(request.uri().authority().cloned().map(Some));
+        if !hosts.all(|host| host.is_some_and(|host| is_local_or_address(host.host()))) {
+            return Err(Refusal::Host);
+        }
+        let mut from = request.headers().get_all(header::ORIGIN).into_iter();
+        if from.all(|origin| origins.contains(origin)) { Ok(()) } else { Err(Refusal::Origin) }
+    }
+}
+
+/// Whether nobody else can decide what `host` means. A page that was loaded from an address is that address' own.
+fn is_local_or_address(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    // RFC 6761, section 6.3: names below `localhost` are loopback's, too.
+    bare.parse::<IpAddr>().is_ok() || name == "localhost" || name.ends_with(".localhost")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(uri: &str, headers: &[(&str, &str)]) -> Result<(), Refusal> {
+        let mut request = Request::builder().uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let origins = vec![HeaderValue::from_static("http://localhost:5173")];
+        Visitors::Known { origins }.check(&request.body(()).expect("a valid request"))
+    }
+
+    #[test]
+    fn a_name_that_anybody_may_point_here_is_refused() {
+        for (host, expected) in [
+            ("127.0.0.1:50051", Ok(())),
+            ("127.0.0.1", Ok(())),
+            ("[::1]:50051", Ok(())),
+            ("10.0.0.7:50051", Ok(())),
+            ("localhost:50051", Ok(())),
+            ("LocalHost", Ok(())),
+            ("localhost.", Ok(())),
+            ("app.localhost:50051", Ok(())),
+            ("rebind.attacker.example:50051", Err(Refusal::Host)),
+            ("localhost.attacker.example", Err(Refusal::Host)),
+            ("127.0.0.1.attacker.example", Err(Refusal::Host)),
+            ("notlocalhost", Err(Refusal::Host)),
+            ("0x7f.1", Err(Refusal::Host)),
+            ("", Err(Refusal::Host)),
+            ("a b", Err(Refusal::Host)),
+        ] {
+            assert_eq!(check("/", &[("host", host)]), expected, "{host}");
+        }
+        assert_eq!(check("http://attacker.example/", &[]), Err(Refusal::Host), "as HTTP/2 says it");
+        assert_eq!(check("http://127.0.0.1:50051/", &[]), Ok(()));
+        assert_eq!(check("/", &[]), Ok(()), "no browser leaves it out");
+        assert_eq!(check("/", &[("host", "localhost"), ("host", "attacker.example")]), Err(Refusal::Host));
+    }
+
+    #[test]
+    fn a_page_of_a_stranger_is_refused() {
+        for (origin, expected) in [
+            ("http://localhost:5173", Ok(())),
+            ("http://localhost:5174", Err(Refusal::Origin)),
+            ("https://localhost:5173", Err(Refusal::Origin)),
+            ("http://LOCALHOST:5173", Err(Refusal::Origin)),
+            ("http://localhost:5173/", Err(Refusal::Origin)),
+            ("http://127.0.0.1:50051", Err(Refusal::Origin)),
+            ("null", Err(Refusal::Origin)),
+            ("", Err(Refusal::Origin)),
+        ] {
+            assert_eq!(check("/", &[("host", "127.0.0.1"), ("origin", origin)]), expected, "{origin}");
+        }
+        let two = [("origin", "http://localhost:5173"), ("origin", "http://attacker.example")];
+        assert_eq!(check("/", &two), Err(Refusal::Origin));
+    }
+}

@@ -1,0 +1,75 @@
+//! What is said to a request that is no call at all. The gate never hears of it.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
+use tonic::body::Body;
+
+use super::content::ACCEPTED;
+use crate::telemetry::NoCall;
+
+/// Why a request is no call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Its content type is none of a protocol's.
+    MediaType,
+    /// It is no POST.
+    Method,
+    /// There is no such RPC.
+    NotFound,
+    /// Nobody is asked who they are, and it came by a name that anybody may have pointed here.
+    Host,
+    /// Nobody is asked who they are, and it comes from a page of another origin.
+    Origin,
+}
+
+impl Refusal {
+    pub(super) fn reason(self) -> NoCall {
+        match self {
+            Self::MediaType => NoCall::MediaType,
+            Self::Method => NoCall::Method,
+            Self::NotFound => NoCall::NotFound,
+            Self::Host => NoCall::Host,
+            Self::Origin => NoCall::Origin,
+        }
+    }
+
+    /// In words for a person: in a browser, or behind curl. Connect's clients make a code of the status alone.
+    pub(super) fn into_response(self) -> Response<Body> {
+        let (status, text) = match self {
+            Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, HELP),
+            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, HELP),
+            Self::NotFound => (StatusCode::NOT_FOUND, HELP),
+            Self::Host => (StatusCode::FORBIDDEN, HOST),
+            Self::Origin => (StatusCode::FORBIDDEN, ORIGIN),
+        };
+        let mut response = Response::new(Body::new(Full::new(Bytes::from_static(text.as_bytes()))));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        match self {
+            Self::MediaType => drop(headers.insert("accept-post", HeaderValue::from_static(ACCEPTED))),
+            Self::Method => drop(headers.insert(header::ALLOW, HeaderValue::from_static("POST"))),
+            Self::NotFound | Self::Host | Self::Origin => {}
+        }
+        response
+    }
+}
+
+const HELP: &str = "\
+This port takes RPCs: gRPC (content-type application/grpc over HTTP/2), gRPC-Web, and the Connect protocol, which is
+POST /idptoken.v1.IdpTokenService/METHOD with content-type application/json or application/proto.
+Try: grpcurl -plaintext HOST:PORT list
+or:  curl -H 'content-type: application/json' -d '{\"userId\": \"...\"}' \\
+       http://HOST:PORT/idptoken.v1.IdpTokenService/ListIdentities
+";
+
+const HOST: &str = "\
+This service asks nobody who they are, so it takes web requests by an IP address or `localhost` only: any page
+could have a name of its own point here. Use the address, or configure who may call.
+";
+
+const ORIGIN: &str = "\
+This service asks nobody who they are, so it takes no requests from pages of other origins. Add the origin to
+`web.allowed_origins`, or configure who may call.
+";

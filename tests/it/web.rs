@@ -1,0 +1,6 @@
+//! The front end's way in: the Connect protocol and gRPC-Web.
+
+mod browsers;
+mod connect;
+mod errors;
+mod hostile;
