@@ -26,6 +26,9 @@ pub(crate) const PATH: &str = "/playground";
 const PAGE: &str = include_str!("playground/page.html");
 const STYLE: &str = include_str!("playground/page.css");
 const SCRIPT: &str = include_str!("playground/page.js");
+const CLIENT_SCRIPT: &str = include_str!("playground/client.js");
+
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// What the page is told of its surroundings.
 pub(crate) struct Playground {
@@ -50,12 +53,13 @@ pub(crate) fn open(world: &World, tenant: &str, service: &str, audience: &str) {
     }
 }
 
-/// The page and its two files.
+/// The page and its files.
 pub(crate) fn router(world: Arc<World>) -> Router {
     Router::new()
         .route(PATH, get(page))
         .route("/playground/page.css", get(async || asset("text/css; charset=utf-8", STYLE)))
-        .route("/playground/page.js", get(async || asset("text/javascript; charset=utf-8", SCRIPT)))
+        .route("/playground/page.js", get(async || asset(JAVASCRIPT, SCRIPT)))
+        .route("/playground/client.js", get(async || asset(JAVASCRIPT, CLIENT_SCRIPT)))
         .fallback(async || not_found("There is only /playground."))
         .with_state(world)
 }
@@ -91,7 +95,7 @@ impl Playground {
             .replace("{{journal}}", &journal.to_string())
     }
 
-    /// Nothing is loaded but the page's own two files, nobody is talked to but the tenant and the service, and no text can
+    /// Nothing is loaded but the page's own files, nobody is talked to but the tenant and the service, and no text can
     /// become a script.
     fn content_security_policy(&self) -> String {
         let service = &self.service;

@@ -9,6 +9,7 @@ mod child;
 mod grpcurl;
 mod node;
 mod oidc_provider;
+mod playground;
 mod program;
 mod python;
 #[path = "../it/support/mod.rs"]

@@ -34,7 +34,9 @@ async fn the_page_may_load_its_own_files_and_talk_to_the_tenant_and_the_service_
     assert!(!policy.contains("unsafe"), "{policy}");
     let html = String::from_utf8(page.body.to_vec()).unwrap();
     assert!(!html.contains("{{"), "{html}");
-    for (file, kind) in [("page.css", "text/css"), ("page.js", "text/javascript")] {
+    for (file, kind) in
+        [("page.css", "text/css"), ("page.js", "text/javascript"), ("client.js", "text/javascript")]
+    {
         let answer = get(&actor, &format!("/playground/{file}")).await;
         assert_eq!(answer.status, 200);
         assert!(answer.header("content-type").starts_with(kind));

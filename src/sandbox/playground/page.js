@@ -1,140 +1,6 @@
-// The playground: a browser that calls the IdP token service as the user who logged in, with nothing but the platform.
-//
-// Copy from here: the login (authorization code with PKCE), the call (the Connect protocol in JSON) and the reading of its
-// errors. The journal is the sandbox's alone, where one can see what the service asks of whom.
+// The playground: what a user can try, what came of it, and what of it reached Auth0 and the providers.
 
-const told = (name) => document.querySelector(`meta[name="${name}"]`).content;
-const SERVICE = told("service");
-// The sandbox's tenant served this page. At a real one this is `https://` and its domain, and its application names this
-// page's address in Allowed Callback URLs and this page's origin in Allowed Web Origins.
-const TENANT = location.origin;
-const PAGE = location.origin + location.pathname;
-
-// The user's access token lives here and nowhere else: what is stored, every later script of this origin can read.
-let session = null; // { token, id, name, email }
-
-// --- Login -----------------------------------------------------------------------------------------------------------
-
-const PENDING = "login";
-
-const base64url = (bytes) =>
-  btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-const random = () => base64url(crypto.getRandomValues(new Uint8Array(32)));
-
-// Sends the browser to the tenant. `link` is a connect link of the service's, which is a login that asks a provider for
-// more; `again` is a call to repeat afterwards.
-async function logIn({ link = `${TENANT}/authorize`, again = null } = {}) {
-  const url = new URL(link);
-  if (url.origin !== TENANT) throw new Error(`The link does not lead to the tenant: ${url.origin}`);
-  const pending = { verifier: random(), state: random(), nonce: random(), again, since: Date.now() };
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(pending.verifier));
-  const parameters = {
-    response_type: "code",
-    client_id: told("client"),
-    redirect_uri: PAGE,
-    audience: told("audience"),
-    scope: "openid profile email",
-    state: pending.state, // that the answer is to this login
-    nonce: pending.nonce, // that the ID token is
-    code_challenge: base64url(new Uint8Array(digest)), // that nobody else can use the code
-    code_challenge_method: "S256",
-  };
-  if (session) parameters.login_hint = session.email;
-  for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
-  sessionStorage.setItem(PENDING, JSON.stringify(pending)); // for this tab alone, until it is back
-  location.assign(url);
-}
-
-// Back from the tenant: turns the code into a token. Gives what was pending, if this is the end of a login.
-async function finishLogIn() {
-  const answer = new URLSearchParams(location.search);
-  const pending = JSON.parse(sessionStorage.getItem(PENDING));
-  sessionStorage.removeItem(PENDING);
-  if (!location.search) return null;
-  history.replaceState(null, "", PAGE); // neither code nor state stays in the address or the history
-  if (!pending || answer.get("state") !== pending.state) throw new Error("That was the answer to another login. Log in again.");
-  if (answer.has("error")) throw new Error(`The login failed: ${answer.get("error_description") ?? answer.get("error")}.`);
-  const response = await fetch(`${TENANT}/oauth/token`, {
-    method: "POST",
-    body: new URLSearchParams({
-      grant_type: "authorization_code",
-      client_id: told("client"),
-      redirect_uri: PAGE,
-      code: answer.get("code"),
-      code_verifier: pending.verifier,
-    }),
-  });
-  const tokens = await response.json();
-  if (!response.ok) throw new Error(`The login failed: ${tokens.error_description}.`);
-  // It came straight from the tenant, so that its signature needs no check (OpenID Connect Core 1.0, 3.1.3.7). The access token
-  // is the service's to judge.
-  const claims = JSON.parse(text(tokens.id_token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")));
-  const right = { iss: `https://${told("domain")}/`, aud: told("client"), nonce: pending.nonce };
-  const wrong = Object.keys(right).find((name) => claims[name] !== right[name]);
-  if (wrong) throw new Error(`The ID token is that of another login: its ${wrong} is wrong. Log in again.`);
-  session = { token: tokens.access_token, id: claims.sub, name: claims.name, email: claims.email };
-  return pending;
-}
-
-// --- Calls -----------------------------------------------------------------------------------------------------------
-
-const bytes = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-const text = (base64) => new TextDecoder().decode(bytes(base64));
-
-// One call, in the Connect protocol: the message as JSON, and back.
-async function call(method, message) {
-  const response = await fetch(`${SERVICE}/idptoken.v1.IdpTokenService/${method}`, {
-    method: "POST",
-    headers: {
-      "content-type": "application/json",
-      "connect-protocol-version": "1",
-      authorization: `Bearer ${session.token}`,
-    },
-    body: JSON.stringify(message),
-    signal: AbortSignal.timeout(30_000),
-  });
-  const answer = await response.json();
-  if (!response.ok) throw new CallError(answer);
-  return answer;
-}
-
-// An error of the service: what went wrong is in `reason`, for programs, with `metadata`, and perhaps a `link` that helps or the
-// seconds to `wait`.
-class CallError extends Error {
-  constructor({ code, message = code, details = [] }) {
-    super(message);
-    const detail = (type) => fields(bytes(details.find((one) => one.type === `google.rpc.${type}`)?.value ?? ""));
-    const [info, help, retry] = ["ErrorInfo", "Help", "RetryInfo"].map(detail);
-    this.reason = string(info, 1) ?? code.toUpperCase();
-    this.metadata = Object.fromEntries(all(info, 3).map(fields).map((pair) => [string(pair, 1), string(pair, 2)]));
-    this.link = string(inner(help, 1), 2);
-    this.wait = all(inner(retry, 1), 1)[0];
-  }
-}
-
-// A detail is protobuf, which as far as it is used here is no more than numbered integers and counted runs of bytes.
-function fields(data) {
-  const found = [];
-  let at = 0;
-  const varint = () => {
-    let value = 0;
-    for (let shift = 0; ; shift += 7) {
-      const byte = data[at++];
-      value |= (byte & 127) << shift;
-      if (!(byte & 128)) return value;
-    }
-  };
-  while (at < data.length) {
-    const key = varint();
-    if ((key & 7) > 2) throw new Error("This page reads no such field.");
-    const value = varint();
-    found.push([key >> 3, (key & 7) === 0 ? value : data.subarray(at, (at += value))]);
-  }
-  return found;
-}
-const all = (found, number) => found.filter(([own]) => own === number).map(([, value]) => value);
-const inner = (found, number) => fields(all(found, number)[0] ?? []);
-const string = (found, number) => all(found, number).map((data) => new TextDecoder().decode(data))[0];
+import { CallError, call, finishLogIn, logIn, logOut, text, told, user } from "./client.js";
 
 // --- Journal ---------------------------------------------------------------------------------------------------------
 
@@ -184,11 +50,11 @@ const TRIALS = {
   token: () =>
     act({ title: "Get the token itself", method: "GetIdentityToken", message: { identity: { provider: "facebook" } } }),
   other: () =>
-    act({ ...list("List somebody else’s accounts"), message: { userId: STRANGERS.find((id) => id !== session.id) } }),
+    act({ ...list("List somebody else’s accounts"), message: { userId: STRANGERS.find((id) => id !== user.id) } }),
   post: () => act(provider("Post to my Facebook feed", "facebook", { method: "POST", path: "/me/feed" })),
   async expire() {
     // The sandbox's lever, as when Google ends a token ahead of its time; no tenant has it.
-    await fetch(`/sandbox/users/${encodeURIComponent(session.id)}/google-oauth2/expire-all`, { method: "POST" });
+    await fetch(`/sandbox/users/${encodeURIComponent(user.id)}/google-oauth2/expire-all`, { method: "POST" });
     await act({ ...me("google-oauth2"), title: "Let my Google token end, then call" });
   },
 };
@@ -205,7 +71,8 @@ async function act(deed) {
   if (outcome.answer?.report) note(outcome.answer.report.identity);
   showAccounts();
   showEvent(deed, outcome, took, await arrivals());
-  if (outcome.error?.reason === "CALLER_UNAUTHENTICATED") logOut(outcome.error.message);
+  if (outcome.error?.reason === "CALLER_UNAUTHENTICATED") leave(outcome.error.message);
+  return outcome;
 }
 
 // What an answer means, in words, and what can be done next.
@@ -217,7 +84,8 @@ function judge({ method, message }, answer) {
   const name = nameOf(report.identity.provider);
   const { reason, missingScopes = [], connectUrl } = report.diagnosis ?? {};
   if (connectUrl) {
-    const words = `${name} says that you never granted ${missingScopes.join(", ")}. The service adds a link at which you can.`;
+    const scopes = missingScopes.map((scope) => scope.split("/").at(-1)).join(", ");
+    const words = `${name} says that you never granted what this takes: ${scopes}. The service adds a link at which you can.`;
     return { mark, tone: "warn", words, next: [["Grant it", () => logIn({ link: connectUrl, again: message })]] };
   }
   if (mark >= 400) {
@@ -251,7 +119,7 @@ function judgeError(deed, error) {
     return { mark, tone: "bad", words: `The service says no: ${error.message}.` };
   }
   const wait = error.wait ? ` Try again in ${error.wait} s.` : "";
-  return { mark, tone: "bad", words: `${error.message}.${wait}` };
+  return { mark, tone: "bad", words: `The service says: ${error.message}.${wait}` };
 }
 
 // --- What is shown ---------------------------------------------------------------------------------------------------
@@ -351,8 +219,7 @@ function table(arrived) {
     el("tr", {}, el("td", {}, who), el("td", {}, `${method} ${host}${path}`), el("td", {}, String(status ?? "–"))),
   );
   const head = ["At", "Request", "Answer"].map((name) => el("th", { scope: "col" }, name));
-  return el("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Requests" },
-    el("table", {}, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...rows)));
+  return el("table", {}, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...rows));
 }
 
 const more = (label, ...content) => el("details", {}, el("summary", {}, label), ...content);
@@ -366,9 +233,10 @@ function pretty(body) {
   }
 }
 
-function tell(problem) {
-  at("notice").textContent = problem;
-  at("notice").hidden = !problem;
+function tell(words, tone = "bad") {
+  at("notice").textContent = words;
+  at("notice").className = tone;
+  at("notice").hidden = !words;
 }
 
 // One deed at a time, so that what arrives meanwhile is its doing.
@@ -389,9 +257,9 @@ async function run(deed) {
   }
 }
 
-function logOut(why = "") {
-  session = null;
-  accounts = [];
+function leave(why = "") {
+  logOut();
+  at("accounts").replaceChildren();
   at("events").replaceChildren();
   tell(why);
   showPage();
@@ -399,31 +267,43 @@ function logOut(why = "") {
 }
 
 function showPage() {
-  at("welcome").hidden = session !== null;
-  at("desk").hidden = at("session").hidden = session === null;
-  at("who").textContent = session?.name ?? "";
+  at("welcome").hidden = user !== null;
+  at("desk").hidden = at("session").hidden = user === null;
+  at("who").textContent = user?.name ?? "";
 }
 
 async function start() {
   at("log-in").addEventListener("click", () => run(logIn));
-  at("log-out").addEventListener("click", () => logOut());
+  at("log-out").addEventListener("click", () => leave());
   for (const one of document.querySelectorAll("[data-trial]")) {
     one.addEventListener("click", () => run(TRIALS[one.dataset.trial]));
   }
+  let pending = null;
   await run(async () => {
-    const pending = await finishLogIn().finally(showPage);
+    pending = await finishLogIn();
     if (!pending) return;
     await arrivals(); // the login's own
     await act(list("List my accounts"));
-    if (pending.again) await repeat(pending);
   });
+  showPage(); // not before there is something to show, so that nothing moves
+  if (user && pending?.again) await repeat(pending);
 }
 
-// The call that a connect link was followed for. For a missing scope the service reads a profile anew only if it did not
-// within 5 s, and somebody who grants quickly is faster.
+// Seconds after which a call is repeated that a connect link was followed for. The service looks at Auth0 again 5 s after it
+// last did, and the later the more often that was in vain, since Auth0 lets it ask only so much.
+const PATIENCE = [6, 11, 21, 41, 61];
+
 async function repeat({ again, since }) {
-  await new Promise((resolve) => setTimeout(resolve, since + 6_000 - Date.now()));
-  await act({ title: "The same call again", method: "CallProvider", message: again });
+  tell("You are back. The call is repeated as soon as the service looks at Auth0 again.", "good");
+  for (const seconds of PATIENCE) {
+    await new Promise((resolve) => setTimeout(resolve, since + seconds * 1000 - Date.now()));
+    if (!user) return;
+    let outcome = null;
+    await run(async () => {
+      outcome = await act({ title: "The same call again", method: "CallProvider", message: again });
+    });
+    if (!outcome?.next) return;
+  }
 }
 
 start();
