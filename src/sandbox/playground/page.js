@@ -176,7 +176,7 @@ function expiry({ state, expireTime, expiryBasis, renewable }) {
   if (minutes <= 0) return renewable ? "has ended; renewed when used" : "has ended";
   const [amount, unit] = minutes < 120 ? [minutes, "minute"] : minutes < 2880 ? [minutes / 60, "hour"] : [minutes / 1440, "day"];
   const when = new Intl.RelativeTimeFormat("en").format(Math.round(amount), unit);
-  return `ends ${when}${expiryBasis === "EXPIRY_BASIS_UPPER_BOUND" ? " at the latest" : ""}`;
+  return `ends ${expiryBasis === "EXPIRY_BASIS_UPPER_BOUND" ? `with${when}` : when}`; // "within an hour" is at the latest
 }
 
 function showEvent(deed, { mark, tone, words, next = [], answer, error }, took, arrived) {
