@@ -59,7 +59,7 @@ impl Connect {
         to_grpc(&mut head.headers, timeout.as_ref().ok().cloned().flatten());
         head.version = Version::HTTP_2;
         let message = timeout.and(message);
-        let body = frame::Later::new(async move { Ok(message?.receive(body).await?) });
+        let body = frame::Later::new(async move { message?.receive(body).await });
         let answer = gate.answer(Request::from_parts(head, Body::new(body)));
         let connect = self.clone();
         Box::pin(async move {

@@ -15,3 +15,4 @@ mod python;
 #[path = "../it/support/mod.rs"]
 mod support;
 mod tools;
+mod web;

@@ -215,8 +215,6 @@ fn trailers(text: &[u8]) -> Result<(), Status> {
     let pair =
         |(name, value): (&str, &str)| (name.trim().try_into().unwrap(), value.trim().try_into().unwrap());
     let headers: http::HeaderMap = lines.map(pair).collect();
-    match Status::from_header_map(&headers) {
-        Some(status) if status.code() != Code::Ok => Err(status),
-        status => Ok(drop(status.expect("trailers have a status"))),
-    }
+    let status = Status::from_header_map(&headers).expect("trailers have a status");
+    if status.code() == Code::Ok { Ok(()) } else { Err(status) }
 }
