@@ -32,6 +32,7 @@ class Visit {
   static async begin(options = {}) {
     const visit = new Visit();
     const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
+    // Chromium's own sandbox cannot be had by root in a container; it visits nobody but ours.
     visit.browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--no-proxy-server"] });
     const context = await visit.browser.newContext({ reducedMotion: "reduce", ...options });
     const page = (visit.page = await context.newPage());
