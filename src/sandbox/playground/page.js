@@ -66,8 +66,9 @@ async function act(deed) {
     (answer) => ({ answer, ...judge(deed, answer) }),
     (error) => ({ error, ...judgeError(deed, error) }),
   );
+  if (!user) return outcome; // who logged out meanwhile leaves nothing behind
   const took = Math.round(performance.now() - begun);
-  if (outcome.answer?.identities) accounts = outcome.answer.identities;
+  if (deed.method === "ListIdentities" && outcome.answer) accounts = listed(outcome.answer);
   if (outcome.answer?.report) note(outcome.answer.report.identity);
   showAccounts();
   showEvent(deed, outcome, took, await arrivals());
@@ -75,10 +76,13 @@ async function act(deed) {
   return outcome;
 }
 
+// JSON leaves out what is empty.
+const listed = ({ identities = [] }) => identities;
+
 // What an answer means, in words, and what can be done next.
 function judge({ method, message }, answer) {
   if (method !== "CallProvider") {
-    return { mark: "OK", tone: "good", words: `${answer.identities.length} accounts are linked. No secret is in the list.` };
+    return { mark: "OK", tone: "good", words: `${listed(answer).length} accounts are linked. No secret is in the list.` };
   }
   const { statusCode: mark, report } = answer;
   const name = nameOf(report.identity.provider);
@@ -160,7 +164,7 @@ function showAccounts() {
     return el(
       "li",
       {},
-      el("strong", {}, one.provider === "auth0" ? "Auth0 password" : nameOf(one.provider)),
+      el("strong", {}, nameOf(one.provider)),
       el("span", { class: `badge ${tone}` }, state),
       el("span", { class: "id" }, one.accountId),
       el("span", { class: "expiry" }, expiry(one)),

@@ -185,6 +185,8 @@ const scenarios = {
     assert.equal(await visit.page.locator("#accounts li, #events li").count(), 0);
     await visit.logIn("Grace Hopper");
     assert.equal(await visit.page.locator("#accounts li").count(), 2);
+    await visit.logIn("Donald Knuth");
+    assert.equal(await visit.page.locator("#accounts li").count(), 0, "a password alone is no account at a provider");
   },
 
   async takes_no_login_that_it_did_not_begin(visit) {
