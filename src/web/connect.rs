@@ -3,7 +3,7 @@
 //! Nothing is read of a message before the gate asks for it: a caller that is refused, or one call too many, costs no JSON.
 //! What is wrong with a request becomes a failure of its body, so that the gate answers and counts it like any other.
 
-use std::sync::Arc;
+use std::{ops::RangeInclusive, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version, header};
 use http_body_util::{BodyExt, Full};
@@ -21,8 +21,8 @@ use super::{
 use crate::service::{Answer, Gate};
 use request::Message;
 
-/// An answer that is shorter, in bytes, gains nothing by gzip.
-const WORTH_PACKING: usize = 1024;
+/// Bytes of an answer that is sent in gzip: a shorter one gains nothing, and a longer one would keep other calls waiting.
+const WORTH_PACKING: RangeInclusive<usize> = 1024..=1024 * 1024;
 
 /// The translation of all RPCs. Cheap to clone.
 #[derive(Clone)]
@@ -75,7 +75,8 @@ impl Connect {
             Some(status) if status.code() != Code::Ok => Err(status),
             _ => self.message(body, reader).await,
         };
-        let packs = reader.takes_gzip && outcome.as_ref().is_ok_and(|message| message.len() >= WORTH_PACKING);
+        let packs =
+            reader.takes_gzip && outcome.as_ref().is_ok_and(|message| WORTH_PACKING.contains(&message.len()));
         let mut response = match outcome {
             Ok(message) if packs => Response::new(gzip::pack(&message)),
             Ok(message) => Response::new(message),

@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
-use idp_token_service::{config::EndUsers, policy::Who, service::pb};
+use idp_token_service::{config::EndUsers, policy::Who, sandbox::Fault, service::pb};
 use prost::Message;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -49,6 +49,7 @@ fn descriptors() -> (TempDir, [PathBuf; 2]) {
 /// Has a client call everything that a front end calls.
 async fn play(kind: &str) {
     let (world, token) = world().await;
+    world.sandbox.faults().script(Fault::on("api.github.com").path("/slow").hang().always());
     let (_folder, files) = descriptors();
     let mut node = node();
     node.arg(client("node/web.mjs")).arg(kind).arg(world.service.address.to_string()).args(files).arg(token);
@@ -148,4 +149,27 @@ async fn curl_calls_as_the_documentation_says() {
     let refused = run(&mut stranger).await.well();
     assert!(refused.stdout.starts_with(r#"{"code":"unauthenticated""#), "{refused}");
     assert!(refused.stdout.ends_with("401"), "{refused}");
+}
+
+/// The shell commands of a document.
+fn commands(document: &str) -> Vec<&str> {
+    let blocks = document.split("```sh\n").skip(1);
+    blocks.map(|block| block.split("```").next().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn the_commands_of_the_documentation_work() {
+    let world = World::start().await;
+    let documentation = fs::read_to_string(PathBuf::from(PROTO).join("../docs/web.md")).unwrap();
+    let commands = commands(&documentation);
+    assert_eq!(commands.len(), 3, "one for each way");
+    for text in commands {
+        let text = text.replace("localhost:50051", &format!("localhost:{}", world.service.address.port()));
+        let mut shell = python_tool("python");
+        let run_it = "import os, subprocess, sys; os.environ['PATH'] = os.path.dirname(sys.executable) + ':' + \
+                      os.environ['PATH']; sys.exit(subprocess.call(['bash', '-c', sys.argv[1]]))";
+        shell.current_dir(PathBuf::from(PROTO).join("..")).args(["-c", run_it, &text]);
+        let answer = run(&mut shell).await.well().json();
+        assert_eq!(answer["identities"][1]["provider"], "github", "{text}");
+    }
 }
