@@ -15,6 +15,8 @@
 //! | `POST /sandbox/users/{id}/{connection}/{action}` | `log-in`, `consent`, `expire`, `expire-all`, `revoke`, `change-password`, `forget` |
 //! | `POST /sandbox/clock/{duration}` | moves time forward, `1h` |
 //!
+//! `GET /playground` is a page that calls the service from a browser.
+//!
 //! `docs/sandbox.md` has examples. A fault is `{"host", "path", "method", "after": 0, "times": 1, "always", "delay": "3s", "processed"}` and one of
 //! `"answer": {"status", "headers", "body"}`, `"amend": {FIELD: VALUE}`, `"kind": "cut" | "hang" | "garbage" | "empty"`, `"cut_body": BYTES`.
 
@@ -91,13 +93,7 @@ impl Sandbox {
     /// The tenant's base URL, and where every provider host is really reached: `http://127.0.0.1:PORT`, also where it
     /// listens on all addresses.
     pub fn url(&self) -> String {
-        let mut address = self.address;
-        match address.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-            _ => {}
-        }
-        format!("http://{address}")
+        local_url(self.address)
     }
 
     /// Every provider host that it plays: [`PROVIDER_HOSTS`], and those of the seed's generic providers.
@@ -307,6 +303,16 @@ impl Sandbox {
         change(client.ok_or_else(|| SandboxError::NoSuchClient(client_id.to_owned()))?);
         Ok(())
     }
+}
+
+/// How programs on this machine reach what listens at `address`, also where that is all addresses.
+pub fn local_url(mut address: SocketAddr) -> String {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    format!("http://{address}")
 }
 
 impl Drop for Sandbox {

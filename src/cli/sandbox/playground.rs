@@ -4,7 +4,7 @@
 //! a proof: the first does the former, so that the commands of the tour and of the README need no token; this one does the
 //! latter, as a service must whose port browsers reach. Each has caches and a store of its own.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use http::HeaderValue;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +13,7 @@ use super::{Failure, try_config};
 use crate::{
     config::{Config, Connect, EndUsers},
     policy::{Permission, ProviderName, RequestPattern, Rule, Who},
-    sandbox::{PLAYGROUND_CLIENT, Sandbox},
+    sandbox::{PLAYGROUND_CLIENT, Sandbox, local_url},
     server::Server,
 };
 
@@ -42,7 +42,7 @@ impl Playground {
             .await
             .map_err(|error| Failure::Other(format!("{error}; another --page-listen may do")))?;
         let address = server.address().map_err(|error| Failure::Other(error.to_string()))?;
-        sandbox.open_playground(&origin(address), audience);
+        sandbox.open_playground(&local_url(address), audience);
         Ok(Some(Self { server }))
     }
 
@@ -74,14 +74,4 @@ fn rule() -> Rule {
         requests: REQUESTS.map(request).into(),
         line: None,
     }
-}
-
-/// What a browser on this machine calls it, also where it listens on all addresses.
-fn origin(mut address: SocketAddr) -> String {
-    match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-        _ => {}
-    }
-    format!("http://{address}")
 }
