@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::{
     config::{Config, TrustedPeer},
     peer::{Peer, San},
-    policy::Caller,
+    policy::{Caller, Proof},
     transport::Transport,
 };
 
@@ -26,6 +26,15 @@ use issuer::{Issuer, Principal, Subjects};
 use key_source::KeySource;
 use token::{Claims, Token};
 use verified::Verified;
+
+/// A caller, and how it proved who it is.
+#[derive(Clone, Debug)]
+pub struct Proven {
+    /// Who.
+    pub caller: Caller,
+    /// How.
+    pub proof: Proof,
+}
 
 /// What callers may prove themselves with.
 pub struct Authentication {
@@ -67,25 +76,26 @@ impl Authentication {
     }
 
     /// Whom `token` stands for, if it was verified lately.
-    pub fn remembered(&self, token: &SecretString) -> Option<Caller> {
-        let principal = self.verified.get(token.expose_secret())?;
-        Some(caller(principal, token.clone()))
+    pub fn remembered(&self, token: &SecretString) -> Option<Proven> {
+        let (principal, issuer) = self.verified.get(token.expose_secret())?;
+        Some(proven(principal, issuer, token.clone()))
     }
 
     /// Whom `token` stands for.
     ///
     /// # Errors
     /// When it is not to be believed, or its issuer's keys cannot be fetched.
-    pub async fn verify(&self, token: SecretString) -> Result<Caller, AuthenticationError> {
+    pub async fn verify(&self, token: SecretString) -> Result<Proven, AuthenticationError> {
         let parsed = Token::parse(token.expose_secret())?;
         let issuer = self.issuer_of(&parsed.claims)?;
         let (principal, left) = issuer.verify(&parsed).await?;
-        self.verified.insert(token.expose_secret(), principal.clone(), left);
-        Ok(caller(principal, token))
+        let name = Arc::clone(&issuer.name);
+        self.verified.insert(token.expose_secret(), (principal.clone(), Arc::clone(&name)), left);
+        Ok(proven(principal, name, token))
     }
 
     fn issuer_of(&self, claims: &Claims) -> Result<&Issuer, Refusal> {
-        let mut of_that_name = self.issuers.iter().filter(|issuer| issuer.name == claims.iss).peekable();
+        let mut of_that_name = self.issuers.iter().filter(|issuer| *issuer.name == *claims.iss).peekable();
         of_that_name.peek().ok_or(Refusal::Issuer)?;
         of_that_name.find(|issuer| claims.is_for(&issuer.audience)).ok_or(Refusal::Audience)
     }
@@ -100,23 +110,25 @@ impl Authentication {
         &self,
         peer: &Peer,
         mut forwarded: impl Iterator<Item = Option<&'a str>>,
-    ) -> Result<Option<Caller>, AuthenticationError> {
+    ) -> Result<Option<Proven>, AuthenticationError> {
+        let by = |proof| move |caller| Proven { caller, proof };
         if !self.trusted_peers.iter().any(|trusted| trusted.is(peer)) {
-            return Ok(service(&peer.sans)?);
+            return Ok(service(&peer.sans)?.map(by(Proof::Certificate)));
         }
         let Some(header) = forwarded.next() else { return Ok(None) };
         // Of several, nobody could say which is the proxy's own.
         let (Some(header), None) = (header, forwarded.next()) else { return Err(Refusal::Forwarded.into()) };
         let sans = forwarded::client(header)?;
-        Ok(service(&sans)?)
+        Ok(service(&sans)?.map(by(Proof::Forwarded)))
     }
 }
 
-fn caller(principal: Principal, token: SecretString) -> Caller {
-    match principal {
+fn proven(principal: Principal, issuer: Arc<str>, token: SecretString) -> Proven {
+    let caller = match principal {
         Principal::Service(id) => Caller::Service { id },
         Principal::User(subject) => Caller::EndUser { subject, access_token: Arc::new(token) },
-    }
+    };
+    Proven { caller, proof: Proof::Token { issuer } }
 }
 
 /// The service that a certificate names: by its URI, or else by its first DNS name, in lower case. Of several URIs none is taken: a
@@ -140,14 +152,14 @@ fn issuers(config: &Config, transport: &Transport) -> Vec<Issuer> {
     };
     let tenant = config.auth0.issuer();
     let end_users = config.end_users.as_ref().map(|end_users| Issuer {
-        name: tenant.clone(),
+        name: tenant.as_str().into(),
         audience: end_users.audience.clone(),
         subjects: Subjects::Users,
         keys: source(&config.auth0.jwks_url()),
     });
     let mut issuers: Vec<_> = end_users.into_iter().collect();
     issuers.extend(config.jwt_issuers.iter().map(|configured| Issuer {
-        name: configured.issuer.clone(),
+        name: configured.issuer.as_str().into(),
         audience: configured.audience.clone(),
         subjects: if configured.issuer == tenant { Subjects::Applications } else { Subjects::Services },
         keys: source(&configured.jwks_url),

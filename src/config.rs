@@ -2,8 +2,7 @@
 //!
 //! The environment wins over the file, every mistake is reported at once, and no report ever quotes a value: only
 //! names, places, and what to write instead. A key is one line: in `Config::read`, or in the
-//! `read` of its table, with its default and its range, beside the documented field that it fills. What the service
-//! does not support yet is listed in `known::LATER` and refused by name.
+//! `read` of its table, with its default and its range, beside the documented field that it fills.
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
 
@@ -30,10 +29,12 @@ use self::{
     value::AdminAddress,
 };
 use crate::{
+    audit::Settings,
     policy::{Policy, Rule},
     tls::Files,
 };
 
+mod audit;
 mod auth0;
 mod callers;
 mod connect;
@@ -104,6 +105,8 @@ pub struct Config {
     pub web: Web,
     /// Authorities that Auth0 and the providers may be certified by, beside the system's. None.
     pub upstream_authorities: Vec<CertificateDer<'static>>,
+    /// What is recorded of calls. All, as JSON, on stdout.
+    pub audit: Settings,
     /// What is not wrong, but should not stay so.
     pub warnings: Vec<Problem>,
 }
@@ -165,13 +168,14 @@ impl Config {
         let connect = root.section("connect", Connect::read).flatten();
         let web = root.section("web", Web::read).flatten();
         let upstream_authorities = root.section("upstream", upstream::read).flatten();
+        let audit = root.section("audit", audit::read).flatten();
         let mut end_users = EndUsers::read(root);
         let rules = callers.iter_mut().chain(end_users.as_mut().map(|users| &mut users.rule));
         callers::settle(root, rules, &providers);
         root.finish();
         let (auth0, store, tls, web, upstream_authorities) =
             (auth0?, store?, tls?, web?, upstream_authorities?);
-        let (jwt_issuers, reflection) = (jwt_issuers?, reflection.ok()?);
+        let (jwt_issuers, reflection, audit) = (jwt_issuers?, reflection.ok()?, audit?);
         jwt_issuer::check_audiences(root, &auth0, &jwt_issuers, end_users.as_ref());
         let mut config = Self {
             listen,
@@ -192,6 +196,7 @@ impl Config {
             tls,
             web,
             upstream_authorities,
+            audit,
             warnings: Vec::new(),
         };
         config.reflection = reflection.unwrap_or(!config.identifies_callers() || is_loopback(listen.ip()));

@@ -123,9 +123,19 @@ pub enum Error {
         /// How long.
         retry_after: Duration,
     },
-    /// The provider cannot be reached, or the connection broke.
+    /// The provider cannot be reached, or the connection broke under what may be sent again.
     #[error("no answer from {provider}: {cause}")]
     ProviderUnavailable {
+        /// The strategy.
+        provider: String,
+        /// What happened.
+        cause: String,
+    },
+    /// The connection broke under a request that must not be sent twice.
+    #[error(
+        "no whole answer from {provider}: {cause}; the request may have been carried out, so look there before you send it again"
+    )]
+    ProviderOutcomeUnknown {
         /// The strategy.
         provider: String,
         /// What happened.
@@ -155,6 +165,11 @@ pub enum Error {
     /// Too many calls at once.
     #[error("this server has more calls than it can work on; try again shortly")]
     Overloaded,
+    /// The call could not be put on record.
+    #[error(
+        "this server cannot write its audit log now, and does nothing that is not recorded; try again shortly"
+    )]
+    Unrecorded,
     /// The caller's deadline is near.
     #[error("the deadline passed while waiting for {}", .0.subject())]
     DeadlineExceeded(Stage),
@@ -196,8 +211,10 @@ impl Error {
             | Self::RenewalFailed { .. }
             | Self::ProviderRateLimited { .. }
             | Self::ProviderUnavailable { .. }
+            | Self::ProviderOutcomeUnknown { .. }
             | Self::ProviderProtocol { .. }
             | Self::Overloaded
+            | Self::Unrecorded
             | Self::DeadlineExceeded(_) => Blame::Outside,
             Self::Vault { cause: VaultError::MfaPolicy, .. }
             | Self::NotConfigured { .. }

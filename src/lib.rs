@@ -10,10 +10,12 @@
 //! - [`renewal`] keeps tokens alive, each renewed once however many callers and replicas want it.
 //! - [`store`] keeps what replicas share and what must outlive a process.
 //! - [`tls`] makes of files what the gRPC port proves itself with, and [`peer`] is what a connection tells of its client.
+//! - [`audit`] keeps a record of every call.
 //! - [`identity`], [`token`] and [`secret`] are what it is all about; [`cache`], [`retry`], [`deadline`] and
 //!   [`telemetry`] keep it quick, bounded and visible.
 //! - [`sandbox`] plays a tenant and its providers on loopback. It imports nothing of the above.
 
+pub mod audit;
 pub mod auth0;
 pub mod authentication;
 pub mod broker;

@@ -7,7 +7,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use secrecy::SecretString;
 
-use crate::identity::{ConnectionName, Selector, UserId};
+use crate::{
+    audit::Trail,
+    identity::{ConnectionName, Selector, UserId},
+};
 
 mod action;
 mod explain;
@@ -48,6 +51,22 @@ pub enum Caller {
         subject: UserId,
         /// That access token, which Token Vault takes as their word.
         access_token: Arc<SecretString>,
+    },
+}
+
+/// How a caller proved who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// Not at all: nobody asked.
+    None,
+    /// By the certificate of its connection.
+    Certificate,
+    /// By the word of a trusted peer about its certificate.
+    Forwarded,
+    /// By a token.
+    Token {
+        /// Whose.
+        issuer: Arc<str>,
     },
 }
 
@@ -103,7 +122,7 @@ impl Policy {
             Caller::EndUser { access_token, .. } => Some(Arc::clone(access_token)),
             Caller::Anonymous | Caller::Service { .. } => None,
         };
-        Ok(Permit { user, action, scope, end_user })
+        Ok(Permit { user, action, scope, end_user, trail: Trail::default() })
     }
 
     /// Decides whether `caller` may have links made that lead to a login with `connection`.

@@ -8,6 +8,7 @@ use tonic::service::Routes;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
+    audit::Audit,
     auth0::{Auth0, connect::LoginApplication},
     authentication::Authentication,
     broker::{Broker, Providers},
@@ -56,6 +57,9 @@ pub enum StartError {
     /// The token store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The audit log cannot be opened.
+    #[error("the audit log cannot be opened (`audit.file`): {0}")]
+    Audit(io::Error),
     /// A file of TLS is of no use any more.
     #[error(transparent)]
     Tls(#[from] Faults),
@@ -77,6 +81,7 @@ pub struct Server {
     renewals: Arc<Renewals>,
     store: Arc<Store>,
     metrics: Arc<Metrics>,
+    audit: Audit,
     health: HealthReporter,
     drain: Duration,
 }
@@ -85,12 +90,13 @@ impl Server {
     /// Puts everything together and takes the ports.
     ///
     /// # Errors
-    /// When the token store cannot be opened, a port is taken or TLS cannot be set up. Auth0 is not asked yet.
+    /// When the token store or the audit log cannot be opened, a port is taken or TLS cannot be set up. Auth0 is not asked yet.
     pub async fn bind(config: &Config) -> Result<Self, StartError> {
         let store = Arc::new(Store::open(&config.store.url, config.store.keys.clone()).await?);
         let listener = bind(config.listen, "listen").await?;
         let admin_listener = bind(config.admin_listen, "admin_listen").await?;
         let metrics = Arc::new(Metrics::new(&METHODS));
+        let audit = Audit::start(&config.audit, &metrics).map_err(StartError::Audit)?;
         let certificates =
             config.tls.as_ref().map(|files| Certificates::load(files, &metrics)).transpose()?;
         let transport = Transport::trusting(&config.upstream_authorities)?;
@@ -122,6 +128,7 @@ impl Server {
         let authentication = Authentication::new(config, &transport);
         let gate =
             Gate::new(Arc::new(broker), authentication, rest, config.default_deadline, Arc::clone(&metrics));
+        let gate = gate.recorded_in(audit.clone());
         let anonymous = !config.identifies_callers();
         let web = Web::new(gate, &config.web.allowed_origins, anonymous, Arc::clone(&metrics));
         let drain = config.drain;
@@ -134,6 +141,7 @@ impl Server {
             renewals,
             store,
             metrics,
+            audit,
             health,
             drain,
         })
@@ -159,7 +167,7 @@ impl Server {
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
         let readiness = Readiness::default();
         let background = Background::default();
-        let admin = admin::router(Arc::clone(&self.metrics), readiness.clone());
+        let admin = admin::router(Arc::clone(&self.metrics), readiness.clone(), self.audit.clone());
         background.spawn(background::serve_admin(self.admin_listener, admin));
         background.spawn(background::sweep(Arc::clone(&self.auth0), Arc::clone(&self.renewals)));
         background.spawn(background::remove_unused(self.store));
@@ -199,6 +207,7 @@ impl Server {
         all_gone(&connections, deadline).await;
         end.cancel();
         settle(&self.renewals, deadline).await;
+        self.audit.finish().await;
         background.end().await;
     }
 }

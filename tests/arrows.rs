@@ -28,7 +28,7 @@ const LAYERS: &[&[&str]] = &[
     &["broker", "error"],
     &["renewal"],
     &["auth0", "authentication"],
-    &["cache", "transport", "store", "provider", "telemetry", "config", "policy"],
+    &["cache", "transport", "store", "provider", "telemetry", "config", "policy", "audit"],
     &["retry", "identity", "deadline", "tls"],
     &["token", "secret", "field", "peer", "sandbox"],
 ];

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_element_tells_of_the_proxys_client() {
+    fn the_last_element_tells_of_whoever_is_connected_to_the_proxy() {
         let sa = "spiffe://acme/ns/prod/sa/calendar";
         for (header, expected) in [
             (format!("By=spiffe://acme/envoy;{HASH};Subject=\"/C=US, CN=Test\";URI={sa}"), vec![uri(sa)]),

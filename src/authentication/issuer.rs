@@ -34,7 +34,7 @@ pub(super) enum Subjects {
 
 /// See the module's documentation.
 pub(super) struct Issuer {
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     pub(super) audience: String,
     pub(super) subjects: Subjects,
     pub(super) keys: Arc<KeySource>,
@@ -53,7 +53,7 @@ impl Issuer {
         let left = token.claims.lifetime(SystemTime::now())?;
         let principal = self.principal(&token.claims)?;
         let unavailable = |cause| AuthenticationError::KeysUnavailable {
-            issuer: self.name.clone(),
+            issuer: self.name.to_string(),
             is_tenant: self.subjects != Subjects::Services,
             cause,
         };

@@ -26,7 +26,7 @@ fn id(address: &str, sans: &[San], forwarded: &[&str]) -> Result<Option<String>,
     let peer = Peer { address: format!("{address}:1").parse().expect("an address"), sans: sans.to_vec() };
     let forwarded = forwarded.iter().map(|value| Some(*value));
     match authentication.by_certificate(&peer, forwarded) {
-        Ok(Some(Caller::Service { id })) => Ok(Some(id)),
+        Ok(Some(Proven { caller: Caller::Service { id }, .. })) => Ok(Some(id)),
         Ok(None) => Ok(None),
         Err(AuthenticationError::Refused(refusal)) => Err(refusal),
         other => panic!("{other:?}"),

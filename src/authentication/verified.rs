@@ -1,6 +1,6 @@
 //! Tokens whose signature was checked lately: checking one costs more than the whole rest of a call.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use moka::{policy::EvictionPolicy, sync::Cache};
@@ -24,6 +24,7 @@ pub(super) struct Verified(Cache<Hash, Known>);
 #[derive(Clone)]
 struct Known {
     principal: Principal,
+    issuer: Arc<str>,
     until: Instant,
 }
 
@@ -36,17 +37,17 @@ impl Default for Verified {
 }
 
 impl Verified {
-    /// Whom `token` stands for, if that was found out lately.
-    pub(super) fn get(&self, token: &str) -> Option<Principal> {
+    /// Whom `token` stands for and who issued it, if that was found out lately.
+    pub(super) fn get(&self, token: &str) -> Option<(Principal, Arc<str>)> {
         // moka's clock is not tokio's.
         let known = self.0.get(&hash(token))?;
-        (Instant::now() < known.until).then_some(known.principal)
+        (Instant::now() < known.until).then_some((known.principal, known.issuer))
     }
 
-    /// Remembers whom `token` stands for, which still lives so long.
-    pub(super) fn insert(&self, token: &str, principal: Principal, left: Duration) {
+    /// Remembers whom `token` stands for and who issued it, which still lives so long.
+    pub(super) fn insert(&self, token: &str, (principal, issuer): (Principal, Arc<str>), left: Duration) {
         let until = Instant::now() + left.min(LONGEST);
-        self.0.insert(hash(token), Known { principal, until });
+        self.0.insert(hash(token), Known { principal, issuer, until });
     }
 }
 

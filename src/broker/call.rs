@@ -12,6 +12,7 @@ use super::{
     Broker, LiveToken, ProviderEntry, confirmation::is_about_the_token, live_token::Wanted, masking,
 };
 use crate::{
+    audit::Trail,
     deadline::{Deadline, Stage},
     error::Error,
     identity::Selector,
@@ -123,6 +124,7 @@ impl Broker {
             user: permit.user(),
             end_user: permit.end_user(),
             scope: permit.scope(),
+            trail: permit.trail(),
             selector: &call.selector,
             min_validity: CALL_VALIDITY,
             rejected: None,
@@ -132,9 +134,13 @@ impl Broker {
         let adapter = &*entry.client.adapter;
         let request = ApiRequest::check(call.request, adapter)?;
         let repeatable = call.idempotent || is_idempotent(&request.method);
-        let request = permit.clear(live.identity(), request, adapter)?;
+        let cleared = permit.clear(live.identity(), request, adapter);
+        // The path on record is now the one that is sent, and may hold the token, too.
+        permit.trail().uses(&live.token().access);
+        let request = cleared?;
         let _place = entry.places.try_acquire().map_err(|_| Error::Overloaded)?;
-        let exchange = Exchange { entry, request, repeatable, attempts: AtomicU32::new(0) };
+        let attempts = AtomicU32::new(0);
+        let exchange = Exchange { entry, request, repeatable, attempts, trail: permit.trail() };
         self.climb(&exchange, live, &wanted, deadline).await.map(|answer| self.with_connect_link(answer))
     }
 
@@ -168,7 +174,7 @@ impl Broker {
     ) -> Result<Answer, Error> {
         let first = self.send(exchange, &live, deadline).await?;
         if let Verdict::ScopeNotGranted { .. } = first.verdict {
-            return Ok(self.with_wider_token(exchange, first, live, wanted, deadline).await);
+            return self.with_wider_token(exchange, first, live, wanted, deadline).await;
         }
         let refused = live.token().access.fingerprint();
         if first.verdict != Verdict::TokenRefused || self.is_confirmed(refused) {
@@ -203,15 +209,17 @@ impl Broker {
         live: LiveToken,
         wanted: &Wanted<'_>,
         deadline: &Deadline,
-    ) -> Answer {
+    ) -> Result<Answer, Error> {
         let same = live.identity().selector();
         let wanted = Wanted { selector: &same, ..*wanted };
         let Some(another) = self.token_of_later_login(&live, &wanted, deadline).await else {
-            return exchange.answer(first, live);
+            return Ok(exchange.answer(first, live));
         };
         match self.send(exchange, &another, deadline).await {
-            Ok(second) if second.verdict != Verdict::TokenRefused => exchange.answer(second, another),
-            Ok(_) | Err(_) => exchange.answer(first, live),
+            Ok(second) if second.verdict != Verdict::TokenRefused => Ok(exchange.answer(second, another)),
+            // It may have been carried out, and the first answer would say that it was not.
+            Err(error) if exchange.may_be_done_despite(&error) => Err(error),
+            Ok(_) | Err(_) => Ok(exchange.answer(first, live)),
         }
     }
 
@@ -244,7 +252,7 @@ impl Broker {
             };
             match wait {
                 Some(wait) if exchange.repeatable && attempts.again(wait).await => {}
-                _ => return outcome.map_err(|error| Exchange::error(&error, live)),
+                _ => return outcome.map_err(|error| exchange.error(&error, live)),
             }
         }
     }
@@ -257,10 +265,12 @@ impl Broker {
     ) -> Result<Sent, TransportError> {
         let adapter = &exchange.entry.client.adapter;
         exchange.attempts.fetch_add(1, Ordering::Relaxed);
+        exchange.trail.sends(&live.token().access);
         let request = adapter.encode(exchange.request.request(), &live.token().access);
         let uri = request.uri().clone();
         let outcome = exchange.entry.client.transport.send(request, BODY_LIMIT, deadline.at()).await;
         let outcome = outcome.map(|response| {
+            exchange.trail.answered(response.status().as_u16());
             let verdict = adapter.judge(&response, SystemTime::now());
             Sent { uri, response, verdict }
         });
@@ -278,6 +288,7 @@ struct Exchange<'a> {
     repeatable: bool,
     /// How often it was sent.
     attempts: AtomicU32,
+    trail: &'a Trail,
 }
 
 impl Exchange<'_> {
@@ -295,7 +306,7 @@ impl Exchange<'_> {
         }
     }
 
-    fn error(error: &TransportError, live: &LiveToken) -> Error {
+    fn error(&self, error: &TransportError, live: &LiveToken) -> Error {
         let provider = live.identity().provider.clone();
         match *error {
             TransportError::Timeout { .. } => Error::DeadlineExceeded(Stage::Provider),
@@ -305,10 +316,18 @@ impl Exchange<'_> {
             TransportError::Malformed { .. } => {
                 Error::ProviderProtocol { provider, cause: error.to_string() }
             }
+            TransportError::Broken { .. } if !self.repeatable => {
+                Error::ProviderOutcomeUnknown { provider, cause: error.to_string() }
+            }
             TransportError::Connect { .. } | TransportError::Broken { .. } => {
                 Error::ProviderUnavailable { provider, cause: error.to_string() }
             }
         }
+    }
+
+    /// Whether a request that failed with `error`, and that must not be sent twice, may have been carried out.
+    fn may_be_done_despite(&self, error: &Error) -> bool {
+        !self.repeatable && !matches!(error, Error::ProviderUnavailable { .. })
     }
 }
 

@@ -72,14 +72,14 @@ impl Broker {
         deadline.enter(if self.auth0.is_throttled() { Stage::Queue } else { Stage::Auth0 });
         let Loaded { value: profile, began } = self.auth0.profile(user, Need { fit: &fit }).await?;
         let identity = profile.select(selector, visible)?;
+        permit.trail().found(identity);
         let token = match &identity.token {
             Some(token) => Arc::clone(token),
             None => {
-                self.vault_token(
-                    identity,
-                    &Wanted { user, end_user, scope, selector, min_validity: Duration::ZERO, rejected: None },
-                )
-                .await?
+                let trail = permit.trail();
+                let min_validity = Duration::ZERO;
+                let wanted = Wanted { user, end_user, scope, selector, trail, min_validity, rejected: None };
+                self.vault_token(identity, &wanted).await?
             }
         };
         let index = profile.index_of(identity);

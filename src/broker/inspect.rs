@@ -83,7 +83,10 @@ impl Broker {
             // Without its provider, since nothing is to be renewed.
             let known = self.renewals.known(found.subject(None)).await?;
             match found.standing(&known) {
-                Ok(_) => return Ok(Newest { found, known }),
+                Ok(standing) => {
+                    permit.trail().uses(&standing.token().access);
+                    return Ok(Newest { found, known });
+                }
                 Err(moment) => since = Some(moment),
             }
         }

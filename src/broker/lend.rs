@@ -46,6 +46,7 @@ impl Broker {
             user: permit.user(),
             end_user: permit.end_user(),
             scope: permit.scope(),
+            trail: permit.trail(),
             selector: &lend.selector,
             min_validity: lend.min_validity,
             rejected: lend.rejected,

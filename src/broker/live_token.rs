@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::{Broker, ProviderEntry, state::RenewalTrouble};
 use crate::{
+    audit::Trail,
     auth0::{Fit, Need},
     cache::Loaded,
     deadline::{Deadline, Stage},
@@ -35,6 +36,8 @@ pub(super) struct Wanted<'a> {
     /// Of which identities: the permit's.
     pub(super) scope: &'a Scope,
     pub(super) selector: &'a Selector,
+    /// Where the token that is found is put on record.
+    pub(super) trail: &'a Trail,
     /// How long it must live.
     pub(super) min_validity: Duration,
     /// One that the provider has just refused, as the caller says.
@@ -119,6 +122,7 @@ impl Broker {
             let profile = self.profile(wanted, lacking, deadline).await?;
             match self.step(wanted, profile, deadline).await? {
                 Step::Done(live) => {
+                    wanted.trail.uses(&live.token.access);
                     let renewed = renewed && live.token.source == TokenSource::Renewed;
                     return Ok(LiveToken { renewed, ..live });
                 }
@@ -175,6 +179,7 @@ impl Broker {
     ) -> Result<Step, Error> {
         let Loaded { value: profile, began } = profile;
         let identity = wanted.of(&profile)?;
+        wanted.trail.found(identity);
         let Some(token) = &identity.token else {
             let token = self.vault_token(identity, wanted).await?;
             return Ok(Step::Done(LiveToken::of_vault(&profile, identity, token)));

@@ -33,6 +33,9 @@ impl Broker {
         let client = &self.entry_for(identity, OPERATION)?.client;
         let unable = |trouble| found::error(identity, OPERATION, trouble);
         client.adapter.revocation().map_err(|lack| unable(client.lacks(lack)))?;
+        let known = self.renewals.known(found.subject(None)).await.ok();
+        let newest = known.as_ref().and_then(|known| found.standing(known).ok());
+        permit.trail().uses(newest.as_ref().map_or(&found.token().access, |newest| &newest.token().access));
         deadline.enter(Stage::Provider);
         self.renewals.revoke(found.subject(Some(client))).await.map_err(|error| match error {
             RevocationError::Provider(trouble) => unable(trouble),

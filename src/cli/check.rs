@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::{Failure, output::say};
 use crate::{
+    audit::{self, Destination, Level, Settings},
     auth0::{self, Auth0, Auth0Error, NEEDED_SCOPES},
     config::Config,
     store::Store,
@@ -53,6 +54,7 @@ pub(super) async fn run(config: &Config) -> Result<(), Failure> {
     );
     let (metadata, cause) = metadata;
     findings.push(store);
+    findings.push(check_audit(&config.audit));
     findings.push(metadata);
     // Where the tenant is not there at all, once is enough.
     let is_told = |finding: &Finding| cause.as_ref().is_some_and(|cause| finding.text.contains(cause));
@@ -92,6 +94,21 @@ async fn check_store(config: &Config) -> Finding {
             Failure::Unreachable(text) => finding(Grade::Unreachable, text),
             _ => finding(Grade::Wrong, error.to_string()),
         },
+    }
+}
+
+fn check_audit(settings: &Settings) -> Finding {
+    let path = match (&settings.destination, settings.level) {
+        (_, Level::Off) => return finding(Grade::Warning, "no call is recorded: `audit.level` is `off`"),
+        (Destination::Stdout, _) => return finding(Grade::Well, "calls are recorded on stdout"),
+        (Destination::File(path), _) => path.display(),
+    };
+    match audit::try_out(&settings.destination) {
+        Ok(()) => finding(Grade::Well, format!("calls are recorded in {path}")),
+        Err(error) => {
+            let text = format!("the audit log cannot be opened (`audit.file`, {path}): {error}");
+            finding(Grade::Misconfigured, text)
+        }
     }
 }
 

@@ -46,6 +46,9 @@ pub(super) struct Arguments {
     /// Let other machines reach it, with an address off loopback: everybody who does gets every token, and may steer it
     #[arg(long)]
     off_loopback: bool,
+    /// Record every call in a file, as `serve` does; `-` is stdout
+    #[arg(long, value_name = "FILE", default_value = "", hide_default_value = true)]
+    audit: String,
     /// End after the tour: with status 0 if all of it worked
     #[arg(long)]
     once: bool,
@@ -65,7 +68,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let seed = arguments.seed.as_deref().map_or_else(|| Ok(Seed::sample()), read_seed)?;
     let people = tour::People::of(&seed);
     let sandbox = Sandbox::start(seed, arguments.tenant_listen).await.map_err(not_started)?;
-    let config = try_config(&sandbox, arguments.listen, arguments.admin_listen)
+    let config = try_config(&sandbox, arguments.listen, arguments.admin_listen, &arguments.audit)
         .map_err(|error| Failure::Usage(format!("the service cannot work with this sandbox: {error}")))?;
     let server = Server::bind(&config)
         .await
@@ -195,13 +198,15 @@ fn is_service(client: &ClientSeed) -> bool {
 /// # Panics
 /// Where the two addresses are the same, or the sandbox's domain is not a host name.
 pub fn config(sandbox: &Sandbox, listen: SocketAddr, admin_listen: SocketAddr) -> Config {
-    try_config(sandbox, listen, admin_listen).expect("the addresses differ, and the domain is a host name")
+    try_config(sandbox, listen, admin_listen, "")
+        .expect("the addresses differ, and the domain is a host name")
 }
 
 fn try_config(
     sandbox: &Sandbox,
     listen: SocketAddr,
     admin_listen: SocketAddr,
+    audit: &str,
 ) -> Result<Config, ConfigError> {
     let environment = Environment::from_iter([
         ("AUTH0_DOMAIN", sandbox.domain()),
@@ -213,6 +218,9 @@ fn try_config(
         // The flags decide that.
         ("IDP_TOKEN_INSECURE", if listen.ip().is_loopback() { "" } else { "true" }),
         ("IDP_TOKEN_ADMIN_LISTEN", &admin_listen.to_string()),
+        // stdout has the tour.
+        ("IDP_TOKEN_AUDIT_LEVEL", if audit.is_empty() { "off" } else { "all" }),
+        ("IDP_TOKEN_AUDIT_FILE", audit),
     ]);
     let mut config = Config::load(None, &environment)?;
     let base = url::Url::parse(&sandbox.url()).expect("the sandbox's address makes a valid URL");

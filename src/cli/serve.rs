@@ -4,6 +4,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Failure, start_logging};
 use crate::{
+    audit::Destination,
     config::{Config, LogFormat},
     server::{Server, StartError},
     telemetry::logging::Format,
@@ -13,6 +14,7 @@ pub(super) async fn run(config: &Config) -> Result<(), Failure> {
     log_as_configured(config);
     // Taken before anybody learns that there is a service to stop.
     let stop = stop_signal();
+    outlive_hangups(config);
     let server = Server::bind(config).await.map_err(|error| not_started(&error))?;
     let told = |address: std::io::Result<std::net::SocketAddr>| {
         address.map_or_else(|error| error.to_string(), |address| address.to_string())
@@ -32,6 +34,7 @@ fn not_started(error: &StartError) -> Failure {
     match error {
         StartError::Store(error) => Failure::of_store(error),
         StartError::Tls(faults) => Failure::Usage(faults.to_string()),
+        StartError::Audit(_) => Failure::Usage(error.to_string()),
         error => Failure::Other(error.to_string()),
     }
 }
@@ -45,6 +48,15 @@ fn log_as_configured(config: &Config) {
     start_logging(config.log.level.as_str(), format);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
+    }
+}
+
+/// Whoever rotates a log may send SIGHUP, which ends a process that does not expect it. There is nothing to do: the audit log
+/// follows its file by itself.
+fn outlive_hangups(config: &Config) {
+    if matches!(config.audit.destination, Destination::File(_)) {
+        // From here on the handler stays.
+        let _ = signal(SignalKind::hangup());
     }
 }
 

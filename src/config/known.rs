@@ -1,4 +1,4 @@
-//! Which keys there are, which will be, and which was meant.
+//! Which keys there are, and which was meant.
 
 use super::path::KeyPath;
 
@@ -17,19 +17,6 @@ pub(super) struct Known {
     pub(super) default: String,
     /// What may be written, as the documentation says it.
     pub(super) values: String,
-}
-
-/// Keys of the product that this version does not support. They are refused by name, never ignored: who writes
-/// `audit.file` relies on its being written. To support one, take it from here and read it in its section.
-pub(super) const LATER: &[&str] = &["audit.file"];
-
-/// Whether `pattern` is a later key or a table of later keys.
-pub(super) fn is_later(pattern: &str) -> bool {
-    LATER.iter().any(|later| later == &pattern || is_below(later, pattern))
-}
-
-fn is_below(key: &str, table: &str) -> bool {
-    key.strip_prefix(table).is_some_and(|rest| rest.starts_with('.'))
 }
 
 /// The key or table that was probably meant by `name` below the table `parent` (empty: the top):

@@ -6,7 +6,7 @@ use super::{
     document::Document,
     environment::Environment,
     known::{self, Known},
-    path::{self, KeyPath},
+    path::KeyPath,
     problem::{ConfigError, Location, Problem},
     secrets,
 };
@@ -63,9 +63,7 @@ impl<'a> Reader<'a> {
     pub(super) fn finish(mut self) -> Result<Vec<Problem>, ConfigError> {
         let leftovers: Vec<_> = self.leftovers.iter().map(|leftover| self.judge(leftover)).collect();
         self.problems.extend(leftovers);
-        let later: Vec<_> = known::LATER.iter().map(|key| path::variable(key)).collect();
-        self.problems.extend(self.unsupported(&later));
-        self.warnings.extend(self.misspelt(&later));
+        self.warnings.extend(self.misspelt());
         self.warnings.extend(self.exposed());
         self.problems.sort_by_key(|problem| problem.location().map(Location::position));
         if self.problems.is_empty() {
@@ -77,9 +75,7 @@ impl<'a> Reader<'a> {
     fn judge(&self, leftover: &Leftover) -> Problem {
         let path = leftover.table.child(&leftover.name);
         let key = &path.written;
-        let text = if known::is_later(&path.pattern) {
-            format!("`{key}` is not supported by this version, which would not act on it; remove it")
-        } else if let Some(meant) = known::meant(&self.known, &leftover.table.written, &leftover.name) {
+        let text = if let Some(meant) = known::meant(&self.known, &leftover.table.written, &leftover.name) {
             format!("unknown key `{key}`; did you mean `{meant}`?")
         } else {
             format!("unknown key `{key}`; remove it")
@@ -87,20 +83,11 @@ impl<'a> Reader<'a> {
         Problem::new(text).at(leftover.location.clone())
     }
 
-    fn unsupported(&self, later: &[String]) -> Vec<Problem> {
-        let set = later.iter().filter(|variable| self.environment.get(variable).is_some());
-        let text = |variable| {
-            format!("`{variable}` is not supported by this version, which would not act on it; unset it")
-        };
-        set.map(|variable| Problem::new(text(variable))).collect()
-    }
-
     /// Unknown variables are no mistake as such (Kubernetes makes `IDP_TOKEN_SERVICE_PORT` for a service of that
     /// name), but one that is nearly right is worth a word.
-    fn misspelt(&self, later: &[String]) -> Vec<Problem> {
+    fn misspelt(&self) -> Vec<Problem> {
         let known: Vec<_> = self.known.iter().filter_map(|key| key.variable.as_deref()).collect();
-        let unknown =
-            self.environment.names().filter(|name| !known.contains(name) && !later.iter().any(|l| l == name));
+        let unknown = self.environment.names().filter(|name| !known.contains(name));
         let near = unknown.filter_map(|name| Some((name, known::misspelt(name, &known)?)));
         let text = |name, meant| format!("the variable `{name}` means nothing; did you mean `{meant}`?");
         near.map(|(name, meant)| Problem::new(text(name, meant))).collect()

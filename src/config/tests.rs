@@ -1,5 +1,6 @@
 //! The configuration as an operator meets it: files and variables in, settings or complaints out.
 
+mod audit;
 mod callers;
 mod complaints;
 mod connect;

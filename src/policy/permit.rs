@@ -6,6 +6,7 @@ use secrecy::SecretString;
 
 use super::{CallProvider, Denied, Permission, Rule, Target};
 use crate::{
+    audit::Trail,
     identity::{ConnectionName, Identity, Selector, UserId},
     provider::{Provider, request::ApiRequest},
 };
@@ -17,6 +18,7 @@ pub struct Permit<A> {
     pub(super) action: A,
     pub(super) scope: Scope,
     pub(super) end_user: Option<Arc<SecretString>>,
+    pub(super) trail: Trail,
 }
 
 impl<A> Permit<A> {
@@ -33,6 +35,18 @@ impl<A> Permit<A> {
     /// The access token of the end user who calls; `None` where a service does.
     pub fn end_user(&self) -> Option<&SecretString> {
         self.end_user.as_deref()
+    }
+
+    /// Puts on record in `trail` what is done with the permit.
+    #[must_use]
+    pub fn recorded_in(self, trail: &Trail) -> Self {
+        trail.allowed();
+        Self { trail: trail.clone(), ..self }
+    }
+
+    /// Where to put on record what is done with it.
+    pub fn trail(&self) -> &Trail {
+        &self.trail
     }
 
     /// With which identities. For this caller the user has no others.
@@ -89,7 +103,7 @@ impl Permit<CallProvider> {
         is_let_through.then_some(()).ok_or(Denied::of(Permission::CallProvider))
     }
 
-    /// Lets `request` through, as `adapter` sends it, with the token of `identity`.
+    /// Lets `request` through, as `adapter` sends it, with the token of `identity`; puts it on record either way.
     ///
     /// # Errors
     /// When no rule allows just this.
@@ -99,6 +113,8 @@ impl Permit<CallProvider> {
         request: ApiRequest,
         adapter: &dyn Provider,
     ) -> Result<ClearedRequest, Denied> {
+        let path = adapter.sent_path(request.path_and_query.path());
+        self.trail.request(Some(request.method.as_str()), &request.host, &path);
         self.foresee(&identity.selector(), &request, adapter).map(|()| ClearedRequest(request))
     }
 }

@@ -7,9 +7,9 @@ use http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
 use secrecy::SecretString;
 
 use crate::{
-    authentication::{Authentication, AuthenticationError, Refusal},
+    authentication::{Authentication, AuthenticationError, Proven, Refusal},
     peer::Peer,
-    policy::Caller,
+    policy::{Caller, Proof},
 };
 
 const FORWARDED: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
@@ -17,7 +17,7 @@ const FORWARDED: HeaderName = HeaderName::from_static("x-forwarded-client-cert")
 /// What is known of a caller at once.
 pub(super) enum Identified {
     /// Everything.
-    Caller(Caller),
+    Caller(Proven),
     /// That it has this token, which was not verified lately.
     Bearer(SecretString),
 }
@@ -32,7 +32,7 @@ pub(super) fn identify(
     extensions: &Extensions,
 ) -> Result<Identified, AuthenticationError> {
     if !authentication.is_required() {
-        return Ok(Identified::Caller(Caller::Anonymous));
+        return Ok(Identified::Caller(Proven { caller: Caller::Anonymous, proof: Proof::None }));
     }
     if authentication.takes_tokens()
         && let Some(token) = bearer(headers)?

@@ -4,10 +4,15 @@
 //! One service instead of a stack of layers: the answer out of the cache is a few thousand instructions, and each
 //! boxed layer would add some hundred.
 
-use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Code, Status, body::Body, service::Routes};
 use tower::Service;
@@ -16,12 +21,18 @@ use super::{
     caller::{self, Identified},
     deadline,
     idp_token::IdpToken,
-    observe::{METHODS, Observation},
+    observe::{METHODS, Observation, trace_id},
     pb::idp_token_service_server::IdpTokenServiceServer,
 };
 use crate::{
-    authentication::Authentication, broker::Broker, deadline::Deadline, error::Error, field::InvalidField,
-    provider::request::BODY_LIMIT, telemetry::Metrics,
+    audit::{Audit, Entry, Trail},
+    authentication::{Authentication, Proven},
+    broker::Broker,
+    deadline::Deadline,
+    error::Error,
+    field::InvalidField,
+    provider::request::BODY_LIMIT,
+    telemetry::Metrics,
 };
 
 /// Calls worked on at once. Each may hold two bodies of 4 MiB: what comes on top would rather be told to go
@@ -46,6 +57,7 @@ pub struct Gate {
     calls: Arc<Semaphore>,
     default_deadline: Duration,
     metrics: Arc<Metrics>,
+    audit: Audit,
 }
 
 impl Gate {
@@ -60,7 +72,14 @@ impl Gate {
     ) -> Self {
         let calls = Arc::new(Semaphore::new(CALLS_AT_ONCE));
         let authentication = Arc::new(authentication);
-        Self { broker, rest: rest.prepare(), authentication, calls, default_deadline, metrics }
+        let audit = Audit::default();
+        Self { broker, rest: rest.prepare(), authentication, calls, default_deadline, metrics, audit }
+    }
+
+    /// Records every call in `audit`. Without, none is.
+    #[must_use]
+    pub fn recorded_in(self, audit: Audit) -> Self {
+        Self { audit, ..self }
     }
 
     /// Answers one request, whatever happens. It must be gRPC: what is not is turned away, or made gRPC, before the gate.
@@ -74,7 +93,60 @@ impl Gate {
     {
         let method = method(request.uri().path());
         let observation = Observation::begin(Arc::clone(&self.metrics), method, request.headers());
-        let work = self.start(method, request);
+        let entry = if method == OTHER { Some(Entry::default()) } else { self.audit.begin() };
+        match entry {
+            Some(entry) => self.work_on(method, request, observation.recorded_in(entry), Duration::ZERO),
+            None => Box::pin(self.clone().answer_later(method, request, observation)),
+        }
+    }
+
+    /// While no call can be recorded: waits a little until this one can. What cannot be recorded is not done.
+    async fn answer_later<B>(
+        self,
+        method: usize,
+        request: Request<B>,
+        observation: Observation,
+    ) -> Result<Response<Body>, Infallible>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
+    {
+        let began = Instant::now();
+        match self.place_on_record(request.headers()).await {
+            Ok(entry) => {
+                let observation = observation.recorded_in(entry);
+                self.work_on(method, request, observation, began.elapsed()).await
+            }
+            Err(error) => {
+                let mut response = Status::from(error).into_http();
+                observation.end(&mut response);
+                Ok(response)
+            }
+        }
+    }
+
+    async fn place_on_record(&self, headers: &HeaderMap) -> Result<Entry, Error> {
+        // Those who wait are no more than those who are worked on.
+        let _place = self.calls.try_acquire().map_err(|_| Error::Overloaded)?;
+        let longest = deadline::allowed(headers, self.default_deadline)?;
+        self.audit.wait(longest).await.ok_or(Error::Unrecorded)
+    }
+
+    /// Answers a call that has its place on record, for which it `waited`.
+    fn work_on<B>(
+        &self,
+        method: usize,
+        request: Request<B>,
+        observation: Observation,
+        waited: Duration,
+    ) -> Answer
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
+    {
+        let trail = observation.trail();
+        trail.begins(METHODS[method], trace_id(request.headers()), request.extensions().get());
+        let work = self.start(method, request, &trail, waited);
         Box::pin(async move {
             let outcome = match work {
                 Ok(work) => work.finish().await,
@@ -86,7 +158,13 @@ impl Gate {
         })
     }
 
-    fn start<B>(&self, method: usize, request: Request<B>) -> Result<Work, Error>
+    fn start<B>(
+        &self,
+        method: usize,
+        request: Request<B>,
+        trail: &Trail,
+        waited: Duration,
+    ) -> Result<Work, Error>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
@@ -96,22 +174,23 @@ impl Gate {
         }
         let place = Arc::clone(&self.calls).try_acquire_owned().map_err(|_| Error::Overloaded)?;
         let allowed = deadline::allowed(request.headers(), self.default_deadline)?;
-        let deadline = Deadline::from_now(allowed);
+        let deadline = Deadline::from_now(allowed.saturating_sub(waited));
         let broker = Arc::clone(&self.broker);
         let api = {
-            let deadline = deadline.clone();
-            move |caller| {
-                let api = IdpToken::new(broker, caller, deadline);
+            let (deadline, trail) = (deadline.clone(), trail.clone());
+            move |Proven { caller, proof }| {
+                trail.caller(&caller, proof);
+                let api = IdpToken::new(broker, caller, deadline, trail);
                 IdpTokenServiceServer::new(api).max_decoding_message_size(MESSAGE_LIMIT)
             }
         };
         let answer = match caller::identify(&self.authentication, request.headers(), request.extensions())? {
-            Identified::Caller(caller) => api(caller).call(request),
+            Identified::Caller(proven) => api(proven).call(request),
             Identified::Bearer(token) => {
                 let authentication = Arc::clone(&self.authentication);
                 Box::pin(async move {
                     match authentication.verify(token).await {
-                        Ok(caller) => api(caller).call(request).await,
+                        Ok(proven) => api(proven).call(request).await,
                         Err(error) => Ok(Status::from(Error::from(error)).into_http()),
                     }
                 })

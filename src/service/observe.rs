@@ -4,8 +4,10 @@ use std::{error::Error as _, sync::Arc, time::Instant};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use tonic::{Code, Status, body::Body};
+use tonic_types::StatusExt;
 
 use crate::{
+    audit::{Entry, Outcome, Trail},
     error::{Blame, Error},
     telemetry::{Metrics, metrics::code_name},
 };
@@ -25,6 +27,8 @@ pub const METHODS: [&str; 8] = [
 /// Names a call in the log and, on request, in the answer.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
+
 /// A caller's id that is longer, in bytes, is replaced.
 const LONGEST_ID: usize = 128;
 
@@ -35,13 +39,27 @@ pub(super) struct Observation {
     began: Instant,
     /// As the caller sent it.
     request_id: Option<HeaderValue>,
+    entry: Entry,
     settled: bool,
 }
 
 impl Observation {
     pub(super) fn begin(metrics: Arc<Metrics>, method: usize, headers: &HeaderMap) -> Self {
-        let request_id = headers.get(REQUEST_ID).filter(|id| id.len() <= LONGEST_ID && id.to_str().is_ok());
-        Self { metrics, method, began: Instant::now(), request_id: request_id.cloned(), settled: false }
+        let request_id =
+            headers.get(REQUEST_ID).map(|id| if is_fit(id) { id.clone() } else { new_request_id() });
+        let entry = Entry::default();
+        Self { metrics, method, began: Instant::now(), request_id, entry, settled: false }
+    }
+
+    /// Puts the call on record in `entry`.
+    pub(super) fn recorded_in(mut self, entry: Entry) -> Self {
+        self.entry = entry;
+        self
+    }
+
+    /// Where to note what is found out about the call.
+    pub(super) fn trail(&self) -> Trail {
+        self.entry.trail()
     }
 
     /// Counts the answer; a failure gets a log line, and every answer to a caller that sent a request id, or that
@@ -51,14 +69,32 @@ impl Observation {
         let code = code.map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
         self.settled = true;
         self.metrics.rpc_done(self.method, code, self.began.elapsed());
-        if code == Code::Ok && self.request_id.is_none() {
-            return;
+        if code != Code::Ok && self.request_id.is_none() {
+            self.request_id = Some(new_request_id());
         }
-        let request_id = self.request_id.take().unwrap_or_else(new_request_id);
-        if let Some(status) = response.extensions().get::<Status>() {
+        let status = response.extensions().get::<Status>();
+        self.record(code, status);
+        let Some(request_id) = self.request_id.take() else { return };
+        if let Some(status) = status {
             self.log(status, &request_id);
         }
         response.headers_mut().insert(REQUEST_ID, request_id);
+    }
+
+    /// Ends the call's record.
+    fn record(&mut self, code: Code, status: Option<&Status>) {
+        let entry = std::mem::take(&mut self.entry);
+        if !entry.is_kept(code == Code::Ok) {
+            return;
+        }
+        let request_id = self.request_id.as_ref().and_then(|id| id.to_str().ok());
+        entry.end(Outcome {
+            code: code_name(code),
+            reason: status.and_then(StatusExt::get_details_error_info).map(|info| info.reason),
+            detail: status.and_then(error_of).and_then(detail),
+            request_id: request_id.map(str::to_owned),
+            took: self.began.elapsed(),
+        });
     }
 
     /// An error is logged once, here, at a level that says whose business it is.
@@ -67,7 +103,7 @@ impl Observation {
         let code = code_name(status.code());
         let id = request_id.to_str().unwrap_or_default();
         let took_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let error = status.source().and_then(|source| source.downcast_ref::<Error>());
+        let error = error_of(status);
         let cause = error.and_then(Error::untold).unwrap_or_default();
         let message = status.message();
         match error.map_or(Blame::Caller, Error::blame) {
@@ -82,12 +118,83 @@ impl Drop for Observation {
     fn drop(&mut self) {
         if !self.settled {
             self.metrics.rpc_done(self.method, Code::Cancelled, self.began.elapsed());
+            self.record(Code::Cancelled, None);
         }
     }
+}
+
+/// The error that became `status`.
+fn error_of(status: &Status) -> Option<&Error> {
+    status.source().and_then(|source| source.downcast_ref())
+}
+
+/// What the record has of an error besides its reason. Nothing of it was written by a caller.
+fn detail(error: &Error) -> Option<String> {
+    match error {
+        Error::Caller(why) => Some(why.to_string()),
+        Error::Invalid(invalid) => Some(invalid.field.clone()),
+        Error::DeadlineExceeded(stage) => Some(stage.name().to_owned()),
+        _ => None,
+    }
+}
+
+/// Whether a caller's id can name the call in logs: visible letters, and not too many.
+fn is_fit(id: &HeaderValue) -> bool {
+    (1..=LONGEST_ID).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
+}
+
+/// The trace that the call is part of: the second field of `traceparent`
+/// (<https://www.w3.org/TR/trace-context/#traceparent-header>).
+pub(super) fn trace_id(headers: &HeaderMap) -> Option<String> {
+    let parent = headers.get(TRACE_PARENT)?.to_str().ok()?;
+    let (version, rest) = parent.split_once('-')?;
+    let (id, _) = rest.split_once('-')?;
+    let is_hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let is_id = id.len() == 32 && is_hex(id) && id.bytes().any(|byte| byte != b'0');
+    (version.len() == 2 && is_hex(version) && version != "ff" && is_id).then(|| id.to_owned())
 }
 
 /// Random enough never to meet another one in the logs.
 fn new_request_id() -> HeaderValue {
     let id = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
     HeaderValue::try_from(id).expect("hexadecimal digits make a header value")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: &'static str, value: &'static [u8]) -> HeaderMap {
+        let value = HeaderValue::from_bytes(value).expect("a valid header value");
+        HeaderMap::from_iter([(HeaderName::from_static(name), value)])
+    }
+
+    #[test]
+    fn the_trace_is_taken_from_a_traceparent_as_w3c_has_it() {
+        const ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+        for (value, expected) in [
+            (&b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"[..], Some(ID)),
+            (b"cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more", Some(ID)),
+            (b"ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", None),
+            (b"00-00000000000000000000000000000000-00f067aa0ba902b7-01", None),
+            (b"00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", None),
+            (b"00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01", None),
+            (b"00-4bf92f3577b34da6a3ce929d0e0e4736", None),
+            (b"\xff", None),
+            (b"", None),
+        ] {
+            assert_eq!(trace_id(&headers("traceparent", value)).as_deref(), expected, "{value:?}");
+        }
+        assert_eq!(trace_id(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_callers_request_id_is_taken_if_it_is_harmless() {
+        let long = HeaderValue::from_bytes(&[b'a'; LONGEST_ID + 1]).expect("a valid header value");
+        assert!(is_fit(&HeaderValue::from_static("req-1/2:3")));
+        for id in [HeaderValue::from_static(""), HeaderValue::from_static("a b"), long] {
+            assert!(!is_fit(&id), "{id:?}");
+        }
+        assert!(!is_fit(headers("x", b"a\xe2\x80\xa8b").get("x").expect("it is there")));
+    }
 }

@@ -178,6 +178,10 @@ fn parts(error: &Error, message: &str) -> Parts {
                 .with("provider", provider)
                 .retry(SHORTLY)
         }
+        // Not UNAVAILABLE: who repeats that by itself, as sidecars do, would send the request twice.
+        Error::ProviderOutcomeUnknown { provider, .. } => {
+            Parts::new(Code::Aborted, ErrorReason::ProviderOutcomeUnknown).with("provider", provider)
+        }
         Error::ProviderProtocol { provider, .. } => {
             Parts::new(Code::Internal, ErrorReason::ProviderProtocol).with("provider", provider)
         }
@@ -186,7 +190,10 @@ fn parts(error: &Error, message: &str) -> Parts {
                 .with("limitBytes", limit.to_string())
                 .with("statusCode", status.as_u16().to_string())
         }
-        Error::Overloaded => Parts::new(Code::Unavailable, ErrorReason::Overloaded).retry(SHORTLY),
+        // The contract has no reason of its own. What to do is the same: try again, better at another replica.
+        Error::Overloaded | Error::Unrecorded => {
+            Parts::new(Code::Unavailable, ErrorReason::Overloaded).retry(SHORTLY)
+        }
         Error::DeadlineExceeded(stage) => {
             Parts::new(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded).with("stage", stage.name())
         }

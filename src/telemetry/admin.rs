@@ -8,6 +8,7 @@ use std::sync::{
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 
 use super::Metrics;
+use crate::audit::Audit;
 
 /// Whether this server should get calls: not before the first Management token, not while it drains.
 #[derive(Clone, Debug, Default)]
@@ -25,12 +26,13 @@ impl Readiness {
     }
 }
 
-/// The admin endpoint's routes. `/healthz` says that the process runs, `/readyz` that it should get calls.
-pub fn router(metrics: Arc<Metrics>, readiness: Readiness) -> Router {
+/// The admin endpoint's routes. `/healthz` says that the process runs, `/readyz` that it should get calls: not while `audit`
+/// cannot be written.
+pub fn router(metrics: Arc<Metrics>, readiness: Readiness, audit: Audit) -> Router {
     Router::new()
         .route("/metrics", get(metrics_page).with_state(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready).with_state(readiness))
+        .route("/readyz", get(ready).with_state((readiness, audit)))
 }
 
 async fn metrics_page(State(metrics): State<Arc<Metrics>>) -> impl IntoResponse {
@@ -38,10 +40,10 @@ async fn metrics_page(State(metrics): State<Arc<Metrics>>) -> impl IntoResponse 
     ([("content-type", OPEN_METRICS)], metrics.page())
 }
 
-async fn ready(State(readiness): State<Readiness>) -> impl IntoResponse {
-    if readiness.get() {
-        (StatusCode::OK, "ready\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+async fn ready(State((readiness, audit)): State<(Readiness, Audit)>) -> impl IntoResponse {
+    match (readiness.get(), audit.is_writing()) {
+        (true, true) => (StatusCode::OK, "ready\n"),
+        (true, false) => (StatusCode::SERVICE_UNAVAILABLE, "not ready: the audit log cannot be written\n"),
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
     }
 }

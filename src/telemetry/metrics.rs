@@ -31,6 +31,9 @@ pub struct Metrics {
     connections_refused: Family<RefusalLabels, Counter>,
     requests_refused: Family<RefusalLabels, Counter>,
     tls_certificate_expiry: Gauge,
+    audit_records: Counter,
+    audit_write_failures: Counter,
+    audit_calls_refused: Counter,
 }
 
 /// One RPC's metrics, each looked up once: recording costs an array index.
@@ -251,6 +254,18 @@ impl Metrics {
             Unit::Seconds,
             tls_certificate_expiry.clone(),
         );
+        let mut counter = |name, help| {
+            let counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        };
+        let audit_records = counter("audit_records", "Audit records written");
+        let audit_write_failures = counter(
+            "audit_write_failures",
+            "Attempts to write audit records that failed, and are made again",
+        );
+        let audit_calls_refused =
+            counter("audit_calls_refused", "Calls refused because they could not be put on record");
         Self {
             registry,
             rpcs,
@@ -266,6 +281,9 @@ impl Metrics {
             connections_refused,
             requests_refused,
             tls_certificate_expiry,
+            audit_records,
+            audit_write_failures,
+            audit_calls_refused,
         }
     }
 
@@ -322,6 +340,21 @@ impl Metrics {
     pub fn tls_certificate(&self, expires_at: SystemTime) {
         let since = expires_at.duration_since(UNIX_EPOCH).unwrap_or_default();
         self.tls_certificate_expiry.set(since.as_secs().try_into().unwrap_or(i64::MAX));
+    }
+
+    /// Audit records were written.
+    pub fn audit_records_written(&self, count: usize) {
+        self.audit_records.inc_by(count.try_into().unwrap_or(u64::MAX));
+    }
+
+    /// Audit records could not be written now.
+    pub fn audit_write_failed(&self) {
+        self.audit_write_failures.inc();
+    }
+
+    /// A call was refused because it could not be put on record.
+    pub fn audit_call_refused(&self) {
+        self.audit_calls_refused.inc();
     }
 
     /// A provider answered, or did not.

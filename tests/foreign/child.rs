@@ -8,8 +8,8 @@ use std::{
 
 use tokio::{process::Command, time::timeout};
 
-/// Far more than any child needs: it ends one that hangs.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Far more than any child needs, a scan of some hundred handshakes too: it ends one that hangs.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What a child left behind.
 pub(crate) struct Ended {
@@ -45,6 +45,11 @@ impl Ended {
     pub(crate) fn with(self, code: i32) -> Self {
         assert_eq!(self.status.code(), Some(code), "{self}");
         self
+    }
+
+    /// Whether it ended well.
+    pub(crate) fn is_well(&self) -> bool {
+        self.status.success()
     }
 
     /// Asserts that it ended well.

@@ -13,7 +13,7 @@ use crate::{
     tools::python_tool,
 };
 
-const SERVICE: &str = "idptoken.v1.IdpTokenService";
+pub(crate) const SERVICE: &str = "idptoken.v1.IdpTokenService";
 
 /// What grpcurl adds to a gRPC code to make its exit status.
 const EXIT_BASE: i32 = 64;

@@ -6,13 +6,20 @@
 mod auth0_sdk;
 mod buf;
 mod child;
+mod envoy;
 mod grpcurl;
+mod mesh;
+mod mutual_tls;
 mod node;
 mod oidc_provider;
+mod openssl;
 mod playground;
 mod program;
 mod python;
+mod rotation;
+mod stage;
 #[path = "../it/support/mod.rs"]
 mod support;
+mod testssl;
 mod tools;
 mod web;

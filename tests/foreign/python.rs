@@ -17,7 +17,7 @@ use crate::{
 const SOURCES: [&str; 2] = ["idptoken/v1/error_reason.proto", "idptoken/v1/idp_token_service.proto"];
 
 /// The stubs of the contract as it is now, made where nobody made them yet.
-async fn stubs() -> PathBuf {
+pub(crate) async fn stubs() -> PathBuf {
     let home = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let mut hasher = DefaultHasher::new();
     for source in SOURCES {

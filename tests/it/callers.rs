@@ -1,6 +1,6 @@
 //! Who may call at all, and as whom.
 
-mod certificates;
+pub(crate) mod certificates;
 mod confusion;
 mod end_users;
 mod keys;

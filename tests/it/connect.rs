@@ -11,6 +11,7 @@ use idp_token_service::{
     policy::{Caller, GetIdentityToken, Policy},
     provider::{self, Settings},
     renewal::Renewals,
+    sandbox::Fault,
     secret::Secret,
     service::{
         METHODS,
@@ -28,6 +29,7 @@ use super::support::{
     http::Read,
     metadata, pair,
     people::{ADA, ALAN, EDSGER, github, google},
+    post,
 };
 
 const EVENTS: &str = "/calendar/v3/calendars/primary/events";
@@ -81,6 +83,20 @@ async fn a_call_that_lacks_a_scope_carries_the_link_that_mends_it() {
     world.pass(Duration::from_secs(6)).await;
     let answer = world.call(google(ALAN), get(EVENTS)).await.unwrap();
     assert_eq!((answer.status_code, answer.report().attempts), (200, 2));
+}
+
+#[tokio::test]
+async fn a_post_whose_second_answer_is_lost_is_not_said_to_be_refused_for_its_scopes() {
+    let mut world = World::start().await;
+    let refused = world.call(google(ALAN), post(EVENTS, "{}")).await.unwrap();
+    follow(&refused.diagnosis().connect_url, ALAN).await;
+    world.pass(Duration::from_secs(6)).await;
+    world.sandbox.journal().clear();
+    let lost = Fault::on("www.googleapis.com").after(1).processed().cut();
+    world.sandbox.faults().script(lost);
+    let outcome = world.call(google(ALAN), post(EVENTS, "{}")).await;
+    assert_error(outcome, Code::Aborted, "PROVIDER_OUTCOME_UNKNOWN");
+    assert_eq!(world.provider_calls("www.googleapis.com"), 2);
 }
 
 #[tokio::test]

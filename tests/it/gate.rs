@@ -258,7 +258,7 @@ impl Provider for Buggy {
 
 /// The gate without a socket, as a client's channel.
 #[derive(Clone)]
-struct Direct(Gate);
+pub(crate) struct Direct(pub(crate) Gate);
 
 impl tower::Service<Request<Body>> for Direct {
     type Response = Response<Body>;
@@ -274,9 +274,8 @@ impl tower::Service<Request<Body>> for Direct {
     }
 }
 
-#[tokio::test]
-async fn a_panic_costs_one_call_and_says_nothing() {
-    let world = World::start().await;
+/// A gate before the tenant of `world`, whose adapter for Google panics at paths that say so.
+pub(crate) fn buggy_gate(world: &World) -> (Gate, Arc<Metrics>) {
     let config =
         idp_token_service::cli::sandbox_config(&world.sandbox, world.service.address, world.service.admin);
     let transport = Transport::new().unwrap();
@@ -304,6 +303,13 @@ async fn a_panic_costs_one_call_and_says_nothing() {
         30 * SECOND,
         Arc::clone(&metrics),
     );
+    (gate, metrics)
+}
+
+#[tokio::test]
+async fn a_panic_costs_one_call_and_says_nothing() {
+    let world = World::start().await;
+    let (gate, metrics) = buggy_gate(&world);
     let mut client = IdpTokenServiceClient::new(Direct(gate));
     let calling = |path| CallProviderRequest {
         identity: Some(google(ADA)),

@@ -4,18 +4,21 @@
 mod support;
 
 mod admin;
+mod audit;
 mod auth0;
 mod callers;
 mod calls;
 mod canary;
 mod commands;
 mod connect;
+mod defaults;
 mod floods;
 mod gate;
 mod inspect;
 mod ladder;
 mod lending;
 mod lifecycle;
+mod matrix;
 mod more_providers;
 mod policy;
 mod proxy;

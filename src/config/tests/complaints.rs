@@ -186,38 +186,6 @@ fn an_unknown_key_is_refused_and_the_near_one_named() {
     }
 }
 
-/// A minimal file that says `key`.
-fn saying(key: &str) -> String {
-    format!(
-        "{} = 'x'\n{}",
-        key.replace("NAME", "github"),
-        LEAST.replace("[auth0]\n", "auth0.").replace("\nclient", "\nauth0.client")
-    )
-}
-
-#[test]
-fn what_later_versions_know_is_refused_by_name() {
-    for key in known::LATER {
-        let problems = problems(&saying(key), &[]);
-        assert!(
-            problems.len() == 1 && problems[0].contains("is not supported by this version"),
-            "{key}: {problems:#?}"
-        );
-    }
-}
-
-#[test]
-fn variables_of_later_versions_are_refused_by_name() {
-    for key in known::LATER {
-        let variable = path::variable(key);
-        let problems = problems(LEAST, &[(&variable, CANARY)]);
-        assert_eq!(
-            problems,
-            [format!("`{variable}` is not supported by this version, which would not act on it; unset it")]
-        );
-    }
-}
-
 #[test]
 fn nothing_at_all_names_what_is_missing() {
     let problems = Config::load(None, &Environment::default()).expect_err("nothing is not enough").problems;
@@ -260,7 +228,7 @@ fn a_secret_file_without_content_is_called_empty() {
 
 #[test]
 fn every_mistake_is_reported_at_once_those_of_the_environment_first() {
-    let file = "drain = 15\nlog_levle = 'info'\n[auth0]\ndomain = 'https://acme'\nrequests_per_second = 0\n[audit]\nfile = '-'\n";
+    let file = "drain = 15\nlog_levle = 'info'\n[auth0]\ndomain = 'https://acme'\nrequests_per_second = 0\n[web]\nallowed_origins = ['*']\n";
     let problems = problems(file, &[("IDP_TOKEN_LISTEN", "here"), ("AUTH0_CLIENT_ID", "a b")]);
     let starts = [
         "`IDP_TOKEN_LISTEN` must",
@@ -270,7 +238,7 @@ fn every_mistake_is_reported_at_once_those_of_the_environment_first() {
         "idp.toml:2: unknown key `log_levle`",
         "idp.toml:4: `auth0.domain`",
         "idp.toml:5: `auth0.requests_per_second`",
-        "idp.toml:6: `audit` is not supported",
+        "idp.toml:7: `web.allowed_origins` must name each origin",
     ];
     assert_eq!(problems.len(), starts.len(), "{problems:#?}");
     assert!(problems.iter().zip(starts).all(|(problem, start)| problem.starts_with(start)), "{problems:#?}");

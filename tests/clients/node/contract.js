@@ -1,8 +1,10 @@
 // The contract as a Node.js program sees it: grpc-js, with the schema read from proto/ when it starts.
-// `contract.js SCENARIO ADDRESS`; tests/foreign/node.rs starts it. A scenario that goes wrong throws.
+// `contract.js SCENARIO ADDRESS [AUTHORITY [KEY CERTIFICATE]]`; tests/foreign/node.rs starts it. The files, where there are
+// any, are for TLS. A scenario that goes wrong throws.
 "use strict";
 
 const assert = require("node:assert/strict");
+const fs = require("node:fs");
 const path = require("node:path");
 const { promisify } = require("node:util");
 const grpc = require("@grpc/grpc-js");
@@ -85,10 +87,13 @@ function promising(client) {
   return new Proxy({}, { get: (_, method) => call(method) });
 }
 
-async function main(scenario, address) {
-  const client = new idptoken.v1.IdpTokenService(address, grpc.credentials.createInsecure(), {
-    "grpc.enable_http_proxy": 0,
-  });
+function credentials(files) {
+  if (files.length === 0) return grpc.credentials.createInsecure();
+  return grpc.credentials.createSsl(...files.map((file) => fs.readFileSync(file)));
+}
+
+async function main(scenario, address, ...files) {
+  const client = new idptoken.v1.IdpTokenService(address, credentials(files), { "grpc.enable_http_proxy": 0 });
   await scenarios[scenario](promising(client));
   client.close();
 }

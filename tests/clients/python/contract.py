@@ -1,6 +1,6 @@
 """The contract as a Python program sees it: stubs made by grpcio-tools, on gRPC's C core.
 
-`contract.py SCENARIO ADDRESS [AUTHORITY KEY CERTIFICATE]`, with the stubs on PYTHONPATH; `tests/foreign/python.rs`
+`contract.py SCENARIO ADDRESS [AUTHORITY [KEY CERTIFICATE]]`, with the stubs on PYTHONPATH; `tests/foreign/python.rs`
 starts it. The files, where there are any, are for TLS.
 A scenario that goes wrong raises, so the exit status tells.
 """
@@ -182,7 +182,6 @@ def connect(address, files):
 
 def main(scenario, address, *files):
     with connect(address, files) as channel:
-        grpc.channel_ready_future(channel).result(timeout=PATIENCE)
         globals()[scenario](channel)
 
 

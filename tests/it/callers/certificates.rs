@@ -6,12 +6,12 @@ use super::{assert_refused, list};
 use crate::support::{World, issuer::Issuer, rules::everything_for_services};
 
 /// The header that Envoy sends for a workload's certificate.
-pub(super) const FORWARDED: &str = "By=spiffe://acme/envoy;\
+pub(crate) const FORWARDED: &str = "By=spiffe://acme/envoy;\
     Hash=468ed33be74eee6556d90c0149c1309e9ba61d6425303443c0748a02dd8de688;\
     Subject=\"CN=calendar\";URI=spiffe://acme/ns/prod/sa/calendar";
 
 /// `trusted_peers`, as an operator writes it.
-pub(super) fn trusting(peers: &str) -> Vec<TrustedPeer> {
+pub(crate) fn trusting(peers: &str) -> Vec<TrustedPeer> {
     let environment = Environment::from_iter([
         ("AUTH0_DOMAIN", "acme.eu.auth0.com"),
         ("AUTH0_CLIENT_ID", "app"),

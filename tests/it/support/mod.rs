@@ -22,6 +22,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use tonic::{Code, Request, Status, transport::Channel};
 use tonic_types::{ErrorDetails, StatusExt};
 
+pub mod audit;
 pub mod authority;
 pub mod database;
 pub mod frames;

@@ -83,8 +83,13 @@ pub struct Running {
 
 impl Running {
     /// Starts it and waits for its addresses.
-    pub async fn start(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    pub async fn start(command: Command) -> Self {
+        Self::saying(command, Stdio::null()).await
+    }
+
+    /// The same, with a `stdout` for its audit log.
+    pub async fn saying(mut command: Command, stdout: Stdio) -> Self {
+        let mut child = command.stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let reader = tokio::spawn(read(child.stderr.take().unwrap(), Arc::clone(&log)));
         eventually("the line that says where it listens", async || {

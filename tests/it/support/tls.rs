@@ -98,6 +98,8 @@ pub fn client_of(
 
 pub async fn connect(address: SocketAddr, config: ClientConfig) -> io::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(address).await?;
+    // Or else each small message waits for the answer to the one before.
+    stream.set_nodelay(true)?;
     TlsConnector::from(Arc::new(config)).connect("localhost".try_into().unwrap(), stream).await
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     sync::{Arc, Mutex},
 };
 
@@ -76,13 +77,18 @@ fn is_whole(request: &str) -> bool {
 impl Service {
     /// The failure of a call by a client without a clock of its own, which tonic's has: so only the service ends it.
     pub async fn fail_within(&self, timeout: &str, message: &CallProviderRequest) -> Status {
-        let mut frame = vec![0];
-        frame.extend_from_slice(&u32::try_from(message.encoded_len()).unwrap().to_be_bytes());
-        message.encode(&mut frame).unwrap();
-        let client = reqwest::Client::builder().http2_prior_knowledge().no_proxy().build().unwrap();
-        let url = format!("http://{}/idptoken.v1.IdpTokenService/CallProvider", self.address);
-        let request = client.post(url).header("content-type", "application/grpc").header("te", "trailers");
-        let answer = request.header("grpc-timeout", timeout).body(frame).send().await.unwrap();
-        Status::from_header_map(answer.headers()).expect("a failure has its status in the first headers")
+        fail_within(self.address, timeout, message).await
     }
+}
+
+/// The same, at an address where something stands before a service.
+pub async fn fail_within(address: SocketAddr, timeout: &str, message: &CallProviderRequest) -> Status {
+    let mut frame = vec![0];
+    frame.extend_from_slice(&u32::try_from(message.encoded_len()).unwrap().to_be_bytes());
+    message.encode(&mut frame).unwrap();
+    let client = reqwest::Client::builder().http2_prior_knowledge().no_proxy().build().unwrap();
+    let url = format!("http://{address}/idptoken.v1.IdpTokenService/CallProvider");
+    let request = client.post(url).header("content-type", "application/grpc").header("te", "trailers");
+    let answer = request.header("grpc-timeout", timeout).body(frame).send().await.unwrap();
+    Status::from_header_map(answer.headers()).expect("a failure has its status in the first headers")
 }

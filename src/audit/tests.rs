@@ -1,0 +1,116 @@
+//! What a record looks like, and that the documentation says it.
+
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use super::{
+    Format, Outcome,
+    line::Line,
+    record::{Found, Record, Sent, Who},
+};
+use crate::{
+    identity::{IdentityKey, Selector, UserId},
+    policy::Proof,
+    token::Fingerprint,
+};
+
+const DOCUMENTATION: &str = include_str!("../../docs/audit.md");
+
+fn user(id: &str) -> UserId {
+    UserId::parse(id.to_owned(), "user_id").expect("a user id")
+}
+
+/// A record that has every field.
+fn full() -> Record {
+    let key = IdentityKey {
+        user: user("auth0|1"),
+        connection: "github".to_owned(),
+        account_id: "2000001".to_owned(),
+    };
+    let selector = ["github", "github", "2000001"].map(str::to_owned);
+    let [provider, connection, account_id] = selector;
+    Record {
+        time: SystemTime::UNIX_EPOCH + Duration::from_micros(1_767_323_045_000_001),
+        rpc: "CallProvider",
+        trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned()),
+        peer: Some("10.1.2.3:50000".parse().expect("an address")),
+        peer_name: Some("spiffe://acme/envoy".to_owned()),
+        caller: Some(Who::EndUser(user("auth0|1"))),
+        proof: Proof::Token { issuer: "https://acme.eu.auth0.com/".into() },
+        user: Some(user("auth0|1")),
+        asked: Selector { provider: provider.clone(), connection, account_id },
+        refresh_token: Some("asked"),
+        is_allowed: true,
+        found: Some(Found { provider, key: Arc::new(key) }),
+        fingerprint: Some(Fingerprint::of("abc")),
+        request: Some(Sent {
+            method: Some("GET".to_owned()),
+            host: "api.github.com".to_owned(),
+            path: "/user".to_owned(),
+        }),
+        sent: 2,
+        status: Some(200),
+        outcome: Some(Outcome {
+            code: "INVALID_ARGUMENT",
+            reason: Some("INVALID_FIELD".to_owned()),
+            detail: Some("request.path".to_owned()),
+            request_id: Some("one-of-mine".to_owned()),
+            took: Duration::from_micros(1234),
+        }),
+    }
+}
+
+fn written(format: Format, record: &Record) -> String {
+    let mut out = Vec::new();
+    let mut line = Line::begin(format, &mut out);
+    record.write(&mut line, None);
+    line.end();
+    String::from_utf8(out).expect("it is text")
+}
+
+/// The fields' names, in the order in which they are written.
+fn names(logfmt: &str) -> Vec<&str> {
+    logfmt.split_whitespace().filter_map(|field| Some(field.split_once('=')?.0)).collect()
+}
+
+#[test]
+fn every_field_is_in_the_documentation_in_its_order() {
+    let text = written(Format::Logfmt, &full());
+    let rows = DOCUMENTATION.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    assert_eq!(rows.map(|(name, _)| name).collect::<Vec<_>>(), names(&text));
+}
+
+#[test]
+fn both_formats_say_the_same() {
+    let json: serde_json::Value = serde_json::from_str(&written(Format::Json, &full())).expect("it is JSON");
+    let logfmt = written(Format::Logfmt, &full());
+    let fields: BTreeSet<_> = logfmt.split_whitespace().collect();
+    for (name, value) in json.as_object().expect("an object") {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        assert!(fields.contains(&*format!("{name}={value}")), "{name}={value}\n{logfmt}");
+    }
+    assert_eq!(json.as_object().map(serde_json::Map::len), Some(fields.len()));
+    assert!(logfmt.starts_with("audit=1 time=2026-01-02T03:04:05.000001Z rpc=CallProvider "), "{logfmt}");
+}
+
+#[test]
+fn what_is_not_known_has_no_field() {
+    let record = Record { time: full().time, rpc: "ListIdentities", ..Record::default() };
+    let text = written(Format::Json, &record);
+    let expected =
+        r#"{"audit":1,"time":"2026-01-02T03:04:05.000001Z","rpc":"ListIdentities","caller_kind":"unknown"}"#;
+    assert_eq!(text, format!("{expected}\n"));
+}
+
+#[test]
+fn long_texts_are_cut() {
+    let mut record = full();
+    record.asked.connection = "ü".repeat(2000);
+    record.caller = Some(Who::Service("x".repeat(2000)));
+    let json: serde_json::Value = serde_json::from_str(&written(Format::Json, &record)).expect("it is JSON");
+    assert_eq!(json["asked_connection"].as_str(), Some(&*format!("{}…", "ü".repeat(512))));
+    assert_eq!(json["caller"].as_str(), Some(&*format!("{}…", "x".repeat(1024))));
+}
