@@ -156,7 +156,7 @@ async fn show(
     if arguments.once {
         return tour::take(sandbox, grpc).await;
     }
-    let page = Playground::open(sandbox, arguments.page_listen()).await?;
+    let page = Playground::open(sandbox, arguments.page_listen(), &arguments.audit).await?;
     if arguments.seed.is_none() {
         tour::take(sandbox, grpc).await?;
     }

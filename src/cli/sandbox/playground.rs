@@ -36,9 +36,14 @@ pub(super) struct Playground {
 
 impl Playground {
     /// Takes the port, and opens the page in the tenant. `None` where the tenant has no API that users could get tokens for.
-    pub(super) async fn open(sandbox: &Sandbox, listen: SocketAddr) -> Result<Option<Self>, Failure> {
+    /// Its calls go on record where those of the first service do.
+    pub(super) async fn open(
+        sandbox: &Sandbox,
+        listen: SocketAddr,
+        audit: &str,
+    ) -> Result<Option<Self>, Failure> {
         let Some(audience) = sandbox.audiences().next() else { return Ok(None) };
-        let server = Server::bind(&config(sandbox, audience, listen)?)
+        let server = Server::bind(&config(sandbox, audience, listen, audit)?)
             .await
             .map_err(|error| Failure::Other(format!("{error}; another --page-listen may do")))?;
         let address = server.address().map_err(|error| Failure::Other(error.to_string()))?;
@@ -52,8 +57,8 @@ impl Playground {
     }
 }
 
-fn config(sandbox: &Sandbox, audience: &str, listen: SocketAddr) -> Result<Config, Failure> {
-    let mut config = try_config(sandbox, listen, ADMIN)
+fn config(sandbox: &Sandbox, audience: &str, listen: SocketAddr, audit: &str) -> Result<Config, Failure> {
+    let mut config = try_config(sandbox, listen, ADMIN, audit)
         .map_err(|error| Failure::Usage(format!("the page's service cannot work: {error}")))?;
     let page = HeaderValue::try_from(sandbox.url()).expect("an origin is a valid header");
     config.web.allowed_origins = vec![page];
