@@ -8,12 +8,14 @@
 //!
 //! | request | does |
 //! |---|---|
-//! | `GET /sandbox/journal`, `DELETE` | what arrived, secrets as fingerprints; forgets it |
+//! | `GET /sandbox/journal`, `DELETE` | what arrived, secrets as fingerprints, `?after=7` only what came after number 7; forgets it |
 //! | `POST /sandbox/faults`, `GET`, `DELETE` | scripts one fault; shows those that wait; removes all |
 //! | `GET /sandbox/reuse` | how often a dead refresh token was used again, and how many grants that ended |
 //! | `GET /sandbox/users` | users, identities and the states of their tokens |
-//! | `POST /sandbox/users/{id}/{connection}/{action}` | `log-in`, `consent`, `expire`, `revoke`, `change-password`, `forget` |
+//! | `POST /sandbox/users/{id}/{connection}/{action}` | `log-in`, `consent`, `expire`, `expire-all`, `revoke`, `change-password`, `forget` |
 //! | `POST /sandbox/clock/{duration}` | moves time forward, `1h` |
+//!
+//! `GET /playground` is a page that calls the service from a browser.
 //!
 //! `docs/sandbox.md` has examples. A fault is `{"host", "path", "method", "after": 0, "times": 1, "always", "delay": "3s", "processed"}` and one of
 //! `"answer": {"status", "headers", "body"}`, `"amend": {FIELD: VALUE}`, `"kind": "cut" | "hang" | "garbage" | "empty"`, `"cut_body": BYTES`.
@@ -34,6 +36,7 @@ mod journal;
 mod keys;
 mod limits;
 mod microsoft;
+mod playground;
 mod reply;
 mod secrets;
 mod seed;
@@ -52,6 +55,7 @@ pub use error::SandboxError;
 pub use faults::{Fault, Faults};
 pub use hosts::PROVIDER_HOSTS;
 pub use journal::{Entry, JOURNAL_BODY_BYTES, JOURNAL_ENTRIES, Journal};
+pub use playground::CLIENT as PLAYGROUND_CLIENT;
 pub use seed::{
     ApiSeed, BitbucketSeed, ClientSeed, ConnectedAccountSeed, FacebookSeed, GenericSeed, GitHubSeed,
     GoogleSeed, IdentitySeed, ManagementSeed, MicrosoftSeed, OAuthApp, PrivilegedWorkerSeed, ProvidersSeed,
@@ -89,13 +93,7 @@ impl Sandbox {
     /// The tenant's base URL, and where every provider host is really reached: `http://127.0.0.1:PORT`, also where it
     /// listens on all addresses.
     pub fn url(&self) -> String {
-        let mut address = self.address;
-        match address.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-            _ => {}
-        }
-        format!("http://{address}")
+        local_url(self.address)
     }
 
     /// Every provider host that it plays: [`PROVIDER_HOSTS`], and those of the seed's generic providers.
@@ -133,6 +131,23 @@ impl Sandbox {
     /// The providers that only the standards describe, each behind a connection of its own.
     pub fn generic_providers(&self) -> &[GenericSeed] {
         &self.world.providers.generic
+    }
+
+    /// Where [`Sandbox::open_playground`] opens it.
+    pub fn playground_url(&self) -> String {
+        self.url() + playground::PATH
+    }
+
+    /// Opens the playground, a page that users of the tenant log in to through [`PLAYGROUND_CLIENT`], to call the service
+    /// at `service`, an origin such as `http://127.0.0.1:50052`, with their own access tokens for `audience`. Opened
+    /// again it stays as it is.
+    pub fn open_playground(&self, service: &str, audience: &str) {
+        playground::open(&self.world, &self.url(), service, audience);
+    }
+
+    /// The APIs that the tenant issues access tokens for, beside its own, by audience.
+    pub fn audiences(&self) -> impl Iterator<Item = &str> {
+        self.world.apis.iter().map(|api| api.audience.as_str())
     }
 
     /// What arrived.
@@ -288,6 +303,16 @@ impl Sandbox {
         change(client.ok_or_else(|| SandboxError::NoSuchClient(client_id.to_owned()))?);
         Ok(())
     }
+}
+
+/// How programs on this machine reach what listens at `address`, also where that is all addresses.
+pub fn local_url(mut address: SocketAddr) -> String {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    format!("http://{address}")
 }
 
 impl Drop for Sandbox {

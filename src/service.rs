@@ -14,6 +14,8 @@ mod redact;
 mod repeats;
 mod status;
 
+pub use arriving::Arriving;
 pub use gate::{Answer, Gate, MESSAGE_LIMIT};
+pub use leaving::Departure;
 pub use observe::METHODS;
 pub use status::DOMAIN;

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
 
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
 use super::{Failure, output::say, serve::stop_signal, start_logging};
 use crate::{
     auth0::NEEDED_SCOPES,
@@ -13,7 +15,13 @@ use crate::{
     telemetry::logging::Format,
 };
 
+mod playground;
 mod tour;
+
+use playground::Playground;
+
+/// The flag for the page's service.
+const PAGE_LISTEN: &str = "--page-listen";
 
 /// The application of the sample tenant that the service logs in as.
 const CLIENT: (&str, &str) = ("sandbox-service", "sandbox-service-secret");
@@ -29,6 +37,9 @@ pub(super) struct Arguments {
     /// Where the tenant and the providers are played
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000")]
     tenant_listen: SocketAddr,
+    /// Where the page in the browser calls the service; the port after that of --listen if absent
+    #[arg(long, value_name = "ADDR")]
+    page_listen: Option<SocketAddr>,
     /// Users, applications and limits of your own, instead of the sample (src/sandbox/sample.toml); no tour then
     #[arg(long, value_name = "FILE", conflicts_with = "once")]
     seed: Option<PathBuf>,
@@ -41,6 +52,14 @@ pub(super) struct Arguments {
     /// End after the tour: with status 0 if all of it worked
     #[arg(long)]
     once: bool,
+}
+
+impl Arguments {
+    /// A port that is left to the system, or that has none after it, gives one that is left to the system.
+    fn page_listen(&self) -> SocketAddr {
+        let after = |port: u16| if port == 0 { 0 } else { port.wrapping_add(1) };
+        self.page_listen.unwrap_or_else(|| SocketAddr::new(self.listen.ip(), after(self.listen.port())))
+    }
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -59,14 +78,26 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         return Err(Failure::Other("the system does not say which ports were taken".to_owned()));
     };
 
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let service = tokio::spawn(server.run(async move {
-        let _ = stopped.await;
-    }));
-    let outcome = show(&arguments, &sandbox, &people, grpc, admin).await;
-    let _ = stop.send(());
-    let _ = service.await;
+    let services = Services::default();
+    services.running.spawn(server.run(services.stop.clone().cancelled_owned()));
+    let outcome = show(&arguments, &sandbox, &people, grpc, admin, &services).await;
+    services.end().await;
     outcome
+}
+
+/// The services that run, and the word for them to stop.
+#[derive(Default)]
+struct Services {
+    running: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Services {
+    async fn end(self) {
+        self.stop.cancel();
+        self.running.close();
+        self.running.wait().await;
+    }
 }
 
 fn check_addresses(arguments: &Arguments) -> Result<(), Failure> {
@@ -74,6 +105,7 @@ fn check_addresses(arguments: &Arguments) -> Result<(), Failure> {
         ("--listen", arguments.listen),
         ("--admin-listen", arguments.admin_listen),
         ("--tenant-listen", arguments.tenant_listen),
+        (PAGE_LISTEN, arguments.page_listen()),
     ];
     for (index, (flag, address)) in flags.into_iter().enumerate() {
         if !address.ip().is_loopback() {
@@ -95,9 +127,12 @@ fn check_openness(arguments: &Arguments, flag: &str, address: SocketAddr) -> Res
              reach it may have them, say so with --off-loopback"
         )));
     }
-    tracing::warn!(
-        "{flag} is reachable from other machines: whoever gets there has the tokens of every user"
-    );
+    // The page's service gives nobody a token.
+    if flag != PAGE_LISTEN {
+        tracing::warn!(
+            "{flag} is reachable from other machines: whoever gets there has the tokens of every user"
+        );
+    }
     Ok(())
 }
 
@@ -114,16 +149,22 @@ async fn show(
     people: &tour::People,
     grpc: SocketAddr,
     admin: SocketAddr,
+    services: &Services,
 ) -> Result<(), Failure> {
     say(format_args!("A make-believe Auth0 tenant and its providers: {}", sandbox.url()))?;
     say(format_args!("The service:  gRPC on {grpc},  metrics on http://{admin}/metrics"))?;
+    if arguments.once {
+        return tour::take(sandbox, grpc).await;
+    }
+    let page = Playground::open(sandbox, arguments.page_listen(), &arguments.audit).await?;
     if arguments.seed.is_none() {
         tour::take(sandbox, grpc).await?;
     }
-    if arguments.once {
-        return Ok(());
+    say(tour::hints(people, sandbox, grpc, page.is_some()))?;
+    // Only now, since what it asks Auth0 for is no part of the tour.
+    if let Some(page) = page {
+        services.running.spawn(page.run(services.stop.clone()));
     }
-    say(tour::hints(people, &sandbox.url(), grpc))?;
     stop_signal().await;
     Ok(())
 }

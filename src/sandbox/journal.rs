@@ -77,6 +77,11 @@ impl Journal {
         lock(&self.pages).entries.iter().cloned().collect()
     }
 
+    /// The number of the newest entry there ever was; 0 before the first.
+    pub(crate) fn last(&self) -> u64 {
+        lock(&self.pages).written
+    }
+
     /// How many entries are of that kind.
     pub fn count(&self, wanted: impl Fn(&Entry) -> bool) -> usize {
         lock(&self.pages).entries.iter().filter(|entry| wanted(entry)).count()

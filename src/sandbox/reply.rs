@@ -24,6 +24,11 @@ pub(crate) fn raw(status: StatusCode, content_type: &'static str, body: impl Int
     response
 }
 
+/// Text as it stands in HTML, between tags or in an attribute with double quotes.
+pub(crate) fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
 /// An answer without a body.
 pub(crate) fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());

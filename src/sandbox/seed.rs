@@ -129,6 +129,23 @@ pub struct ClientSeed {
     pub resource_server: Option<String>,
 }
 
+impl ClientSeed {
+    /// An application in the browser, which can keep no secret and logs users in with PKCE.
+    pub(crate) fn public(id: &str, redirect_uri: String) -> Self {
+        Self {
+            id: id.to_owned(),
+            secret: None,
+            public_key: None,
+            scopes: None,
+            audiences: Vec::new(),
+            grant_types: vec!["authorization_code".to_owned()],
+            redirect_uris: vec![redirect_uri],
+            privileged_worker: None,
+            resource_server: None,
+        }
+    }
+}
+
 /// A GitHub repository.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -9,7 +9,7 @@ pub(crate) mod users;
 pub(crate) mod vault;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use account::Account;
@@ -25,6 +25,7 @@ use super::faults::Faults;
 use super::journal::Journal;
 use super::keys::SigningKey;
 use super::limits::{Bucket, Standing, Window};
+use super::playground::Playground;
 use super::seed::{ApiSeed, ManagementSeed, ProvidersSeed, Seed};
 
 /// What all handlers share.
@@ -36,6 +37,8 @@ pub(crate) struct World {
     pub(crate) providers: ProvidersSeed,
     pub(crate) journal: Journal,
     pub(crate) faults: Faults,
+    /// The page, once there is a service for it.
+    pub(crate) playground: OnceLock<Playground>,
     keys: Mutex<SigningKey>,
     state: Mutex<State>,
 }
@@ -84,6 +87,7 @@ impl World {
             providers: seed.providers,
             journal: Journal::default(),
             faults: Faults::new(),
+            playground: OnceLock::new(),
             keys: Mutex::new(key),
             state: Mutex::new(state),
             domain: seed.domain,

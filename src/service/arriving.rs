@@ -22,7 +22,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 ///
 /// What has come counts, not what was announced: a length costs a client five bytes, and this server no memory until they
 /// are followed by others. No more than the largest message counts, since what came before the next one was used up.
-pub(super) struct Arriving<B> {
+pub struct Arriving<B> {
     body: B,
     backlog: Arc<Backlog>,
     seen: usize,

@@ -18,7 +18,7 @@ use super::{
     caller::{self, Identified},
     deadline,
     idp_token::IdpToken,
-    leaving::Leaving,
+    leaving::Departure,
     observe::{METHODS, Observation, Observer, trace_id},
     pb::idp_token_service_server::IdpTokenServiceServer,
 };
@@ -119,6 +119,11 @@ impl Gate {
         })
     }
 
+    /// A request's body that others read before the gate does: what comes of it counts for the same limits.
+    pub fn count<B>(&self, body: B) -> Arriving<B> {
+        Arriving::new(body, Arc::clone(&self.backlog))
+    }
+
     fn start<B>(&self, method: usize, request: Request<B>, trail: Trail) -> Result<Work, Error>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -134,7 +139,7 @@ impl Gate {
         let allowed = deadline::allowed(request.headers(), self.default_deadline)?;
         let deadline = Deadline::from_now(allowed);
         let broker = Arc::clone(&self.broker);
-        let request = request.map(|body| Arriving::new(body, Arc::clone(&self.backlog)));
+        let request = request.map(|body| self.count(body));
         let api = {
             let (deadline, calls) = (deadline.clone(), Arc::clone(&self.calls));
             move |Proven { caller, proof }| {
@@ -176,11 +181,13 @@ impl Work {
             Self::Rpc { method, backlog, deadline, answer } => {
                 let until = deadline.at();
                 let Ok(response) = deadline::enforce(deadline, answer).await?;
-                let response = explain_refusal(response, METHODS[method])?;
+                let mut response = explain_refusal(response, METHODS[method])?;
                 if method == CACHED {
                     return Ok(response);
                 }
-                Ok(response.map(|body| Body::new(Leaving::new(body, backlog, until))))
+                let departure = Departure { backlog, until };
+                response.extensions_mut().insert(departure.clone());
+                Ok(response.map(|body| departure.of(body)))
             }
             Self::Rest(answer) => {
                 let Ok(response) = answer.await;

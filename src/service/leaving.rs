@@ -24,6 +24,22 @@ pub(super) struct Leaving {
     held: Option<Held>,
 }
 
+/// How an answer leaves. Every answer of an RPC that may be large has this among its extensions, for those who make another
+/// body of it.
+#[derive(Clone)]
+pub struct Departure {
+    pub(super) backlog: Arc<Backlog>,
+    /// The call's deadline.
+    pub(super) until: Instant,
+}
+
+impl Departure {
+    /// `body`, which waits for its reader within these limits.
+    pub fn of(self, body: Body) -> Body {
+        Body::new(Leaving::new(body, self.backlog, self.until))
+    }
+}
+
 /// The rest of a message.
 struct Held {
     rest: Arc<Mutex<Option<Rest>>>,

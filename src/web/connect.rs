@@ -18,7 +18,7 @@ use super::{
     frame, gzip,
     json::{self, Schema},
 };
-use crate::service::{Answer, Gate};
+use crate::service::{Answer, Departure, Gate};
 use request::Message;
 
 /// Bytes of an answer that is sent in gzip: a shorter one gains nothing, and a longer one would keep other calls waiting.
@@ -59,6 +59,7 @@ impl Connect {
         to_grpc(&mut head.headers, timeout.as_ref().ok().cloned().flatten());
         head.version = Version::HTTP_2;
         let message = timeout.and(message);
+        let body = gate.count(body);
         let body = frame::Later::new(async move { message?.receive(body).await });
         let answer = gate.answer(Request::from_parts(head, Body::new(body)));
         let connect = self.clone();
@@ -69,7 +70,8 @@ impl Connect {
     }
 
     async fn translate(&self, answer: Response<Body>, reader: &Reader) -> Response<Body> {
-        let (head, body) = answer.into_parts();
+        let (mut head, body) = answer.into_parts();
+        let departure = head.extensions.remove::<Departure>();
         let mut headers = head.headers;
         let outcome = match Status::from_header_map(&headers) {
             Some(status) if status.code() != Code::Ok => Err(status),
@@ -90,7 +92,11 @@ impl Connect {
         ours.entry(header::CONTENT_TYPE).or_insert(content_type(reader.shape.codec));
         remove_grpc(&mut headers);
         ours.extend(headers);
-        response.map(|body| Body::new(Full::from(body)))
+        let response = response.map(|body| Body::new(Full::from(body)));
+        match departure {
+            Some(departure) => response.map(|body| departure.of(body)),
+            None => response,
+        }
     }
 
     /// The message of an answer, as the caller wants it.

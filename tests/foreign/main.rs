@@ -13,6 +13,7 @@ mod mutual_tls;
 mod node;
 mod oidc_provider;
 mod openssl;
+mod playground;
 mod program;
 mod python;
 mod rotation;

@@ -23,34 +23,41 @@ fn program() -> Command {
     program
 }
 
+/// What stands behind the address of the page.
+const PAGE_HINT: &str = "# in a browser: log in, and call the service as yourself";
+
 /// `sandbox` as a process of its own.
-struct Sandbox {
+pub(crate) struct Sandbox {
     process: Child,
     /// Where its service takes calls.
-    address: String,
+    pub(crate) address: String,
+    /// Where its page is.
+    pub(crate) page: String,
 }
 
 impl Sandbox {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let mut program = program();
         program.arg("sandbox").args(ANYWHERE).stdout(Stdio::piped());
         let mut process = program.spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let mut address = None;
+        let (mut address, mut page) = (None, None);
         while let Some(line) = lines.next_line().await.unwrap() {
             if let Some((_, rest)) = line.split_once("gRPC on ") {
                 address = rest.split(',').next().map(|address| format!("http://{address}"));
             }
-            if line.starts_with("It keeps serving") {
+            if let Some(hint) = line.trim().strip_suffix(PAGE_HINT) {
+                page = Some(hint.trim().to_owned());
                 break;
             }
         }
         // Its last words go nowhere, but a closed pipe must not end it.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { process, address: address.expect("the sandbox says where its service is") }
+        let address = address.expect("the sandbox says where its service is");
+        Self { process, address, page: page.expect("the sandbox says where its page is") }
     }
 
-    async fn call(&self, method: &str, request: &serde_json::Value) -> Ended {
+    pub(crate) async fn call(&self, method: &str, request: &serde_json::Value) -> Ended {
         let mut program = program();
         run(program.args(["call", method, &request.to_string(), "--address", &self.address])).await
     }

@@ -189,7 +189,7 @@ async fn an_unknown_action_is_answered_with_those_that_there_are() {
     let actor = Actor::new().await;
     let answer = actor.send(Method::POST, "/sandbox/users/a/github/explode", &[], "").await;
     let text = String::from_utf8(answer.body.to_vec()).unwrap();
-    assert!(answer.status == 404 && text.contains("log-in, consent, expire, revoke"), "{text}");
+    assert!(answer.status == 404 && text.contains("log-in, consent, expire, expire-all, revoke"), "{text}");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod github;
 mod google;
 mod login_page;
 mod microsoft;
+mod playground;
 mod sharepoint;
 mod tenant;
 mod vault;
@@ -32,6 +33,7 @@ const FRANCES: &str = "oauth2|acme-crm|501";
 const KEN: &str = "bitbucket|{7b1e0f3c-52a4-4d0a-9f0e-1a2b3c4d5e6f}";
 const RADIA: &str = "waad|dGhpcyBpcyBhIHBhaXJ3aXNlIHN1Yg";
 const HEDY: &str = "windowslive|4f2a9c1d7e3b5a60";
+const MARY: &str = "auth0|4a61636b736f6e0000000001";
 const SIWE: &str = "oauth2|siwe|eip155%3A5%3A0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
 const SLASHES: &str = "samlp|acme-adfs|https://adfs.acme.example/users/42";
 

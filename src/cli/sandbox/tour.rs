@@ -199,11 +199,14 @@ fn has_one(user: &UserSeed, provider: &str) -> bool {
 }
 
 /// Commands to try, as they can be pasted.
-pub(super) fn hints(people: &People, url: &str, grpc: SocketAddr) -> String {
-    let mut lines = vec![
-        "\nIt keeps serving until Ctrl-C. To try:\n".to_owned(),
-        format!("grpcurl -plaintext {grpc} list"),
-    ];
+pub(super) fn hints(people: &People, sandbox: &Sandbox, grpc: SocketAddr, has_page: bool) -> String {
+    let url = sandbox.url();
+    let mut lines = vec!["\nIt keeps serving until Ctrl-C. To try:\n".to_owned()];
+    if has_page {
+        let page = sandbox.playground_url();
+        lines.push(format!("{page}       # in a browser: log in, and call the service as yourself"));
+    }
+    lines.push(format!("grpcurl -plaintext {grpc} list"));
     if let Some((user, provider, path)) = &people.caller {
         let request = json!({"identity": {"userId": user, "provider": provider}, "request": {"path": path}});
         let request = quoted(&request.to_string());

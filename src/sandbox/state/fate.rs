@@ -20,6 +20,18 @@ impl State {
         Ok(())
     }
 
+    /// Every access token of the account expires, also those that came of renewals and that Auth0 knows nothing of.
+    pub(crate) fn expire_all(
+        &mut self,
+        user: &str,
+        selector: &str,
+        now: SystemTime,
+    ) -> Result<(), SandboxError> {
+        let (account, _) = self.held(user, selector)?;
+        self.grants.expire_all(&account, now);
+        Ok(())
+    }
+
     /// The user removes the app: all tokens of the account die.
     pub(crate) fn revoke_token(&mut self, user: &str, selector: &str) -> Result<(), SandboxError> {
         let (account, _) = self.held(user, selector)?;

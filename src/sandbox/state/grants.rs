@@ -173,6 +173,12 @@ impl Grants {
         }
     }
 
+    /// Lets every access token of the account expire now that has not yet.
+    pub(crate) fn expire_all(&mut self, account: &Account, now: SystemTime) {
+        let tokens = self.access.values_mut().filter(|one| one.account == *account);
+        tokens.for_each(|one| one.expires = Some(one.expires.map_or(now, |end| end.min(now))));
+    }
+
     /// The family that a living access or refresh token of the provider belongs to.
     pub(crate) fn family_of(&self, at: Provider, token: &str, now: SystemTime) -> Option<u64> {
         if let Ok(access) = self.check(at, token, now) {

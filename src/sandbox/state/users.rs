@@ -201,6 +201,14 @@ impl State {
         Ok(token)
     }
 
+    /// The user logs in without any provider, with a password in Auth0's own database.
+    pub(crate) fn note_login(&mut self, user: &str, now: SystemTime) -> Result<(), SandboxError> {
+        let user = self.users.0.get_mut(user).ok_or_else(|| SandboxError::NoSuchUser(user.to_owned()))?;
+        user.last_login = now;
+        user.logins_count += 1;
+        Ok(())
+    }
+
     /// Removes the tokens from Auth0's copy; the provider's stay as they are.
     pub(crate) fn forget_token(&mut self, user: &str, selector: &str) -> Result<(), SandboxError> {
         let (identity, _) = self.users.identity_mut(user, selector)?;

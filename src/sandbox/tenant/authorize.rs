@@ -21,7 +21,7 @@ use crate::sandbox::reply::{self, Refused};
 use crate::sandbox::secrets;
 use crate::sandbox::state::World;
 use crate::sandbox::state::clients::Code;
-use crate::sandbox::state::users::LoginKind;
+use crate::sandbox::state::users::{Identity, LoginKind};
 
 /// Auth0's codes are good for a short time only.
 const CODE_LIFETIME: Duration = Duration::from_secs(600);
@@ -46,7 +46,7 @@ pub(crate) async fn show(State(world): State<Arc<World>>, uri: Uri) -> Response 
     match (form.get(CHOSEN), form.get("prompt")) {
         (Some(user), _) => logged_in(&world, back, &form, user),
         (None, Some("none")) => send_back(back, &form, &[("error", "login_required")]),
-        (None, _) => page::choose_user(&world, query, form.get("connection")),
+        (None, _) => page::choose_user(&world, query, &form),
     }
 }
 
@@ -98,11 +98,11 @@ fn log_in(world: &World, form: &Form, user: &str) -> bool {
     let Some(found) = state.users.get(user) else { return false };
     let first = found.identities.first().map(|one| one.connection.clone());
     let Some(connection) = form.get("connection").map(str::to_owned).or(first) else { return false };
-    let is_played = match state.users.identity(user, &connection) {
-        Ok(identity) => identity.account().is_some(),
-        Err(_) => return false,
-    };
-    !is_played || state.log_in(user, &connection, kind(form), now).is_ok()
+    match state.users.identity(user, &connection).map(Identity::account) {
+        Ok(Some(_)) => state.log_in(user, &connection, kind(form), now).is_ok(),
+        Ok(None) => state.note_login(user, now).is_ok(),
+        Err(_) => false,
+    }
 }
 
 fn kind(form: &Form) -> LoginKind {
@@ -154,11 +154,23 @@ fn tokens(world: &World, client: &str, code: &Code) -> serde_json::Value {
     let mut answer =
         json!({"access_token": access, "scope": code.scope, "expires_in": seconds, "token_type": "Bearer"});
     if code.scope.split(' ').any(|scope| scope == "openid") {
-        let now = unix(world.clock.now());
-        answer["id_token"] = json!(world.key().sign(&json!({
-            "iss": world.issuer(), "sub": code.user, "aud": client, "iat": now, "exp": now + 36_000,
-            "nonce": code.nonce,
-        })));
+        answer["id_token"] = json!(id_token(world, client, code));
     }
     answer
+}
+
+/// Who logged in, with name and address where the scopes `profile` and `email` asked for them.
+fn id_token(world: &World, client: &str, code: &Code) -> String {
+    let now = unix(world.clock.now());
+    let mut claims = json!({
+        "iss": world.issuer(), "sub": code.user, "aud": client, "iat": now, "exp": now + 36_000, "nonce": code.nonce,
+    });
+    if let Some(user) = world.state().users.get(&code.user) {
+        let asked = |wanted| code.scope.split(' ').any(|scope| scope == wanted);
+        let told = [("profile", "name", &user.name), ("email", "email", &user.email)];
+        told.into_iter().filter(|(scope, ..)| asked(*scope)).for_each(|(_, name, value)| {
+            claims[name] = json!(value);
+        });
+    }
+    world.key().sign(&claims)
 }

@@ -10,11 +10,12 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
-use http::StatusCode;
+use http::{StatusCode, Uri};
 use serde_json::{Value, json};
 
 use crate::sandbox::clock::rfc3339;
 use crate::sandbox::error::SandboxError;
+use crate::sandbox::form::Form;
 use crate::sandbox::journal::redacted;
 use crate::sandbox::reply::{self, Refused};
 use crate::sandbox::state::users::{Identity, LoginKind, User};
@@ -35,8 +36,18 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         .with_state(world)
 }
 
-async fn journal(State(world): State<Arc<World>>) -> Response {
-    reply::pretty(StatusCode::OK, &world.journal.entries().iter().map(redacted).collect())
+async fn journal(State(world): State<Arc<World>>, uri: Uri) -> Result<Response, Refused> {
+    let after = after(&uri).map_err(|text| problem(StatusCode::BAD_REQUEST, &text))?;
+    let entries = world.journal.entries();
+    let newer = entries.iter().filter(|entry| entry.number > after);
+    Ok(reply::pretty(StatusCode::OK, &newer.map(redacted).collect()))
+}
+
+/// `?after=NUMBER`: only what arrived after that entry.
+fn after(uri: &Uri) -> Result<u64, String> {
+    let form = Form::of_query(uri.query().unwrap_or_default());
+    let Some(text) = form.get("after") else { return Ok(0) };
+    text.parse().map_err(|_| format!("{text:?} is not the number of an entry"))
 }
 
 async fn clear_journal(State(world): State<Arc<World>>) -> StatusCode {
@@ -110,7 +121,7 @@ fn shown_identity(state: &Changing, identity: &Identity, now: SystemTime) -> Val
     })
 }
 
-const ACTIONS: &str = "log-in, consent, expire, revoke, change-password and forget";
+const ACTIONS: &str = "log-in, consent, expire, expire-all, revoke, change-password and forget";
 
 async fn change(
     State(world): State<Arc<World>>,
@@ -122,6 +133,7 @@ async fn change(
         "log-in" => state.log_in(&id, &connection, LoginKind::default(), now).map(drop),
         "consent" => state.log_in(&id, &connection, LoginKind::consent(), now).map(drop),
         "expire" => state.expire_token(&id, &connection, now),
+        "expire-all" => state.expire_all(&id, &connection, now),
         "revoke" => state.revoke_token(&id, &connection),
         "change-password" => state.change_password(&id, &connection),
         "forget" => state.forget_token(&id, &connection),

@@ -10,7 +10,7 @@ use tonic::Status;
 use crate::{
     error::Error,
     field::InvalidField,
-    service::MESSAGE_LIMIT,
+    service::{Arriving, MESSAGE_LIMIT},
     web::{
         content::{Codec, Shape},
         frame, gzip, json,
@@ -63,7 +63,7 @@ impl Message {
     ///
     /// # Errors
     /// When it is no such message, or breaks off.
-    pub(super) async fn receive(self, body: Incoming) -> Result<Bytes, Status> {
+    pub(super) async fn receive(self, body: Arriving<Incoming>) -> Result<Bytes, Status> {
         let Some(method) = &self.method else { return Ok(frame::frame(&[])) };
         let limit = match self.codec {
             Codec::Json => TEXT_LIMIT,
@@ -73,7 +73,10 @@ impl Message {
             Ok(body) => body.to_bytes(),
             // The gate refuses what is too large, in the same words whoever sends it.
             Err(error) if error.is::<LengthLimitError>() => return Ok(frame::oversized(u32::MAX as usize)),
-            Err(_) => return Err(invalid("broke off")),
+            // One that waited for too long gave way to others.
+            Err(error) => {
+                return Err(error.downcast().map_or_else(|_| invalid("broke off"), |status| *status));
+            }
         };
         let unpacked;
         let content: &[u8] = if self.gzip {
