@@ -11,7 +11,7 @@ use crate::support::{
     channel, eventually,
     frames::{
         DATA, END_HEADERS, END_STREAM, Frame, HEADERS, INITIAL_WINDOW_SIZE, PING, RST_STREAM, SETTINGS,
-        WINDOW_UPDATE, frame, greet, headers, long_header, read, setting,
+        WINDOW_UPDATE, frame, greet, headers, headers_of, long_header, read, setting,
     },
     get,
     http::Build,
@@ -71,16 +71,20 @@ fn large() -> &'static [u8] {
 }
 
 /// Makes a call, within a second, that is answered by [`large`], on a connection without any room for it.
-async fn call_and_take_nothing(world: &World) -> TcpStream {
+async fn call_and_take_nothing(world: &World, content_type: &str) -> TcpStream {
     let message = get("/user").by(github(ADA));
+    let body =
+        if content_type == "application/proto" { message.encode_to_vec() } else { enveloped(&message) };
     let mut stream = greet(world.service.address).await;
     let closed = frame(SETTINGS, 0, 0, &setting(INITIAL_WINDOW_SIZE, 0));
-    let timed = [headers(CALL), long_header("grpc-timeout", "1S")].concat();
+    let timed = [
+        headers_of(CALL, content_type),
+        long_header("grpc-timeout", "1S"),
+        long_header("connect-timeout-ms", "1000"),
+    ]
+    .concat();
     let open = frame(HEADERS, END_HEADERS, 1, &timed);
-    stream
-        .write_all(&[closed, open, frame(DATA, END_STREAM, 1, &enveloped(&message))].concat())
-        .await
-        .unwrap();
+    stream.write_all(&[closed, open, frame(DATA, END_STREAM, 1, &body)].concat()).await.unwrap();
     stream
 }
 
@@ -92,17 +96,19 @@ fn enveloped(message: &CallProviderRequest) -> Vec<u8> {
 #[tokio::test]
 async fn an_answer_that_nobody_takes_is_thrown_away_at_the_calls_deadline() {
     let hub = RawGitHub::answering(large()).await;
-    let world = World::configured(|config| hub.replace_github(config)).await.ready().await;
-    let mut stream = call_and_take_nothing(&world).await;
-    assert_eq!(read_until(&mut stream, HEADERS).await.flags & END_STREAM, 0, "an answer with a body");
-    eventually("the answer's end", async || {
-        page(world.service.admin, "/metrics").await.1.contains(r#"slow_peers_total{reason="late"} 1"#)
-    })
-    .await;
-    // Room comes too late.
-    stream.write_all(&frame(WINDOW_UPDATE, 0, 1, &[0, 0x10, 0, 0])).await.unwrap();
-    assert_eq!(read_until(&mut stream, RST_STREAM).await.stream, 1);
-    settle(&mut stream).await;
+    for protocol in ["application/grpc", "application/grpc-web+proto", "application/proto"] {
+        let world = World::configured(|config| hub.replace_github(config)).await.ready().await;
+        let mut stream = call_and_take_nothing(&world, protocol).await;
+        assert_eq!(read_until(&mut stream, HEADERS).await.flags & END_STREAM, 0, "an answer with a body");
+        eventually("the answer's end", async || {
+            page(world.service.admin, "/metrics").await.1.contains(r#"slow_peers_total{reason="late"} 1"#)
+        })
+        .await;
+        // Room comes too late.
+        stream.write_all(&frame(WINDOW_UPDATE, 0, 1, &[0, 0x10, 0, 0])).await.unwrap();
+        assert_eq!(read_until(&mut stream, RST_STREAM).await.stream, 1);
+        settle(&mut stream).await;
+    }
 }
 
 #[tokio::test]

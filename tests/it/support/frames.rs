@@ -73,12 +73,17 @@ pub async fn read(stream: &mut TcpStream) -> Option<Frame> {
 
 /// The headers of a gRPC call, without a table (RFC 7541).
 pub fn headers(path: &str) -> Vec<u8> {
+    headers_of(path, "application/grpc")
+}
+
+/// The same for a body of another content type.
+pub fn headers_of(path: &str, content_type: &str) -> Vec<u8> {
     // `:method: POST`, `:scheme: http`, then `:path`, `:authority`, `content-type`, `te`.
     let rows: [&[u8]; 7] = [
         &[0x83, 0x86, 0x04],
         &text(path),
         &[&[0x01], &*text("localhost")].concat(),
-        &[&[0x0f, 0x10], &*text("application/grpc")].concat(),
+        &[&[0x0f, 0x10], &*text(content_type)].concat(),
         &[0x00],
         &text("te"),
         &text("trailers"),
