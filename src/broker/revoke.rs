@@ -33,6 +33,7 @@ impl Broker {
         let client = &self.entry_for(identity, OPERATION)?.client;
         let unable = |trouble| found::error(identity, OPERATION, trouble);
         client.adapter.revocation().map_err(|lack| unable(client.lacks(lack)))?;
+        // For the record: of a token that was renewed, the profile has a predecessor.
         let known = self.renewals.known(found.subject(None)).await.ok();
         let newest = known.as_ref().and_then(|known| found.standing(known).ok());
         permit.trail().uses(newest.as_ref().map_or(&found.token().access, |newest| &newest.token().access));
