@@ -12,6 +12,10 @@ use prometheus_client::{
 };
 use tonic::Code;
 
+mod words;
+
+pub use words::{Endpoint, NoCall, ProfileSource, Refusal, Slow};
+
 /// Seconds; from a cached answer (tens of microseconds) to the default deadline.
 const BUCKETS: [f64; 11] = [0.000_1, 0.000_5, 0.001, 0.005, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0];
 
@@ -81,117 +85,6 @@ struct ProviderLabels {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct RefusalLabels {
     reason: &'static str,
-}
-
-/// Why a connection was closed before its first call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// There are as many connections as there may be.
-    Full,
-    /// It had not said yet what it speaks, and too many newer ones came.
-    Crowded,
-    /// It did not say in time what it speaks.
-    Silent,
-    /// Its TLS handshake failed: no certificate, or not one of ours, or no TLS.
-    Handshake,
-}
-
-impl Refusal {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Crowded => "crowded",
-            Self::Silent => "silent",
-            Self::Handshake => "handshake",
-        }
-    }
-}
-
-/// Why a call ended whose peer did not send or take its bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Slow {
-    /// Its answer was not taken by its deadline.
-    Late,
-    /// It had waited longest, and too much was waiting.
-    Crowded,
-}
-
-impl Slow {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Late => "late",
-            Self::Crowded => "crowded",
-        }
-    }
-}
-
-/// Why a request was no call at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoCall {
-    /// Its content type is none of gRPC, gRPC-Web and Connect.
-    MediaType,
-    /// It is no POST.
-    Method,
-    /// It speaks Connect, but not to an RPC of the contract.
-    NotFound,
-    /// Callers prove nothing, and it came by a name rather than by an address.
-    Host,
-    /// Callers prove nothing, and it comes from a page of another origin.
-    Origin,
-}
-
-impl NoCall {
-    fn name(self) -> &'static str {
-        match self {
-            Self::MediaType => "media_type",
-            Self::Method => "method",
-            Self::NotFound => "not_found",
-            Self::Host => "host",
-            Self::Origin => "origin",
-        }
-    }
-}
-
-/// An endpoint of Auth0 that is called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Endpoint {
-    /// `POST /oauth/token`.
-    Token,
-    /// `POST /oauth/token` for a token out of Token Vault.
-    TokenVault,
-    /// `GET /api/v2/users/{id}`.
-    Users,
-}
-
-impl Endpoint {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Token => "token",
-            Self::TokenVault => "token_vault",
-            Self::Users => "users",
-        }
-    }
-}
-
-/// Where a profile came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProfileSource {
-    /// Kept, and fresh.
-    Cache,
-    /// Read from Auth0, perhaps by another caller.
-    Auth0,
-    /// Kept beyond its time, since Auth0 gave no answer.
-    Stale,
-}
-
-impl ProfileSource {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Cache => "cache",
-            Self::Auth0 => "auth0",
-            Self::Stale => "stale",
-        }
-    }
 }
 
 impl Metrics {
