@@ -3,7 +3,7 @@
 //! Before a call is worked on, it takes its place in a bounded queue ([`Trail::secure`]), so that writing the record down at its
 //! end cannot fail: what cannot be recorded is not done. A call that is refused before, or whose message never comes, takes it at
 //! its end: while it lasts it costs nothing that others need. Whoever works on the call notes in its [`Trail`] what it finds
-//! out. One thread writes ([`writer`]); what it cannot write it tries again, and no record is left out in silence.
+//! out. One thread writes (`writer`); what it cannot write it tries again, and no record is left out in silence.
 
 use std::{io, sync::Arc, time::Duration};
 

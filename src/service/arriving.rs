@@ -18,7 +18,7 @@ use crate::error::Error;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A request's body that counts for the [`Backlog`] once more than a piece of it has come.
+/// A request's body that counts for the backlog once more than a piece of it has come.
 ///
 /// What has come counts, not what was announced: a length costs a client five bytes, and this server no memory until they
 /// are followed by others. No more than the largest message counts, since what came before the next one was used up.
