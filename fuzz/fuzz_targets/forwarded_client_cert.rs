@@ -9,7 +9,7 @@
 use std::sync::LazyLock;
 
 use idp_token_service::{
-    authentication::{Authentication, AuthenticationError, Refusal},
+    authentication::{Authentication, AuthenticationError, Proven, Refusal},
     peer::Peer,
     policy::Caller,
 };
@@ -46,7 +46,7 @@ fn read(header: &str) -> Result<Option<String>, ()> {
     let proxy = Peer { address: ([10, 0, 0, 1], 443).into(), sans: Vec::new() };
     match AUTHENTICATION.by_certificate(&proxy, [Some(header)].into_iter()) {
         Ok(None) => Ok(None),
-        Ok(Some(Caller::Service { id })) => Ok(Some(id)),
+        Ok(Some(Proven { caller: Caller::Service { id }, .. })) => Ok(Some(id)),
         Err(AuthenticationError::Refused(Refusal::Forwarded | Refusal::Certificate)) => Err(()),
         other => panic!("{other:?}"),
     }

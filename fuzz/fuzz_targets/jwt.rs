@@ -107,7 +107,7 @@ impl World {
     /// The user whom the token stands for, if it is believed.
     fn believes(&self, token: &str) -> Option<String> {
         let verified = self.authentication.verify(SecretString::from(token));
-        match self.runtime.block_on(verified) {
+        match self.runtime.block_on(verified).map(|proven| proven.caller) {
             Ok(Caller::EndUser { subject, .. }) => Some(subject.as_str().to_owned()),
             Ok(other) => panic!("{other:?} is no end user"),
             Err(_) => None,

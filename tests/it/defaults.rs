@@ -46,7 +46,7 @@ async fn off_loopback_it_does_not_start_where_anybody_could_call_or_read_along_a
         ("0.0.0.0:0", &[][..], "calls arrive in plain text, and whoever reaches `listen`"),
         ("[::]:0", &[], "calls arrive in plain text, and whoever reaches `listen`"),
         ("0.0.0.0:0", &encrypted, "no caller proves who it is"),
-        ("0.0.0.0:0", &trusting, "calls arrive in plain text, and whoever reaches `listen`"),
+        ("0.0.0.0:0", &trusting, "a trusted peer is known by its address alone"),
     ] {
         for name in ["serve", "check"] {
             let variables = [more, &[("IDP_TOKEN_LISTEN", address)]].concat();

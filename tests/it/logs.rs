@@ -10,7 +10,7 @@ use idp_token_service::{
     telemetry::logging::Format,
 };
 use serde_json::{Value, json};
-use tonic::Code::Unavailable;
+use tonic::Code::Aborted;
 
 use crate::support::{
     ANYWHERE, Service, World, assert_error, get,
@@ -146,8 +146,8 @@ async fn one_caller_cannot_fill_the_log_with_failures() {
     world.sandbox.faults().script(Fault::on("www.googleapis.com").always().cut());
     for _ in 0..60 {
         let outcome = world.call(google(ADA), post("/oauth2/v3/userinfo", "")).await;
-        assert_error(outcome, Unavailable, "PROVIDER_UNAVAILABLE");
+        assert_error(outcome, Aborted, "PROVIDER_UNAVAILABLE");
     }
-    let told = |text: &str| text.lines().filter(|line| line.contains("no answer from google-oauth2")).count();
+    let told = |text: &str| text.lines().filter(|line| line.contains("no whole answer from google-oauth2")).count();
     assert_eq!(told(&log.text()), 20);
 }

@@ -30,6 +30,7 @@ mod renewal;
 mod renewal_faults;
 mod retries;
 mod revoke;
+mod security;
 mod slow;
 mod store;
 mod tls;
