@@ -188,12 +188,12 @@ mod tests {
     fn the_trace_is_taken_from_a_traceparent_as_w3c_has_it() {
         const ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
         for (value, expected) in [
-            (&b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"[..], Some(ID)),
-            (b"cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more", Some(ID)),
-            (b"ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", None),
-            (b"00-00000000000000000000000000000000-00f067aa0ba902b7-01", None),
-            (b"00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", None),
-            (b"00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01", None),
+            (&b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa00000001-01"[..], Some(ID)),
+            (b"cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa00000001-01-more", Some(ID)),
+            (b"ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa00000001-01", None),
+            (b"00-00000000000000000000000000000000-00f067aa00000001-01", None),
+            (b"00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa00000001-01", None),
+            (b"00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa00000001-01", None),
             (b"00-4bf92f3577b34da6a3ce929d0e0e4736", None),
             (b"\xff", None),
             (b"", None),
