@@ -157,7 +157,10 @@ impl Audit {
     /// Whether records can be written, as far as is known, and there is a place for another one.
     pub fn is_writing(&self) -> bool {
         self.0.as_ref().is_none_or(|recorder| {
-            *recorder.state.borrow() == State::Writing && recorder.queue.capacity() > 0
+            // Without a receiver the writer is dead.
+            *recorder.state.borrow() == State::Writing
+                && recorder.queue.capacity() > 0
+                && !recorder.queue.is_closed()
         })
     }
 

@@ -12,7 +12,7 @@ use crate::{
     auth0::{Auth0, connect::LoginApplication},
     authentication::Authentication,
     broker::{Broker, Providers},
-    config::Config,
+    config::{Config, TrustedPeer},
     provider,
     renewal::Renewals,
     service::{Gate, METHODS, pb},
@@ -23,7 +23,7 @@ use crate::{
     },
     tls::Faults,
     transport::{Transport, TransportSetupError},
-    web::Web,
+    web::{Proofs, Web},
 };
 
 mod background;
@@ -141,8 +141,7 @@ impl Server {
             audit.clone(),
             Arc::clone(&metrics),
         );
-        let anonymous = !config.identifies_callers();
-        let web = Web::new(gate, &config.web.allowed_origins, anonymous, Arc::clone(&metrics));
+        let web = Web::new(gate, &config.web.allowed_origins, proofs(config), Arc::clone(&metrics));
         let drain = config.drain;
         Ok(Self {
             listener,
@@ -234,6 +233,16 @@ async fn all_gone(connections: &TaskTracker, deadline: Instant) {
 
 async fn bind(address: SocketAddr, key: &'static str) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, key, source })
+}
+
+/// What those prove who reach the port.
+fn proofs(config: &Config) -> Proofs {
+    let by_address = |peer: &TrustedPeer| matches!(peer, TrustedPeer::Range(_));
+    match config.identifies_callers() {
+        false => Proofs::Nothing,
+        true if config.trusted_peers.iter().any(by_address) => Proofs::Addresses,
+        true => Proofs::Identity,
+    }
 }
 
 fn providers(config: &Config, transport: &Transport) -> Providers {

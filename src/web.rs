@@ -36,6 +36,8 @@ use json::Schema;
 use origin::Visitors;
 use refusal::Refusal;
 
+pub use origin::Proofs;
+
 /// Everything that answers on the port: the gate, and the protocols before it.
 pub struct Web {
     gate: Gate,
@@ -47,18 +49,14 @@ pub struct Web {
 }
 
 impl Web {
-    /// The protocols before `gate`. Pages of `allowed_origins`, and no others, may read answers. `anonymous` says that
-    /// callers prove nothing: then pages of other origins are refused as well.
-    pub fn new(gate: Gate, allowed_origins: &[HeaderValue], anonymous: bool, metrics: Arc<Metrics>) -> Self {
+    /// The protocols before `gate`. Pages of `allowed_origins`, and no others, may read answers. Where it takes no proof to call, as
+    /// `proofs` says, pages of other origins are refused as well.
+    pub fn new(gate: Gate, allowed_origins: &[HeaderValue], proofs: Proofs, metrics: Arc<Metrics>) -> Self {
         Self {
             grpc_web: GrpcWebLayer::new().layer(Inner(gate.clone())),
             connect: Connect::new(Schema::new()),
             cors: Cors::new(allowed_origins.to_vec()),
-            visitors: if anonymous {
-                Visitors::Known { origins: allowed_origins.to_vec() }
-            } else {
-                Visitors::All
-            },
+            visitors: Visitors::new(proofs, allowed_origins.to_vec()),
             gate,
             metrics,
         }

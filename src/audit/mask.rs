@@ -37,7 +37,8 @@ pub(super) fn secrets(text: &str) -> Cow<'_, str> {
     let mut masked = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(letter) = rest.chars().next() {
-        let is_inside = masked.ends_with(|before: char| before.is_ascii_alphanumeric());
+        let is_inside =
+            masked.ends_with(|before: char| before.is_ascii_alphanumeric()) && !ends_encoded(&masked);
         match MARKS.iter().find(|mark| !is_inside && rest.starts_with(**mark) && word(rest, mark) >= SHORTEST)
         {
             Some(mark) => {
@@ -52,6 +53,12 @@ pub(super) fn secrets(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(masked)
+}
+
+/// Whether the last letter of `text` is the end of a percent-encoding, and no letter.
+fn ends_encoded(text: &str) -> bool {
+    let Some([b'%', digits @ ..]) = text.as_bytes().last_chunk::<3>() else { return false };
+    digits.iter().all(u8::is_ascii_hexdigit)
 }
 
 /// The length of the word that `text` begins with, behind its mark.
@@ -75,6 +82,9 @@ mod tests {
             ("1//0gabcdefghijklmnop", "1//***"),
             ("EAABwzLixnjYBO1234567890", "EAA***"),
             ("/EAA/eyJ/gho_short", "/EAA/eyJ/gho_short"),
+            ("/x%2Fya29.a0AfH6SMBx-1_2.3", "/x%2Fya29.***"),
+            ("/a%3DeyJhbGciOiJIUzI1NiJ9", "/a%3DeyJ***"),
+            ("%2fgho_16C7e42F292c6912E7710c838347Ae178B4a", "%2fgho_***"),
             ("/beyJhbGciOiJIUzI1NiJ9", "/beyJhbGciOiJIUzI1NiJ9"),
             ("a=eyJhbGciOiJIUzI1NiJ9.e30.c2ln&b", "a=eyJ***&b"),
             ("/ü/ghp_16C7e42F292c6912E7710c838347Ae178B4a", "/ü/ghp_***"),

@@ -62,12 +62,18 @@ pub(super) fn is_refused(name: &str, own: &[&str]) -> bool {
 
 /// Whether a parameter's name, in any encoding and spelling, is one of `names`.
 /// Case, punctuation and brackets do not count: frameworks read `Access.Token`, `access_token[]` and
-/// ` access_token` as `access_token` (PHP turns dots, spaces and lone brackets into `_`).
+/// ` access_token` as `access_token` (PHP turns dots, spaces and lone brackets into `_`). Neither does what stands behind a
+/// control character, at which some end a name.
 fn is_one_of(name: &str, names: &[&str]) -> bool {
     let decoded = String::from_utf8_lossy(&escape::fully_decoded(name)).into_owned();
-    let before_bracket = decoded.split('[').next().unwrap_or_default();
-    let (whole, stem) = (letters(&decoded), letters(before_bracket));
-    names.iter().map(|name| letters(name)).any(|name| name == whole || name == stem)
+    let before = |end: fn(char) -> bool| letters(decoded.split(end).next().unwrap_or_default());
+    let readings = [
+        letters(&decoded),
+        before(|letter| letter == '['),
+        before(char::is_control),
+        before(|letter| letter == '[' || letter.is_control()),
+    ];
+    names.iter().map(|name| letters(name)).any(|name| readings.contains(&name))
 }
 
 /// A path and query that a provider links to, as a caller may send them: what only the service sets is left out, and
@@ -152,6 +158,9 @@ mod tests {
             "access_token%5B0%5D",
             "%20access_token",
             "access_token%00",
+            "access_token%00x",
+            "access_token%0d%0ax[y]",
+            "access_token[%00]x",
             "accessToken",
         ];
         for name in disguises {

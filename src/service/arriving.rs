@@ -10,21 +10,23 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tonic::Status;
 
-use super::{
-    backlog::{Backlog, PIECE, Waiting},
-    gate::MESSAGE_LIMIT,
-};
+use super::backlog::{Backlog, Waiting};
 use crate::error::Error;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A request's body that counts for the backlog once more than a piece of it has come.
+/// Bytes of a message that do not count: most are smaller, and a connection's 200 calls hold 200 KiB of it at most.
+const SMALL: usize = 1024;
+
+/// A request's body that counts for the backlog once more than a little of it has come.
 ///
 /// What has come counts, not what was announced: a length costs a client five bytes, and this server no memory until they
 /// are followed by others. No more than the largest message counts, since what came before the next one was used up.
 pub struct Arriving<B> {
     body: B,
     backlog: Arc<Backlog>,
+    /// Bytes of the largest message.
+    most: usize,
     seen: usize,
     held: Option<Held>,
 }
@@ -35,16 +37,16 @@ struct Held {
 }
 
 impl<B> Arriving<B> {
-    pub(super) fn new(body: B, backlog: Arc<Backlog>) -> Self {
-        Self { body, backlog, seen: 0, held: None }
+    pub(super) fn new(body: B, backlog: Arc<Backlog>, most: usize) -> Self {
+        Self { body, backlog, most, seen: 0, held: None }
     }
 
     fn count(&mut self, length: usize) {
-        let length = length.min(MESSAGE_LIMIT - self.seen);
+        let length = length.min(self.most - self.seen);
         self.seen += length;
         if let Some(held) = &self.held {
             held.waiting.grow(length);
-        } else if self.seen > PIECE {
+        } else if self.seen > SMALL {
             let waiting = self.backlog.admit();
             waiting.grow(self.seen);
             self.held = Some(Held { gives_way: Box::pin(waiting.gives_way()), waiting });
@@ -93,7 +95,10 @@ mod tests {
     use tonic::Code;
 
     use super::*;
-    use crate::{service::observe::METHODS, telemetry::Metrics};
+    use crate::{
+        service::{MESSAGE_LIMIT, backlog::PIECE, observe::METHODS},
+        telemetry::Metrics,
+    };
 
     /// A client that sends these pieces and then nothing more.
     struct Stalling(Vec<usize>);
@@ -126,9 +131,10 @@ mod tests {
     #[tokio::test]
     async fn a_message_that_stands_still_gives_way_to_newer_ones() {
         let backlog = Arc::new(Backlog::new(5 * PIECE, Arc::new(Metrics::new(&METHODS))));
-        let message = |pieces: &[usize]| Arriving::new(Stalling(pieces.to_vec()), Arc::clone(&backlog));
-        let (mut small, mut old) = (message(&[PIECE]), message(&[2 * PIECE]));
-        assert_eq!(next(&mut small).await, Some(Ok(PIECE)));
+        let message =
+            |pieces: &[usize]| Arriving::new(Stalling(pieces.to_vec()), Arc::clone(&backlog), MESSAGE_LIMIT);
+        let (mut small, mut old) = (message(&[SMALL]), message(&[2 * PIECE]));
+        assert_eq!(next(&mut small).await, Some(Ok(SMALL)));
         assert_eq!(next(&mut old).await, Some(Ok(2 * PIECE)));
         assert_eq!(next(&mut old).await, None);
         let mut new = message(&[3 * PIECE, PIECE]);
@@ -143,7 +149,8 @@ mod tests {
     #[tokio::test]
     async fn many_messages_in_one_call_push_nothing_out() {
         let backlog = Arc::new(Backlog::new(2 * MESSAGE_LIMIT, Arc::new(Metrics::new(&METHODS))));
-        let message = |pieces: &[usize]| Arriving::new(Stalling(pieces.to_vec()), Arc::clone(&backlog));
+        let message =
+            |pieces: &[usize]| Arriving::new(Stalling(pieces.to_vec()), Arc::clone(&backlog), MESSAGE_LIMIT);
         let mut other = message(&[MESSAGE_LIMIT]);
         assert_eq!(next(&mut other).await, Some(Ok(MESSAGE_LIMIT)));
         let mut endless = message(&[MESSAGE_LIMIT - 1; 10]);

@@ -15,7 +15,7 @@ use crate::telemetry::{Metrics, Slow};
 /// Bytes that wait at once, of all peers: 256 of the largest bodies.
 pub(super) const BACKLOG: usize = 1024 * 1024 * 1024;
 
-/// Bytes: what is smaller does not count, since a connection's 200 calls hold 3 MiB of it at most; larger bodies
+/// Bytes: an answer that is smaller does not count, since a connection's 200 calls hold 3 MiB of it at most; larger ones
 /// are handed to the connection in pieces of this size, as HTTP/2's frames are.
 pub(super) const PIECE: usize = 16 * 1024;
 

@@ -1,5 +1,6 @@
-//! The way in. From the outside in: request id and metrics (outside everything, so that refusals are counted), the
-//! limit on calls at once, the deadline with the end of panics, the caller, and then the RPC.
+//! The way in. From the outside in: request id, metrics and the call's record (outside everything, so that refusals are
+//! counted and recorded), the deadline with the end of panics, the caller, and then the RPC. That takes its place among the calls
+//! at once when its message is whole.
 //!
 //! One service instead of a stack of layers: the answer out of the cache is a few thousand instructions, and each
 //! boxed layer would add some hundred.
@@ -43,8 +44,8 @@ pub const MESSAGE_LIMIT: usize = BODY_LIMIT + 64 * 1024;
 /// The index of `other` in [`METHODS`].
 const OTHER: usize = METHODS.len() - 1;
 
-/// The index of `GetIdentityToken`: its answer is small, and the one that must cost least.
-const CACHED: usize = 1;
+/// Its answer is small, and the one that must cost least.
+const CACHED: &str = "GetIdentityToken";
 
 const PREFIX: &str = "/idptoken.v1.IdpTokenService/";
 
@@ -120,8 +121,9 @@ impl Gate {
     }
 
     /// A request's body that others read before the gate does: what comes of it counts for the same limits.
-    pub fn count<B>(&self, body: B) -> Arriving<B> {
-        Arriving::new(body, Arc::clone(&self.backlog))
+    /// Its message has at most `most` bytes.
+    pub fn count<B>(&self, body: B, most: usize) -> Arriving<B> {
+        Arriving::new(body, Arc::clone(&self.backlog), most)
     }
 
     fn start<B>(&self, method: usize, request: Request<B>, trail: Trail) -> Result<Work, Error>
@@ -139,7 +141,7 @@ impl Gate {
         let allowed = deadline::allowed(request.headers(), self.default_deadline)?;
         let deadline = Deadline::from_now(allowed);
         let broker = Arc::clone(&self.broker);
-        let request = request.map(|body| self.count(body));
+        let request = request.map(|body| self.count(body, MESSAGE_LIMIT));
         let api = {
             let (deadline, calls) = (deadline.clone(), Arc::clone(&self.calls));
             move |Proven { caller, proof }| {
@@ -182,7 +184,7 @@ impl Work {
                 let until = deadline.at();
                 let Ok(response) = deadline::enforce(deadline, answer).await?;
                 let mut response = explain_refusal(response, METHODS[method])?;
-                if method == CACHED {
+                if METHODS[method] == CACHED {
                     return Ok(response);
                 }
                 let departure = Departure { backlog, until };

@@ -127,8 +127,10 @@ impl Observation {
 impl Drop for Observation {
     fn drop(&mut self) {
         if !self.settled {
-            self.observer.metrics.rpc_done(self.method, Code::Cancelled, self.began.elapsed());
-            self.record(Code::Cancelled, None);
+            // A panic outside of what ends panics takes the whole connection along: no caller left.
+            let code = if std::thread::panicking() { Code::Internal } else { Code::Cancelled };
+            self.observer.metrics.rpc_done(self.method, code, self.began.elapsed());
+            self.record(code, None);
         }
     }
 }

@@ -18,7 +18,10 @@ use super::{
     frame, gzip,
     json::{self, Schema},
 };
-use crate::service::{Answer, Departure, Gate};
+use crate::{
+    error::Error,
+    service::{Answer, Departure, Gate},
+};
 use request::Message;
 
 /// Bytes of an answer that is sent in gzip: a shorter one gains nothing, and a longer one would keep other calls waiting.
@@ -34,7 +37,7 @@ pub(super) struct Connect {
 struct Reader {
     shape: Shape,
     takes_gzip: bool,
-    /// Of the RPC; `None` for one that is not known.
+    /// Of the RPC, be it known or not.
     path: String,
 }
 
@@ -45,7 +48,7 @@ impl Connect {
 
     /// Whether `path` is an RPC's, be it one that this version does not know.
     pub(super) fn serves(&self, path: &str) -> bool {
-        self.schema.method(path).is_some() || Schema::is_of_service(path)
+        Schema::is_of_service(path)
     }
 
     /// Has `gate` answer a request of this shape.
@@ -59,7 +62,7 @@ impl Connect {
         to_grpc(&mut head.headers, timeout.as_ref().ok().cloned().flatten());
         head.version = Version::HTTP_2;
         let message = timeout.and(message);
-        let body = gate.count(body);
+        let body = gate.count(body, request::TEXT_LIMIT);
         let body = frame::Later::new(async move { message?.receive(body).await });
         let answer = gate.answer(Request::from_parts(head, Body::new(body)));
         let connect = self.clone();
@@ -114,7 +117,14 @@ impl Connect {
                     Codec::Json => json::write(method.output(), &message),
                 }
             });
-        written.ok_or_else(|| crate::error::Error::Internal.into())
+        written.ok_or_else(|| {
+            // The gate believes that it answered well.
+            tracing::error!(
+                path = reader.path,
+                "An answer cannot be written for a caller of the Connect protocol"
+            );
+            Error::Internal.into()
+        })
     }
 }
 

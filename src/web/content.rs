@@ -28,7 +28,7 @@ pub(super) enum Codec {
     Proto,
 }
 
-/// What the Connect protocol takes, for `accept-post`.
+/// What is taken, for `accept-post`; each protocol's usual spellings.
 pub(super) const ACCEPTED: &str = "application/json, application/proto, application/grpc-web+proto, \
                                    application/grpc-web-text, application/grpc";
 

@@ -1,39 +1,66 @@
-//! Which pages may call a service that asks nobody who they are.
+//! Which pages may call a service that takes reaching it for a proof.
 //!
-//! Such a service is for the machine that it runs on. A browser on that machine runs pages of strangers: a page may send
-//! requests to loopback, and may have its own name resolve to loopback (DNS rebinding), which makes the service its own origin,
-//! whose answers it may read. Where callers prove who they are, neither gains anything: a page has no token to show, and
-//! without a preflight it can send none of the content types that the service takes.
+//! One that asks nobody who they are is for the machine that it runs on. A browser on that machine runs pages of strangers: a page
+//! may send requests to loopback, and may have its own name resolve to loopback (DNS rebinding), which makes the service its own
+//! origin, whose answers it may read, and to which it may send any header. Where a trusted peer is known by its address alone, such
+//! a page could say in `x-forwarded-client-cert` that it is anybody. Where callers prove who they are, neither gains anything: a
+//! page has no token to show, and without a preflight it can send none of the content types that the service takes.
 
 use std::net::IpAddr;
 
-use http::{HeaderValue, Request, header, uri::Authority};
+use http::{HeaderValue, Request, Version, header, uri::Authority};
 
 use super::refusal::Refusal;
 
+/// What callers prove.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proofs {
+    /// Nothing: nobody is asked who they are.
+    Nothing,
+    /// Who they are, or that they come from an address whose word counts for others.
+    Addresses,
+    /// Who they are.
+    Identity,
+}
+
 /// Who is let in.
 #[derive(Clone, Debug)]
-pub(super) enum Visitors {
-    /// Everybody: callers prove who they are.
-    All,
-    /// Programs that come by an address or `localhost`, and pages of these origins.
-    Known { origins: Vec<HeaderValue> },
+pub(super) struct Visitors {
+    proofs: Proofs,
+    /// Of pages.
+    origins: Vec<HeaderValue>,
 }
 
 impl Visitors {
-    /// # Errors
-    /// When the request came by a name, or from a page of a stranger.
-    pub(super) fn check<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
-        let Self::Known { origins } = self else { return Ok(()) };
-        let hosts = request.headers().get_all(header::HOST).into_iter();
-        let hosts = hosts.map(|host| Authority::try_from(host.as_bytes()).ok());
-        let mut hosts = hosts.chain(request.uri().authority().cloned().map(Some));
-        if !hosts.all(|host| host.is_some_and(|host| is_local_or_address(host.host()))) {
-            return Err(Refusal::Host);
-        }
-        let mut from = request.headers().get_all(header::ORIGIN).into_iter();
-        if from.all(|origin| origins.contains(origin)) { Ok(()) } else { Err(Refusal::Origin) }
+    pub(super) fn new(proofs: Proofs, origins: Vec<HeaderValue>) -> Self {
+        Self { proofs, origins }
     }
+
+    /// # Errors
+    /// When the request came by a name, or from a page of a stranger, and that matters.
+    pub(super) fn check<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
+        match self.proofs {
+            Proofs::Identity => Ok(()),
+            // Browsers have no HTTP/2 without TLS, and by TLS no page gets here under a name of its own. Proxies have, and pass on
+            // what pages sent to them.
+            Proofs::Addresses if request.version() >= Version::HTTP_2 => Ok(()),
+            Proofs::Addresses => self.check_origin(request),
+            Proofs::Nothing => check_host(request).and_then(|()| self.check_origin(request)),
+        }
+    }
+
+    fn check_origin<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
+        let mut from = request.headers().get_all(header::ORIGIN).into_iter();
+        if from.all(|origin| self.origins.contains(origin)) { Ok(()) } else { Err(Refusal::Origin) }
+    }
+}
+
+fn check_host<B>(request: &Request<B>) -> Result<(), Refusal> {
+    let hosts = request.headers().get_all(header::HOST).into_iter();
+    let hosts = hosts.map(|host| Authority::try_from(host.as_bytes()).ok());
+    let mut hosts = hosts.chain(request.uri().authority().cloned().map(Some));
+    let is_harmless = hosts.all(|host| host.is_some_and(|host| is_local_or_address(host.host())));
+    is_harmless.then_some(()).ok_or(Refusal::Host)
 }
 
 /// Whether nobody else can decide what `host` means. A page that was loaded from an address is that address' own.
@@ -54,7 +81,7 @@ mod tests {
             request = request.header(*name, *value);
         }
         let origins = vec![HeaderValue::from_static("http://localhost:5173")];
-        Visitors::Known { origins }.check(&request.body(()).expect("a valid request"))
+        Visitors::new(Proofs::Nothing, origins).check(&request.body(()).expect("a valid request"))
     }
 
     #[test]
@@ -100,5 +127,27 @@ mod tests {
         }
         let two = [("origin", "http://localhost:5173"), ("origin", "http://attacker.example")];
         assert_eq!(check("/", &two), Err(Refusal::Origin));
+    }
+
+    #[test]
+    fn where_an_address_is_believed_no_page_of_a_stranger_may_speak_for_others() {
+        let origins = vec![HeaderValue::from_static("http://localhost:5173")];
+        let check = |proofs, version, origin: Option<&str>| {
+            let mut request = Request::builder().version(version).header("host", "rebind.attacker.example");
+            if let Some(origin) = origin {
+                request = request.header("origin", origin);
+            }
+            Visitors::new(proofs, origins.clone()).check(&request.body(()).expect("a valid request"))
+        };
+        let strange = Some("http://rebind.attacker.example");
+        for (proofs, version, origin, expected) in [
+            (Proofs::Addresses, Version::HTTP_11, strange, Err(Refusal::Origin)),
+            (Proofs::Addresses, Version::HTTP_11, Some("http://localhost:5173"), Ok(())),
+            (Proofs::Addresses, Version::HTTP_11, None, Ok(())),
+            (Proofs::Addresses, Version::HTTP_2, strange, Ok(())),
+            (Proofs::Identity, Version::HTTP_11, strange, Ok(())),
+        ] {
+            assert_eq!(check(proofs, version, origin), expected, "{proofs:?} {version:?} {origin:?}");
+        }
     }
 }

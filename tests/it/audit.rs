@@ -115,7 +115,7 @@ async fn a_record_is_found_by_the_ids_that_the_caller_knows() {
     let log = Log::new();
     let world = recorded(&log).await;
     let mut client = world.service.client();
-    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa00000001-01";
     let mut request = with(listing(ADA), "x-request-id", "one-of-mine");
     request.metadata_mut().insert("traceparent", trace.parse().unwrap());
     client.list_identities(request).await.unwrap();

@@ -148,6 +148,7 @@ async fn one_caller_cannot_fill_the_log_with_failures() {
         let outcome = world.call(google(ADA), post("/oauth2/v3/userinfo", "")).await;
         assert_error(outcome, Aborted, "PROVIDER_UNAVAILABLE");
     }
-    let told = |text: &str| text.lines().filter(|line| line.contains("no whole answer from google-oauth2")).count();
+    let told =
+        |text: &str| text.lines().filter(|line| line.contains("no whole answer from google-oauth2")).count();
     assert_eq!(told(&log.text()), 20);
 }

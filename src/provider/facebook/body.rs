@@ -4,14 +4,13 @@
 use std::collections::BTreeMap;
 
 use http::{HeaderMap, header};
-use memchr::{memchr_iter, memmem};
+use memchr::memchr_iter;
 use percent_encoding::percent_decode;
 use serde::de::IgnoredAny;
 
 use crate::provider::query::is_refused;
 
-/// Graph's own names have 30 letters at most; of a longer one, as there may be in a file that is sent, this many bytes
-/// are looked at.
+/// Bytes; Graph's own names have 30 letters at most. What is ignored before a name, such as spaces, must not hide it.
 const LONGEST_NAME: usize = 256;
 
 /// Parameters of one body; no request of Graph's has a tenth of them, and each costs some microseconds to judge.
@@ -22,6 +21,11 @@ const REFUSED: &str = "must not hold a parameter that carries a token or a secre
 
 const TOO_MANY: &str = "must not hold more than 1000 parameters; a file goes as one part of `multipart/form-data`, or under \
     a `content-type` of its own";
+
+const TOO_LONG: &str = "must not hold a parameter whose name is longer than 256 bytes; a file goes as one part of \
+    `multipart/form-data`, or under a `content-type` of its own";
+
+const NO_JSON: &str = "must be one JSON object, as it begins or its `content-type` says";
 
 /// Whether Graph finds no parameter in `body` that a caller may not send, whose names `own` holds beside those that
 /// every provider refuses. What it may read in several ways is judged in each of them.
@@ -38,13 +42,14 @@ pub(super) fn check(headers: &HeaderMap, body: &[u8], own: &[&str]) -> Result<()
         );
     }
     match &*kind(headers)? {
-        kind if kind.ends_with("json") => {
-            json(body, own).unwrap_or(Err("must be one JSON object, as its `content-type` says"))
-        }
+        kind if kind.ends_with("json") => json(body, own).unwrap_or(Err(NO_JSON)),
         "multipart/form-data" => judge(parts(body), own),
         kind if is_file(kind) => Ok(()),
         _ => {
-            json(body, own).unwrap_or(Ok(()))?;
+            let text = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+            if text.trim_ascii_start().starts_with(b"{") {
+                json(text, own).unwrap_or(Err(NO_JSON))?;
+            }
             judge(fields(body), own)?;
             judge(parts(body), own)
         }
@@ -65,10 +70,15 @@ fn is_file(kind: &str) -> bool {
         || kind == "application/octet-stream"
 }
 
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 fn judge<'a>(names: impl Iterator<Item = &'a [u8]>, own: &[&str]) -> Result<(), &'static str> {
     for (index, name) in names.enumerate() {
         if index == MOST_NAMES {
             return Err(TOO_MANY);
+        }
+        if name.len() > LONGEST_NAME {
+            return Err(TOO_LONG);
         }
         if is_refused_name(name, own) {
             return Err(REFUSED);
@@ -91,20 +101,29 @@ fn fields(body: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// `Content-Disposition: form-data; name="a"`, wherever it stands: a boundary would be one more thing to read as Graph does.
 fn parts(body: &[u8]) -> impl Iterator<Item = &[u8]> {
-    memchr_iter(b'=', body).filter_map(|at| {
+    let found = memchr_iter(b'=', body).filter_map(|at| {
         let label = body[..at].trim_ascii_end();
-        let label = label.strip_suffix(b"*").unwrap_or(label);
+        let (label, is_extended) = label.strip_suffix(b"*").map_or((label, false), |label| (label, true));
         let is_name = label.len() >= 4 && label[label.len() - 4..].eq_ignore_ascii_case(b"name");
-        is_name.then(|| value(&body[at + 1..]))
+        is_name.then(|| (&body[at + 1..], is_extended))
+    });
+    found.flat_map(|(rest, is_extended)| {
+        // Who does not know RFC 8187 reads an extended value like any other.
+        [Some(value(rest)), is_extended.then(|| value(without_charset(rest)))].into_iter().flatten()
     })
+}
+
+/// RFC 8187 puts a character set and a language in front: `UTF-8'en'a`.
+fn without_charset(rest: &[u8]) -> &[u8] {
+    let mut quotes = memchr_iter(b'\'', &rest[..rest.len().min(LONGEST_NAME)]);
+    quotes.nth(1).map_or(rest, |at| &rest[at + 1..])
 }
 
 /// The value that `rest` begins with: quoted, or up to where a parameter ends.
 fn value(rest: &[u8]) -> &[u8] {
     let rest = rest.trim_ascii_start();
-    let rest = &rest[..rest.len().min(LONGEST_NAME)];
-    // RFC 8187 puts a character set in front.
-    let rest = memmem::find(&rest[..rest.len().min(32)], b"''").map_or(rest, |at| &rest[at + 2..]);
+    // One that is too long still is, with its quote.
+    let rest = &rest[..rest.len().min(LONGEST_NAME + 2)];
     let (rest, ends): (_, &[u8]) = match rest {
         [quote @ (b'"' | b'\''), rest @ ..] => (rest, if *quote == b'"' { b"\"\r\n" } else { b"'\r\n" }),
         _ => (rest, b";\r\n \t"),
@@ -113,7 +132,6 @@ fn value(rest: &[u8]) -> &[u8] {
 }
 
 fn is_refused_name(name: &[u8], own: &[&str]) -> bool {
-    let name = &name[..name.len().min(LONGEST_NAME)];
     let Ok(name) = std::str::from_utf8(name) else {
         // What is not text is a file, or a name that starts as text.
         let text: Vec<u8> = percent_decode(name).take_while(u8::is_ascii).collect();
@@ -191,6 +209,12 @@ mod tests {
                 (PARTS, part(&format!("NAME = {name}; a=b"))),
                 (PARTS, part(&format!("name='{name}'"))),
                 (PARTS, part(&format!("name*=UTF-8''{name}"))),
+                (PARTS, part(&format!("name*=UTF-8'en'{name}"))),
+                (PARTS, part(&format!("name*={name}"))),
+                (PARTS, part(&format!("name=\"{name}\"; x=''"))),
+                (PARTS, part(&format!("name={name}; filename=''"))),
+                (FORM, format!("a=1&{name}%00x=y")),
+                ("", format!("\u{feff}{{\"{name}\":\"x\"}}")),
                 (PARTS, part(&format!("filename=a; name=\"{name}\""))),
                 ("", part(&format!("name={name}"))),
             ];
@@ -199,7 +223,7 @@ mod tests {
                 count += 1;
             }
         }
-        assert_eq!(count, 144);
+        assert_eq!(count, 180);
     }
 
     #[test]
@@ -216,7 +240,24 @@ mod tests {
     }
 
     #[test]
+    fn nothing_in_front_of_a_name_hides_it() {
+        for front in [" ", "+", "%20"] {
+            let name = format!("{}method", front.repeat(300));
+            for (kind, body) in [
+                (FORM, format!("{name}=DELETE")),
+                (JSON, format!("{{\"{name}\":\"DELETE\"}}")),
+                (PARTS, part(&format!("name=\"{name}\""))),
+            ] {
+                assert_eq!(judged(kind, &body), Err(TOO_LONG), "{kind}: {front}");
+            }
+        }
+    }
+
+    #[test]
     fn what_cannot_be_judged_is_refused() {
+        for body in ["{\"a\":1", "\u{feff}{", " {'method':1}"] {
+            assert_eq!(judged("", body), Err(NO_JSON), "{body}");
+        }
         for body in ["", " ", "[]", "[{\"method\":\"DELETE\"}]", "{\"a\":1", "{\"a\":1}{\"method\":1}", "a=1"]
         {
             assert_eq!(judged(JSON, body).is_err(), !body.is_empty(), "{body}");

@@ -66,12 +66,13 @@ async function act(deed) {
     (answer) => ({ answer, ...judge(deed, answer) }),
     (error) => ({ error, ...judgeError(deed, error) }),
   );
-  if (!user) return outcome; // who logged out meanwhile leaves nothing behind
   const took = Math.round(performance.now() - begun);
+  const arrived = await arrivals();
+  if (!user) return outcome; // who logged out meanwhile leaves nothing behind
   if (deed.method === "ListIdentities" && outcome.answer) accounts = listed(outcome.answer);
   if (outcome.answer?.report) note(outcome.answer.report.identity);
   showAccounts();
-  showEvent(deed, outcome, took, await arrivals());
+  showEvent(deed, outcome, took, arrived);
   if (outcome.error?.reason === "CALLER_UNAUTHENTICATED") leave(outcome.error.message);
   return outcome;
 }
@@ -263,6 +264,7 @@ async function run(deed) {
 
 function leave(why = "") {
   logOut();
+  accounts = [];
   at("accounts").replaceChildren();
   at("events").replaceChildren();
   tell(why);

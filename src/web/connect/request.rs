@@ -22,7 +22,7 @@ pub(super) const VERSION: HeaderName = HeaderName::from_static("connect-protocol
 pub(super) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// The text of a message, in bytes: the largest message in base64, and room for escapes in the rest of it.
-const TEXT_LIMIT: usize = MESSAGE_LIMIT / 3 * 4 + 256 * 1024;
+pub(super) const TEXT_LIMIT: usize = MESSAGE_LIMIT / 3 * 4 + 256 * 1024;
 
 /// A message to come.
 pub(super) struct Message {

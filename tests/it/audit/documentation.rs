@@ -67,7 +67,7 @@ async fn recorded(format: Format) -> [String; 2] {
         for (name, value) in [
             ("x-forwarded-client-cert", FORWARDED),
             ("x-request-id", id),
-            ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+            ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa00000001-01"),
         ] {
             message.metadata_mut().insert(name, value.parse().unwrap());
         }

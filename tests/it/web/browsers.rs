@@ -4,10 +4,14 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde_json::json;
 
 use crate::{
-    callers::{API, admit_end_users},
+    callers::{
+        API, admit_end_users,
+        certificates::{FORWARDED, trusting},
+    },
     support::{
         World, page,
         people::ADA,
+        rules::everything_for_services,
         web::{http, post, url},
     },
 };
@@ -198,4 +202,22 @@ async fn where_callers_prove_who_they_are_the_name_does_not_matter() {
     let (world, token) = world().await;
     let request = rebound(&world, "idp-token.acme.example", "application/json", &http()).bearer_auth(token);
     assert_eq!(request.send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_page_cannot_speak_for_others_where_an_address_is_believed() {
+    let world = World::configured(|config| {
+        config.trusted_peers = trusting("127.0.0.0/8");
+        config.callers.push(everything_for_services());
+    })
+    .await;
+    let call = || {
+        rebound(&world, "attacker.example", "application/json", &http())
+            .header("x-forwarded-client-cert", FORWARDED)
+    };
+    // A browser puts its page's origin into every POST.
+    let answer = call().header("origin", "http://attacker.example").send().await.unwrap();
+    assert_eq!(answer.status(), 403);
+    assert_eq!(world.sandbox.journal().profile_reads(), 0);
+    assert_eq!(call().send().await.unwrap().status(), 200, "a proxy's own word");
 }
