@@ -113,10 +113,10 @@ impl Trail {
     }
 
     /// The call: its RPC, the trace that it is part of, and the other end of its connection.
-    pub fn begins(&self, rpc: &'static str, trace_id: Option<String>, peer: Option<&Peer>) {
+    pub fn begins(&self, rpc: &'static str, trace_id: impl FnOnce() -> Option<String>, peer: Option<&Peer>) {
         self.note(|record| {
             record.rpc = rpc;
-            record.trace_id = trace_id;
+            record.trace_id = trace_id();
             record.peer = peer.map(|peer| peer.address);
             record.peer_name = peer.and_then(|peer| peer.sans.first()).map(|san| match san {
                 San::Uri(name) | San::Dns(name) => name.clone(),

@@ -102,7 +102,7 @@ impl Gate {
         let method = method(request.uri().path());
         let entry = if method == OTHER { Entry::default() } else { self.audit.begin() };
         let trail = entry.trail();
-        trail.begins(METHODS[method], trace_id(request.headers()), request.extensions().get());
+        trail.begins(METHODS[method], || trace_id(request.headers()), request.extensions().get());
         let observation = Observation::begin(Arc::clone(&self.observer), method, request.headers(), entry);
         let work = self.start(method, request, trail.clone());
         Box::pin(async move {
