@@ -26,11 +26,13 @@ fuzz_target!(|data: &[u8]| {
     let mut answer = Response::new(Bytes::from(text.to_owned()));
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let read = renewal.read(&answer, SystemTime::UNIX_EPOCH);
-    let body = serde_json::from_str::<Map<String, Value>>(text).ok();
+    let body = serde_json::from_str::<Map<String, Value>>(text);
     match (&read, body) {
-        (RenewalVerdict::Renewed(tokens), Some(body)) => is_as_written(tokens, &body, text),
-        (RenewalVerdict::Renewed(_), None) => panic!("a token was read from {text}"),
-        (_, Some(body)) if !has_twins(text) => assert_eq!(written(&body, "access_token"), None, "{text}"),
+        (RenewalVerdict::Renewed(tokens), Ok(body)) => is_as_written(tokens, &body, text),
+        // JSON, all the same; a number that nobody asks for costs nobody a token.
+        (RenewalVerdict::Renewed(_), Err(error)) if error.to_string().starts_with("number out of range") => {}
+        (RenewalVerdict::Renewed(_), Err(_)) => panic!("a token was read from {text}"),
+        (_, Ok(body)) if !has_twins(text) => assert_eq!(written(&body, "access_token"), None, "{text}"),
         _ => {}
     }
 });
