@@ -174,6 +174,11 @@ impl Replica {
         }
     }
 
+    /// One caller, who reports `rejected` as refused.
+    pub(crate) fn first(&self, crowd: &mut JoinSet<Lent>, person: &Person, rejected: &str) {
+        crowd.spawn(lend(self.client(), person.selector(), Some(Fingerprint::of(rejected).to_string())));
+    }
+
     /// A caller who tries again until it is served; the token.
     pub(crate) fn insisting(&self, person: &Person) -> JoinHandle<String> {
         let (client, person) = (self.client(), person.clone());
