@@ -17,7 +17,7 @@ use tower::{Layer, Service};
 
 use crate::{
     service::{Answer, Gate},
-    telemetry::Metrics,
+    telemetry::{Metrics, NoCall},
 };
 
 mod connect;
@@ -34,7 +34,6 @@ use content::Content;
 use cors::Cors;
 use json::Schema;
 use origin::Visitors;
-use refusal::Refusal;
 
 pub use origin::Proofs;
 
@@ -72,7 +71,7 @@ impl Web {
         }
         let marks = self.cors.marks(request.headers());
         let answer = self.judge(request).unwrap_or_else(|refusal| {
-            self.metrics.request_refused(refusal.reason());
+            self.metrics.request_refused(refusal);
             at_once(refusal.into_response())
         });
         Box::pin(async move {
@@ -83,17 +82,17 @@ impl Web {
         })
     }
 
-    fn judge(&self, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    fn judge(&self, request: Request<Incoming>) -> Result<Answer, NoCall> {
         self.visitors.check(&request)?;
         let is_rpc = self.connect.serves(request.uri().path());
         let content = Content::of(request.headers());
         if request.method() != Method::POST && (is_rpc || content.is_some()) {
-            return Err(Refusal::Method);
+            return Err(NoCall::Method);
         }
-        match content.ok_or(Refusal::MediaType)? {
+        match content.ok_or(NoCall::MediaType)? {
             Content::Grpc => Ok(self.gate.answer(request)),
             Content::GrpcWeb => Ok(Box::pin(self.grpc_web.clone().call(request))),
-            Content::Connect(_) if !is_rpc => Err(Refusal::NotFound),
+            Content::Connect(_) if !is_rpc => Err(NoCall::NotFound),
             Content::Connect(shape) => Ok(self.connect.answer(&self.gate, shape, request)),
         }
     }

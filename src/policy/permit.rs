@@ -93,11 +93,14 @@ impl Permit<CallProvider> {
         adapter: &dyn Provider,
     ) -> Result<(), Denied> {
         let path = adapter.sent_path(request.path_and_query.path());
-        let target = Target::of(request, &path);
+        self.judge(selector, &Target::of(request, &path))
+    }
+
+    fn judge(&self, selector: &Selector, target: &Target<'_>) -> Result<(), Denied> {
         let is_let_through = match &self.scope.0 {
             Granting::Everything => true,
             Granting::Rules(rules) => {
-                rules.iter().any(|rule| rule.may_cover(selector) && rule.lets_through(&target))
+                rules.iter().any(|rule| rule.may_cover(selector) && rule.lets_through(target))
             }
         };
         is_let_through.then_some(()).ok_or(Denied::of(Permission::CallProvider))
@@ -113,9 +116,13 @@ impl Permit<CallProvider> {
         request: ApiRequest,
         adapter: &dyn Provider,
     ) -> Result<ClearedRequest, Denied> {
-        let path = adapter.sent_path(request.path_and_query.path());
-        self.trail.request(Some(request.method.as_str()), &request.host, &path);
-        self.foresee(&identity.selector(), &request, adapter).map(|()| ClearedRequest(request))
+        let judgement = {
+            let path = adapter.sent_path(request.path_and_query.path());
+            let target = Target::of(&request, &path);
+            self.trail.request(Some(target.method), target.host, target.path);
+            self.judge(&identity.selector(), &target)
+        };
+        judgement.map(|()| ClearedRequest(request))
     }
 }
 

@@ -184,8 +184,10 @@ where
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        // Every request has it, and names are many letters.
+        let peer = Arc::new(peer);
         let service = service_fn(|mut request: Request<Incoming>| {
-            request.extensions_mut().insert(peer.clone());
+            request.extensions_mut().insert(Arc::clone(&peer));
             (self.answer)(request)
         });
         let connection = self.protocol.serve_connection(TokioIo::new(stream), service);

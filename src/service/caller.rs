@@ -3,6 +3,8 @@
 //! A bearer token comes before a certificate: it is the closer word, since behind a proxy many callers share
 //! one connection. It is judged by itself: with a bad one the call is refused, however good the certificate is.
 
+use std::sync::Arc;
+
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
 use secrecy::SecretString;
 
@@ -41,7 +43,7 @@ pub(super) fn identify(
         return Ok(remembered.map_or(Identified::Bearer(token), Identified::Caller));
     }
     let forwarded = headers.get_all(FORWARDED).into_iter().map(|value| value.to_str().ok());
-    let peer = extensions.get::<Peer>().ok_or(AuthenticationError::Missing)?;
+    let peer = extensions.get::<Arc<Peer>>().ok_or(AuthenticationError::Missing)?;
     let caller = authentication.by_certificate(peer, forwarded)?;
     caller.map(Identified::Caller).ok_or(AuthenticationError::Missing)
 }

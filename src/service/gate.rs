@@ -30,6 +30,7 @@ use crate::{
     deadline::Deadline,
     error::Error,
     field::InvalidField,
+    peer::Peer,
     provider::request::BODY_LIMIT,
     telemetry::Metrics,
 };
@@ -102,7 +103,11 @@ impl Gate {
         let method = method(request.uri().path());
         let entry = if method == OTHER { Entry::default() } else { self.audit.begin() };
         let trail = entry.trail();
-        trail.begins(METHODS[method], || trace_id(request.headers()), request.extensions().get());
+        trail.begins(
+            METHODS[method],
+            || trace_id(request.headers()),
+            request.extensions().get::<Arc<Peer>>().map(|peer| &**peer),
+        );
         let observation = Observation::begin(Arc::clone(&self.observer), method, request.headers(), entry);
         let work = self.start(method, request, trail.clone());
         Box::pin(async move {

@@ -136,9 +136,7 @@ impl IdpToken {
         let url = self.broker.connect_link(&permit, &connect)?;
         Ok(pb::CreateConnectLinkResponse { url })
     }
-}
 
-impl IdpToken {
     /// Puts on record what is to be sent, before it is judged. What is no method or host at all is left out: nobody could tell
     /// what it is.
     fn asks_for(&self, raw: &RawRequest) {

@@ -8,6 +8,7 @@ use std::{ops::RangeInclusive, sync::Arc};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use prost_reflect::MethodDescriptor;
 use tonic::{Code, Status, body::Body};
 
 mod error;
@@ -37,8 +38,8 @@ pub(super) struct Connect {
 struct Reader {
     shape: Shape,
     takes_gzip: bool,
-    /// Of the RPC, be it known or not.
-    path: String,
+    /// `None` for an RPC that is not known.
+    method: Option<MethodDescriptor>,
 }
 
 impl Connect {
@@ -54,10 +55,9 @@ impl Connect {
     /// Has `gate` answer a request of this shape.
     pub(super) fn answer(&self, gate: &Gate, shape: Shape, request: Request<Incoming>) -> Answer {
         let (mut head, body) = request.into_parts();
-        let path = head.uri.path().to_owned();
-        let reader = Reader { shape, takes_gzip: request::takes_gzip(&head.headers), path };
-        let method = self.schema.method(&reader.path).cloned();
-        let message = Message::of(&head.headers, shape, method);
+        let method = self.schema.method(head.uri.path()).cloned();
+        let message = Message::of(&head.headers, shape, method.clone());
+        let reader = Reader { shape, takes_gzip: request::takes_gzip(&head.headers), method };
         let timeout = request::timeout(&head.headers);
         to_grpc(&mut head.headers, timeout.as_ref().ok().cloned().flatten());
         head.version = Version::HTTP_2;
@@ -78,7 +78,7 @@ impl Connect {
         let mut headers = head.headers;
         let outcome = match Status::from_header_map(&headers) {
             Some(status) if status.code() != Code::Ok => Err(status),
-            _ => self.message(body, reader).await,
+            _ => reader.message(body).await,
         };
         let packs =
             reader.takes_gzip && outcome.as_ref().is_ok_and(|message| WORTH_PACKING.contains(&message.len()));
@@ -101,9 +101,11 @@ impl Connect {
             None => response,
         }
     }
+}
 
+impl Reader {
     /// The message of an answer, as the caller wants it.
-    async fn message(&self, body: Body, reader: &Reader) -> Result<Vec<u8>, Status> {
+    async fn message(&self, body: Body) -> Result<Vec<u8>, Status> {
         let whole = body.collect().await?;
         let status = whole.trailers().and_then(Status::from_header_map);
         if let Some(status) = status.filter(|status| status.code() != Code::Ok) {
@@ -111,16 +113,14 @@ impl Connect {
         }
         let message = frame::unframe(whole.to_bytes());
         let written =
-            message.zip(self.schema.method(&reader.path)).and_then(|(message, method)| {
-                match reader.shape.codec {
-                    Codec::Proto => Some(message.into()),
-                    Codec::Json => json::write(method.output(), &message),
-                }
+            message.zip(self.method.as_ref()).and_then(|(message, method)| match self.shape.codec {
+                Codec::Proto => Some(message.into()),
+                Codec::Json => json::write(method.output(), &message),
             });
         written.ok_or_else(|| {
             // The gate believes that it answered well.
             tracing::error!(
-                path = reader.path,
+                rpc = self.method.as_ref().map(MethodDescriptor::name),
                 "An answer cannot be written for a caller of the Connect protocol"
             );
             Error::Internal.into()

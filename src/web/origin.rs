@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use http::{HeaderValue, Request, Version, header, uri::Authority};
 
-use super::refusal::Refusal;
+use crate::telemetry::NoCall;
 
 /// What callers prove.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Visitors {
 
     /// # Errors
     /// When the request came by a name, or from a page of a stranger, and that matters.
-    pub(super) fn check<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
+    pub(super) fn check<B>(&self, request: &Request<B>) -> Result<(), NoCall> {
         match self.proofs {
             Proofs::Identity => Ok(()),
             // Browsers have no HTTP/2 without TLS, and by TLS no page gets here under a name of its own. Proxies have, and pass on
@@ -49,18 +49,18 @@ impl Visitors {
         }
     }
 
-    fn check_origin<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
+    fn check_origin<B>(&self, request: &Request<B>) -> Result<(), NoCall> {
         let mut from = request.headers().get_all(header::ORIGIN).into_iter();
-        if from.all(|origin| self.origins.contains(origin)) { Ok(()) } else { Err(Refusal::Origin) }
+        if from.all(|origin| self.origins.contains(origin)) { Ok(()) } else { Err(NoCall::Origin) }
     }
 }
 
-fn check_host<B>(request: &Request<B>) -> Result<(), Refusal> {
+fn check_host<B>(request: &Request<B>) -> Result<(), NoCall> {
     let hosts = request.headers().get_all(header::HOST).into_iter();
     let hosts = hosts.map(|host| Authority::try_from(host.as_bytes()).ok());
     let mut hosts = hosts.chain(request.uri().authority().cloned().map(Some));
     let is_harmless = hosts.all(|host| host.is_some_and(|host| is_local_or_address(host.host())));
-    is_harmless.then_some(()).ok_or(Refusal::Host)
+    is_harmless.then_some(()).ok_or(NoCall::Host)
 }
 
 /// Whether nobody else can decide what `host` means. A page that was loaded from an address is that address' own.
@@ -75,7 +75,7 @@ fn is_local_or_address(host: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn check(uri: &str, headers: &[(&str, &str)]) -> Result<(), Refusal> {
+    fn check(uri: &str, headers: &[(&str, &str)]) -> Result<(), NoCall> {
         let mut request = Request::builder().uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -95,38 +95,38 @@ mod tests {
             ("LocalHost", Ok(())),
             ("localhost.", Ok(())),
             ("app.localhost:50051", Ok(())),
-            ("rebind.attacker.example:50051", Err(Refusal::Host)),
-            ("localhost.attacker.example", Err(Refusal::Host)),
-            ("127.0.0.1.attacker.example", Err(Refusal::Host)),
-            ("notlocalhost", Err(Refusal::Host)),
-            ("0x7f.1", Err(Refusal::Host)),
-            ("", Err(Refusal::Host)),
-            ("a b", Err(Refusal::Host)),
+            ("rebind.attacker.example:50051", Err(NoCall::Host)),
+            ("localhost.attacker.example", Err(NoCall::Host)),
+            ("127.0.0.1.attacker.example", Err(NoCall::Host)),
+            ("notlocalhost", Err(NoCall::Host)),
+            ("0x7f.1", Err(NoCall::Host)),
+            ("", Err(NoCall::Host)),
+            ("a b", Err(NoCall::Host)),
         ] {
             assert_eq!(check("/", &[("host", host)]), expected, "{host}");
         }
-        assert_eq!(check("http://attacker.example/", &[]), Err(Refusal::Host), "as HTTP/2 says it");
+        assert_eq!(check("http://attacker.example/", &[]), Err(NoCall::Host), "as HTTP/2 says it");
         assert_eq!(check("http://127.0.0.1:50051/", &[]), Ok(()));
         assert_eq!(check("/", &[]), Ok(()), "no browser leaves it out");
-        assert_eq!(check("/", &[("host", "localhost"), ("host", "attacker.example")]), Err(Refusal::Host));
+        assert_eq!(check("/", &[("host", "localhost"), ("host", "attacker.example")]), Err(NoCall::Host));
     }
 
     #[test]
     fn a_page_of_a_stranger_is_refused() {
         for (origin, expected) in [
             ("http://localhost:5173", Ok(())),
-            ("http://localhost:5174", Err(Refusal::Origin)),
-            ("https://localhost:5173", Err(Refusal::Origin)),
-            ("http://LOCALHOST:5173", Err(Refusal::Origin)),
-            ("http://localhost:5173/", Err(Refusal::Origin)),
-            ("http://127.0.0.1:50051", Err(Refusal::Origin)),
-            ("null", Err(Refusal::Origin)),
-            ("", Err(Refusal::Origin)),
+            ("http://localhost:5174", Err(NoCall::Origin)),
+            ("https://localhost:5173", Err(NoCall::Origin)),
+            ("http://LOCALHOST:5173", Err(NoCall::Origin)),
+            ("http://localhost:5173/", Err(NoCall::Origin)),
+            ("http://127.0.0.1:50051", Err(NoCall::Origin)),
+            ("null", Err(NoCall::Origin)),
+            ("", Err(NoCall::Origin)),
         ] {
             assert_eq!(check("/", &[("host", "127.0.0.1"), ("origin", origin)]), expected, "{origin}");
         }
         let two = [("origin", "http://localhost:5173"), ("origin", "http://attacker.example")];
-        assert_eq!(check("/", &two), Err(Refusal::Origin));
+        assert_eq!(check("/", &two), Err(NoCall::Origin));
     }
 
     #[test]
@@ -141,7 +141,7 @@ mod tests {
         };
         let strange = Some("http://rebind.attacker.example");
         for (proofs, version, origin, expected) in [
-            (Proofs::Addresses, Version::HTTP_11, strange, Err(Refusal::Origin)),
+            (Proofs::Addresses, Version::HTTP_11, strange, Err(NoCall::Origin)),
             (Proofs::Addresses, Version::HTTP_11, Some("http://localhost:5173"), Ok(())),
             (Proofs::Addresses, Version::HTTP_11, None, Ok(())),
             (Proofs::Addresses, Version::HTTP_2, strange, Ok(())),

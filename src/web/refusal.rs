@@ -8,32 +8,7 @@ use tonic::body::Body;
 use super::content::ACCEPTED;
 use crate::telemetry::NoCall;
 
-/// Why a request is no call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// Its content type is none of a protocol's.
-    MediaType,
-    /// It is no POST.
-    Method,
-    /// There is no such RPC.
-    NotFound,
-    /// Nobody is asked who they are, and it came by a name that anybody may have pointed here.
-    Host,
-    /// Nobody is asked who they are, and it comes from a page of another origin.
-    Origin,
-}
-
-impl Refusal {
-    pub(super) fn reason(self) -> NoCall {
-        match self {
-            Self::MediaType => NoCall::MediaType,
-            Self::Method => NoCall::Method,
-            Self::NotFound => NoCall::NotFound,
-            Self::Host => NoCall::Host,
-            Self::Origin => NoCall::Origin,
-        }
-    }
-
+impl NoCall {
     /// In words for a person: in a browser, or behind curl. Connect's clients make a code of the status alone.
     pub(super) fn into_response(self) -> Response<Body> {
         let (status, text) = match self {

@@ -41,7 +41,8 @@ async fn open(files: Option<&Files>, places: usize) -> Opened {
     let metrics = Arc::new(Metrics::new(&[]));
     let (sender, peers) = mpsc::unbounded_channel();
     let answer = move |request: Request<Incoming>| -> Answer {
-        let _ = sender.send(request.extensions().get().cloned().expect("every request has its peer"));
+        let _ = sender
+            .send(Peer::clone(request.extensions().get::<Arc<Peer>>().expect("every request has its peer")));
         Box::pin(async { Ok(Response::new(Body::new(http_body_util::Full::new(Bytes::from_static(b"ok"))))) })
     };
     let tls = files.map(|files| Certificates::load(files, &metrics).expect("good files").current());
