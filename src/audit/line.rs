@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use crate::telemetry::logging::is_obeyed;
+
 /// How records are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
@@ -101,12 +103,12 @@ fn escape(text: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// Controls, separators of lines, marks that turn the direction of a text, and what has no width.
+/// What no reader sees: letters that are obeyed, and those without a width.
 fn is_hidden(letter: char) -> bool {
-    letter.is_control()
+    is_obeyed(letter)
         || matches!(letter,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+            '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

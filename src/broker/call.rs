@@ -120,15 +120,7 @@ impl Broker {
         deadline: &Deadline,
     ) -> Result<Answer, Error> {
         self.foresee(permit, &call)?;
-        let wanted = Wanted {
-            user: permit.user(),
-            end_user: permit.end_user(),
-            scope: permit.scope(),
-            trail: permit.trail(),
-            selector: &call.selector,
-            min_validity: CALL_VALIDITY,
-            rejected: None,
-        };
+        let wanted = Wanted::by(permit, &call.selector, CALL_VALIDITY);
         let live = self.live_token(&wanted, deadline).await?;
         let entry = self.entry_for(live.identity(), "CallProvider")?;
         let adapter = &*entry.client.adapter;

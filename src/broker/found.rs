@@ -62,25 +62,19 @@ impl Broker {
         since: Option<Instant>,
         deadline: &Deadline,
     ) -> Result<Found, Error> {
-        let (user, scope, end_user) = (permit.user(), permit.scope(), permit.end_user());
-        let visible = |identity: &Identity| scope.covers(identity);
+        let wanted = Wanted::by(permit, selector, Duration::ZERO);
         let fit = |profile: &Profile, began: Instant| match since.filter(|since| began < *since) {
             Some(since) => Fit::Outdated { since },
-            None if profile.select(selector, visible).is_ok() => Fit::Serves,
+            None if wanted.select(profile).is_ok() => Fit::Serves,
             None => Fit::Lacks,
         };
         deadline.enter(if self.auth0.is_throttled() { Stage::Queue } else { Stage::Auth0 });
-        let Loaded { value: profile, began } = self.auth0.profile(user, Need { fit: &fit }).await?;
-        let identity = profile.select(selector, visible)?;
+        let Loaded { value: profile, began } = self.auth0.profile(permit.user(), Need { fit: &fit }).await?;
+        let identity = wanted.select(&profile)?;
         permit.trail().found(identity);
         let token = match &identity.token {
             Some(token) => Arc::clone(token),
-            None => {
-                let trail = permit.trail();
-                let min_validity = Duration::ZERO;
-                let wanted = Wanted { user, end_user, scope, selector, trail, min_validity, rejected: None };
-                self.vault_token(identity, &wanted).await?
-            }
+            None => self.vault_token(identity, &wanted).await?,
         };
         let index = profile.index_of(identity);
         Ok(Found { profile, index, token, read: began })

@@ -42,15 +42,8 @@ impl Broker {
         lend: &Lend,
         deadline: &Deadline,
     ) -> Result<Lent, Error> {
-        let wanted = Wanted {
-            user: permit.user(),
-            end_user: permit.end_user(),
-            scope: permit.scope(),
-            trail: permit.trail(),
-            selector: &lend.selector,
-            min_validity: lend.min_validity,
-            rejected: lend.rejected,
-        };
+        let wanted = Wanted::by(permit, &lend.selector, lend.min_validity);
+        let wanted = Wanted { rejected: lend.rejected, ..wanted };
         let live = self.live_token(&wanted, deadline).await?;
         let refresh = live.token().refresh.clone().filter(|_| permit.action().refresh_token);
         Ok(Lent { live, refresh })

@@ -14,7 +14,7 @@ use crate::{
     error::Error,
     field::InvalidField,
     identity::{Identity, Profile, SelectError, Selector, StoredToken, UserId},
-    policy::Scope,
+    policy::{Permit, Scope},
     renewal::{Known, Outlook, Standing, Subject, Wish},
     store::StoreError,
     token::{Fingerprint, Freshness, TokenSource},
@@ -44,9 +44,22 @@ pub(super) struct Wanted<'a> {
     pub(super) rejected: Option<Fingerprint>,
 }
 
-impl Wanted<'_> {
+impl<'a> Wanted<'a> {
+    /// One that the permit is about, of the identity that `selector` means.
+    pub(super) fn by<A>(permit: &'a Permit<A>, selector: &'a Selector, min_validity: Duration) -> Self {
+        Self {
+            user: permit.user(),
+            end_user: permit.end_user(),
+            scope: permit.scope(),
+            trail: permit.trail(),
+            selector,
+            min_validity,
+            rejected: None,
+        }
+    }
+
     /// The identity of `profile` whose token it is.
-    fn of<'p>(&self, profile: &'p Profile) -> Result<&'p Identity, SelectError> {
+    pub(super) fn select<'p>(&self, profile: &'p Profile) -> Result<&'p Identity, SelectError> {
         profile.select(self.selector, |identity| self.scope.covers(identity))
     }
 }
@@ -142,7 +155,7 @@ impl Broker {
         lacking: Option<Lacking>,
         deadline: &Deadline,
     ) -> Result<Loaded<Arc<Profile>>, Error> {
-        let fit = |profile: &Profile, began: Instant| match wanted.of(profile) {
+        let fit = |profile: &Profile, began: Instant| match wanted.select(profile) {
             Err(_) => Fit::Lacks,
             Ok(identity) => match lacking.filter(|lacking| Some(lacking.token) == identity.fingerprint()) {
                 Some(Lacking { since: Some(since), .. }) if began < since => Fit::Outdated { since },
@@ -164,7 +177,7 @@ impl Broker {
     ) -> Option<LiveToken> {
         let token = live.identity().fingerprint()?;
         let profile = self.profile(wanted, Some(Lacking { token, since: None }), deadline).await.ok()?;
-        let latest = wanted.of(&profile.value).ok()?;
+        let latest = wanted.select(&profile.value).ok()?;
         if latest.fingerprint() == Some(token) {
             return None;
         }
@@ -178,7 +191,7 @@ impl Broker {
         deadline: &Deadline,
     ) -> Result<Step, Error> {
         let Loaded { value: profile, began } = profile;
-        let identity = wanted.of(&profile)?;
+        let identity = wanted.select(&profile)?;
         wanted.trail.found(identity);
         let Some(token) = &identity.token else {
             let token = self.vault_token(identity, wanted).await?;

@@ -49,16 +49,8 @@ fn spellings(token: &AccessToken) -> Vec<Zeroizing<String>> {
 }
 
 fn mask(body: Bytes, needle: &[u8]) -> Bytes {
-    let Some(mut at) = memmem::find(&body, needle) else { return body };
-    let mut body = BytesMut::from(body);
-    loop {
-        let end = at + needle.len();
-        body[at..end].fill(b'*');
-        match memmem::find(&body[end..], needle) {
-            Some(next) => at = end + next,
-            None => return body.freeze(),
-        }
-    }
+    let places: Vec<_> = memmem::find_iter(&body, needle).map(|at| at..at + needle.len()).collect();
+    mask_places(body, &places)
 }
 
 #[cfg(test)]

@@ -4,13 +4,16 @@ mod line;
 
 use std::io::IsTerminal;
 
-use line::Lines;
 use tracing::{Level, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
     EnvFilter, Layer, filter,
     fmt::{self, MakeWriter},
     layer::SubscriberExt,
 };
+
+pub use line::is_obeyed;
+
+use line::Lines;
 
 /// How lines are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

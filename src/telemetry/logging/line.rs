@@ -58,7 +58,7 @@ fn one_line(event: &str, colours: bool) -> String {
             break;
         }
         let is_colour = colours && letter == ESCAPE && begins_colour(&text[at + 1..]);
-        if is_harmful(letter) && !is_colour {
+        if is_obeyed(letter) && !is_colour {
             let _ = write!(line, "{}", letter.escape_default());
         } else {
             line.push(letter);
@@ -76,7 +76,9 @@ fn begins_colour(rest: &str) -> bool {
     code.is_some_and(|(code, _)| code.bytes().all(|byte| byte.is_ascii_digit() || byte == b';'))
 }
 
-fn is_harmful(letter: char) -> bool {
+/// Whether a terminal or a viewer obeys `letter` instead of showing it: controls, separators of lines, and marks that turn the
+/// direction of a text.
+pub fn is_obeyed(letter: char) -> bool {
     let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}');
     letter.is_control() || turns
 }
