@@ -1,8 +1,8 @@
 //! The audit log: one record of every call to the RPCs, whatever comes of it.
 //!
-//! Before a call is worked on, it takes its place in a bounded queue ([`Trail::secure`]), so that writing the record down at its
+//! Before a call is worked on, it takes its place in a bounded queue ([`AuditScope::reserve`]), so that writing the record down at its
 //! end cannot fail: what cannot be recorded is not done. A call that is refused before, or whose message never comes, takes it at
-//! its end: while it lasts it costs nothing that others need. Whoever works on the call notes in its [`Trail`] what it finds
+//! its end: while it lasts it costs nothing that others need. Whoever works on the call notes in its [`AuditScope`] what it finds
 //! out. One thread writes (`writer`); what it cannot write it tries again, and no record is left out in silence.
 
 use std::{io, sync::Arc, time::Duration};
@@ -26,19 +26,19 @@ mod line;
 mod mask;
 mod pseudonym;
 mod record;
+mod scope;
 #[cfg(test)]
 mod tests;
-mod trail;
 mod writer;
 
 pub use file::{Destination, try_out};
 pub use line::Format;
 pub use pseudonym::{MalformedKey, UserIdKey};
 pub use record::Outcome;
-pub use trail::{Entry, Trail};
+pub use scope::{AuditGuard, AuditScope};
 
 use file::Sink;
-use trail::Shared;
+use scope::Shared;
 use writer::Writer;
 
 /// Records that are under way or wait for the writer: many times the calls at once, so that a disk which halts for a
@@ -150,8 +150,8 @@ impl Audit {
     }
 
     /// The record of one call, which begins now.
-    pub fn begin(&self) -> Entry {
-        self.0.as_ref().map_or_else(Entry::default, |recorder| Entry::new(Arc::clone(recorder)))
+    pub fn begin(&self) -> AuditGuard {
+        self.0.as_ref().map_or_else(AuditGuard::default, |recorder| AuditGuard::new(Arc::clone(recorder)))
     }
 
     /// Whether records can be written, as far as is known, and there is a place for another one.

@@ -74,11 +74,11 @@ impl Auth0 {
     ///
     /// # Errors
     /// When Auth0 has no such user, or gives no usable answer.
-    pub async fn profile(&self, user: &UserId, need: Need<'_>) -> Result<Loaded<Arc<Profile>>, Auth0Error> {
-        self.profiles.get(user, need).await
+    pub async fn profile(&self, user: &UserId, judge: Judge<'_>) -> Result<Loaded<Arc<Profile>>, Auth0Error> {
+        self.profiles.get(user, judge).await
     }
 
-    /// A user's token out of Token Vault, kept or exchanged. Where it does not meet `need`, the vault has no better one
+    /// A user's token out of Token Vault, kept or exchanged. Where it is not accepted by `judge`, the vault has no better one
     /// now. `account_id` is the provider's own id of the account; empty for whichever the user connected.
     ///
     /// # Errors
@@ -89,12 +89,12 @@ impl Auth0 {
         connection: &str,
         account_id: &str,
         subject: Subject<'_>,
-        need: Need<'_, StoredToken>,
+        judge: Judge<'_, StoredToken>,
     ) -> Result<Loaded<Arc<StoredToken>>, VaultError> {
         let vault = self.vault.as_ref().filter(|vault| vault.has(connection));
         let vault = vault.ok_or_else(|| token_vault::closed(connection))?;
         let (connection, account_id) = (connection.to_owned(), account_id.to_owned());
-        vault.get(Account { user: user.clone(), connection, account_id }, subject, need).await
+        vault.get(Account { user: user.clone(), connection, account_id }, subject, judge).await
     }
 
     /// Fetches the Management token, or waits for it; the first success means that the service can work.
@@ -117,22 +117,19 @@ impl Auth0 {
     }
 }
 
-/// What a use needs of a profile, or of a token in Token Vault.
-pub struct Need<'a, T = Profile> {
-    /// Judges it, given when its read or exchange began.
-    pub fit: &'a (dyn Fn(&T, Instant) -> Fit + Sync),
-}
+/// Judges a kept profile, or a token of Token Vault, given when its read or exchange began.
+pub type Judge<'a, T = Profile> = &'a (dyn Fn(&T, Instant) -> Acceptance + Sync);
 
 /// Whether a kept profile or token will do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fit {
+pub enum Acceptance {
     /// It does: it holds a token that lives long enough, say.
-    Serves,
+    Accept,
     /// It does not, and may not have changed since: it is read again after 5 s, and ever more rarely while it stays
     /// as it is.
-    Lacks,
+    Insufficient,
     /// Something happened since it was read: it is read again at once.
-    Outdated {
+    Stale {
         /// When that happened; a read that began earlier is of no use.
         since: Instant,
     },

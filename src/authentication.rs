@@ -6,9 +6,8 @@ use http::Uri;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
+    caller::{Caller, Peer, Proof, San},
     config::{Config, TrustedPeer},
-    peer::{Peer, San},
-    policy::{Caller, Proof},
     transport::Transport,
 };
 

@@ -24,20 +24,20 @@ pub struct Loaded<V> {
 
 /// What to do with a kept value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Use {
+pub enum Lookup {
     /// It is good.
-    Take,
+    Hit,
     /// It is good, and a new one should be on its way already.
-    TakeAndReload,
+    HitAndRefresh,
     /// It is not good enough: wait for a load, new or under way.
-    Reload,
-    /// As `Reload`, but only a load that began at this moment or later will do.
-    ReloadSince(Instant),
+    Miss,
+    /// As `Miss`, but only a load that began at this moment or later will do.
+    MissSince(Instant),
 }
 
 /// How long a key rests after its loads failed: doubling from `first` to `most`, each with jitter.
 #[derive(Debug)]
-pub struct Rest<E> {
+pub struct Backoff<E> {
     /// After the first failure; zero for none at all.
     pub first: Duration,
     /// The longest.
@@ -46,7 +46,7 @@ pub struct Rest<E> {
     pub least: fn(&E) -> Duration,
 }
 
-impl<E> Rest<E> {
+impl<E> Backoff<E> {
     /// The next load may begin at once.
     pub const NONE: Self = Self { first: Duration::ZERO, most: Duration::ZERO, least: |_| Duration::ZERO };
 
@@ -57,18 +57,18 @@ impl<E> Rest<E> {
     }
 }
 
-impl<E> Clone for Rest<E> {
+impl<E> Clone for Backoff<E> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<E> Copy for Rest<E> {}
+impl<E> Copy for Backoff<E> {}
 
 /// See the module's documentation.
 pub struct Cache<K, V, E> {
     slots: moka::sync::Cache<K, Arc<Slot<V, E>>>,
-    rest: Rest<E>,
+    rest: Backoff<E>,
 }
 
 impl<K, V, E> Cache<K, V, E>
@@ -78,7 +78,7 @@ where
     E: Clone + Send + Sync + 'static,
 {
     /// A cache of at most about `capacity` keys, each forgotten after `idle` without a read.
-    pub fn new(capacity: u64, idle: Duration, rest: Rest<E>) -> Self {
+    pub fn new(capacity: u64, idle: Duration, rest: Backoff<E>) -> Self {
         Self {
             slots: moka::sync::Cache::builder()
                 .max_capacity(capacity)
@@ -102,8 +102,8 @@ where
     pub async fn get<L>(
         &self,
         key: &K,
-        judge: impl FnOnce(&Loaded<V>) -> Use,
-        load: impl FnOnce(Option<&V>, Use) -> L,
+        judge: impl FnOnce(&Loaded<V>) -> Lookup,
+        load: impl FnOnce(Option<&V>, Lookup) -> L,
     ) -> Result<Loaded<V>, E>
     where
         L: Future<Output = Result<V, E>> + Send + 'static,
@@ -114,11 +114,11 @@ where
         };
         let mut outcome = {
             let mut state = slot.lock();
-            let verdict = state.kept.as_ref().map_or(Use::Reload, judge);
+            let verdict = state.kept.as_ref().map_or(Lookup::Miss, judge);
             let load = |kept: Option<&Loaded<V>>| load(kept.map(|kept| &kept.value), verdict);
             match (verdict, &state.kept) {
-                (Use::Take, Some(kept)) => return Ok(kept.clone()),
-                (Use::TakeAndReload, Some(kept)) => {
+                (Lookup::Hit, Some(kept)) => return Ok(kept.clone()),
+                (Lookup::HitAndRefresh, Some(kept)) => {
                     let kept = kept.clone();
                     if state.may_reload() {
                         state.flight = Some(Flight::start(&slot, self.rest, load(Some(&kept))));
@@ -130,7 +130,7 @@ where
             if let Some(error) = state.resting() {
                 return Err(error);
             }
-            let in_time = |began| !matches!(verdict, Use::ReloadSince(moment) if began < moment);
+            let in_time = |began| !matches!(verdict, Lookup::MissSince(moment) if began < moment);
             let flight = match state.flight.take() {
                 Some(flight) if flight.is_alive() && in_time(flight.began) => flight,
                 _ => Flight::start(&slot, self.rest, load(state.kept.as_ref())),
@@ -151,6 +151,11 @@ where
     pub fn put(&self, key: &K, known: Loaded<V>) {
         let slot = self.slots.get_with(key.clone(), Arc::default);
         slot.settle(known.began, &Ok(known), self.rest);
+    }
+
+    /// Whether anything is known of `key`. Cheaper than a look at it, and counts as no use.
+    pub fn contains(&self, key: &K) -> bool {
+        self.slots.contains_key(key)
     }
 
     /// The kept value, however old.
@@ -216,7 +221,7 @@ where
 {
     fn start(
         slot: &Arc<Slot<V, E>>,
-        rest: Rest<E>,
+        rest: Backoff<E>,
         load: impl Future<Output = Result<V, E>> + Send + 'static,
     ) -> Self {
         let (sender, outcome) = watch::channel(None);
@@ -241,7 +246,7 @@ impl<V, E> Flight<V, E> {
 
 impl<V: Clone, E: Clone> Slot<V, E> {
     /// Keeps the outcome of a load that began at `began`, unless that of a later one is known.
-    fn settle(&self, began: Instant, result: &Result<Loaded<V>, E>, rest: Rest<E>) {
+    fn settle(&self, began: Instant, result: &Result<Loaded<V>, E>, rest: Backoff<E>) {
         let mut state = self.lock();
         if state.kept.as_ref().is_some_and(|kept| kept.began > began) {
             return;

@@ -163,6 +163,11 @@ pub struct StoredToken {
 }
 
 impl StoredToken {
+    /// Whether the token is known to have ended.
+    pub fn has_ended(&self) -> bool {
+        self.expiry.is_some_and(|expiry| expiry.remaining().is_zero())
+    }
+
     /// A token that Auth0 keeps in the profile; it does not keep the scopes.
     pub fn of_profile(access: AccessToken, refresh: Option<RefreshToken>, expiry: Option<Expiry>) -> Self {
         Self { access, refresh, expiry, scopes: Vec::new(), source: TokenSource::Auth0Profile }
@@ -253,9 +258,25 @@ fn provider_or_any(provider: &str) -> &str {
 }
 
 impl Profile {
-    /// The one identity that `selector` means, of those that are `visible`: no others exist for the caller, not even in
-    /// an error. Never guesses: identities that hold a token, or have one in Token Vault, compete, and more than one match
-    /// is an error.
+    /// Takes no end of a token for later than `previous` did, an earlier read of the same profile: a login with another
+    /// identity moves `last_login`, and with it the end that is worked out for a token that has not changed.
+    pub fn extend_no_token(&mut self, previous: &Self) {
+        for identity in &mut self.identities {
+            let before = previous.identities.iter().find(|before| before.key == identity.key);
+            let (Some(before), Some(token)) = (before.and_then(|it| it.token.as_ref()), &mut identity.token)
+            else {
+                continue;
+            };
+            if before.access.fingerprint() == token.access.fingerprint() {
+                let expiry = Expiry::earlier(before.expiry, token.expiry);
+                Arc::make_mut(token).expiry = expiry;
+            }
+        }
+    }
+
+    /// The index of the one identity that `selector` means, of those that are `visible`: no others exist for the caller,
+    /// not even in an error. Never guesses: identities that hold a token, or have one in Token Vault, compete, and more
+    /// than one match is an error.
     ///
     /// # Errors
     /// When none, several, or only identities without a token match.
@@ -263,21 +284,21 @@ impl Profile {
         &self,
         selector: &Selector,
         visible: impl Fn(&Identity) -> bool,
-    ) -> Result<&Identity, SelectError> {
-        let is_meant = |identity: &&Identity| selector.matches(identity) && visible(identity);
-        let matching = || self.identities.iter().filter(is_meant);
-        let with_token = || matching().filter(|identity| identity.token.is_some() || identity.in_vault);
+    ) -> Result<usize, SelectError> {
+        let is_meant = |(_, identity): &(usize, &Identity)| selector.matches(identity) && visible(identity);
+        let matching = || self.identities.iter().enumerate().filter(is_meant);
+        let with_token = || matching().filter(|(_, identity)| identity.token.is_some() || identity.in_vault);
 
         let mut usable = with_token();
         match (usable.next(), usable.next()) {
-            (Some(only), None) => Ok(only),
+            (Some((only, _)), None) => Ok(only),
             (Some(_), Some(_)) => {
-                let candidates = with_token().map(ToString::to_string);
+                let candidates = with_token().map(|(_, identity)| identity.to_string());
                 Err(SelectError::Ambiguous { candidates: candidates.take(MOST_CANDIDATES).collect() })
             }
             (None, _) => Err(match matching().next() {
                 None => SelectError::NotLinked { provider: selector.provider.clone() },
-                Some(first) => SelectError::TokenNotStored {
+                Some((_, first)) => SelectError::TokenNotStored {
                     provider: first.provider.clone(),
                     connection: first.connection().to_owned(),
                 },

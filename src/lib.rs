@@ -5,11 +5,14 @@
 //! - [`cli`] chooses what to run; [`server`] puts everything together and runs it; [`config`] is what it is told.
 //! - [`web`] makes gRPC of gRPC-Web and of the Connect protocol.
 //! - [`service`] speaks gRPC, [`broker`] has the use cases, [`policy`] says who may have which.
-//! - [`authentication`] finds out who calls, [`peer`] is what the connection tells of that.
-//! - [`auth0`] and [`provider`] know the outside world's dialects; [`transport`] alone talks to it.
-//! - [`renewal`] keeps tokens alive, each renewed once however many callers and replicas want it.
+//! - [`authentication`] finds out who calls, a [`caller`]; [`context`] is what a call is worked on with: its caller, its
+//!   deadline and the record that it is on.
+//! - [`tokens`] finds, judges, renews, replaces and ends tokens, each renewed once however many callers and replicas want
+//!   it.
+//! - [`auth0`] and [`provider`] know the outside world's dialects, [`provider_client`] is a provider as it is configured;
+//!   [`transport`] alone talks to them.
 //! - [`store`] keeps what replicas share and what must outlive a process.
-//! - [`tls`] makes of files what the gRPC port proves itself with, and [`peer`] is what a connection tells of its client.
+//! - [`tls`] makes of files what the gRPC port proves itself with.
 //! - [`audit`] keeps a record of every call.
 //! - [`identity`], [`token`] and [`secret`] are what it is all about; [`cache`], [`retry`], [`deadline`] and
 //!   [`telemetry`] keep it quick, bounded and visible.
@@ -20,18 +23,18 @@ pub mod auth0;
 pub mod authentication;
 pub mod broker;
 pub mod cache;
+pub mod caller;
 pub mod cli;
 pub mod config;
+pub mod context;
 pub mod deadline;
-pub mod error;
 pub mod field;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub mod identity;
-pub mod peer;
 pub mod policy;
 pub mod provider;
-pub mod renewal;
+pub mod provider_client;
 pub mod retry;
 pub mod sandbox;
 pub mod secret;
@@ -41,5 +44,6 @@ pub mod store;
 pub mod telemetry;
 pub mod tls;
 pub mod token;
+pub mod tokens;
 pub mod transport;
 pub mod web;

@@ -5,10 +5,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use secrecy::SecretString;
-
 use crate::{
-    audit::Trail,
+    caller::Caller,
     identity::{ConnectionName, Selector, UserId},
 };
 
@@ -28,47 +26,12 @@ pub use action::{
 };
 pub use explain::{Basis, Decision, Question};
 pub use pattern::{PATTERN_LIMIT, Pattern};
-pub use permit::{ClearedRequest, LinkPermit, Permit, Scope};
+pub use permit::{ClearedRequest, Grant, LinkPermit, Permit, Scope};
 pub use provider_name::ProviderName;
 pub use request::{RequestPattern, Target};
 pub use rule::{Mismatch, Rule, Who};
 
 use permit::Granting;
-
-/// Who calls, as far as that is proven.
-#[derive(Clone, Debug)]
-pub enum Caller {
-    /// Whoever reaches the port, where the configuration asks nobody who they are.
-    Anonymous,
-    /// A service of ours.
-    Service {
-        /// A SAN of its certificate, or the subject of its JWT. DNS names in lower case: ids are compared byte for byte.
-        id: String,
-    },
-    /// A user of the tenant, who may act for no other.
-    EndUser {
-        /// The subject of the access token.
-        subject: UserId,
-        /// That access token, which Token Vault takes as their word.
-        access_token: Arc<SecretString>,
-    },
-}
-
-/// How a caller proved who it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Proof {
-    /// Not at all: nobody asked.
-    None,
-    /// By the certificate of its connection.
-    Certificate,
-    /// By the word of a trusted peer about its certificate.
-    Forwarded,
-    /// By a token.
-    Token {
-        /// Whose.
-        issuer: Arc<str>,
-    },
-}
 
 /// The policy says no. Says nothing of what exists, nor which rule is missing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -118,11 +81,7 @@ impl Policy {
             return Err(Denied { what: OTHERS });
         }
         let scope = self.scope(caller, &self.completed(selector), action.needs())?;
-        let end_user = match caller {
-            Caller::EndUser { access_token, .. } => Some(Arc::clone(access_token)),
-            Caller::Anonymous | Caller::Service { .. } => None,
-        };
-        Ok(Permit { user, action, scope, end_user, trail: Trail::default() })
+        Ok(Permit { grant: Grant { user, scope }, action })
     }
 
     /// Decides whether `caller` may have links made that lead to a login with `connection`.

@@ -115,6 +115,11 @@ pub trait Provider: fmt::Debug + Send + Sync {
         None
     }
 
+    /// What a renewal is made from, also where none can be made for want of configuration.
+    fn renewal_source(&self) -> Source {
+        Source::RefreshToken
+    }
+
     /// How tokens are renewed.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! The composition root: the only place that knows every part. `Config` -> [`Server::bind`] -> [`Server::run`].
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -11,10 +11,10 @@ use crate::{
     audit::Audit,
     auth0::{Auth0, connect::LoginApplication},
     authentication::Authentication,
-    broker::{Broker, Providers},
+    broker::Broker,
     config::{Config, TrustedPeer},
     provider,
-    renewal::Renewals,
+    provider_client::{ProviderClient, Providers},
     service::{Gate, METHODS, pb},
     store::{Store, StoreError},
     telemetry::{
@@ -22,6 +22,7 @@ use crate::{
         admin::{self, Readiness},
     },
     tls::Faults,
+    tokens::Tokens,
     transport::{Transport, TransportSetupError},
     web::{Proofs, Web},
 };
@@ -44,6 +45,9 @@ const PUBLIC_MESSAGE_LIMIT: usize = 4 * 1024;
 /// After SIGTERM calls are still taken for this share of the drain time, so that health checks can see NOT_SERVING
 /// before connections are asked to go.
 const LAME_DUCK: u32 = 5;
+
+/// How often it is said that the end of the process waits for renewals.
+const SETTLING: Duration = Duration::from_secs(5);
 
 /// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +86,7 @@ pub struct Server {
     certificates: Option<Certificates>,
     web: Web,
     auth0: Arc<Auth0>,
-    renewals: Arc<Renewals>,
+    tokens: Arc<Tokens>,
     store: Arc<Store>,
     metrics: Arc<Metrics>,
     audit: Audit,
@@ -105,12 +109,14 @@ impl Server {
             config.tls.as_ref().map(|files| Certificates::load(files, &metrics)).transpose()?;
         let transport = Transport::trusting(&config.upstream_authorities)?;
         let auth0 = Arc::new(Auth0::new(&config.auth0, &transport, &store, &metrics));
-        let renewals = Arc::new(Renewals::new(Arc::clone(&store), Arc::clone(&auth0), Arc::clone(&metrics)));
+        let providers = Arc::new(providers(config, &transport));
+        let tokens =
+            Tokens::new(Arc::clone(&auth0), Arc::clone(&providers), Arc::clone(&store), Arc::clone(&metrics));
         let login = config.connect.as_ref().map(|connect| LoginApplication::new(&config.auth0, connect));
         let broker = Broker::new(
             Arc::clone(&auth0),
-            providers(config, &transport),
-            Arc::clone(&renewals),
+            providers,
+            Arc::clone(&tokens),
             login,
             config.policy(),
             Arc::clone(&metrics),
@@ -149,7 +155,7 @@ impl Server {
             certificates,
             web,
             auth0,
-            renewals,
+            tokens,
             store,
             metrics,
             audit,
@@ -180,7 +186,7 @@ impl Server {
         let background = Background::default();
         let admin = admin::router(Arc::clone(&self.metrics), readiness.clone(), self.audit.clone());
         background.spawn(background::serve_admin(self.admin_listener, admin));
-        background.spawn(background::sweep(Arc::clone(&self.auth0), Arc::clone(&self.renewals)));
+        background.spawn(background::sweep(Arc::clone(&self.auth0), Arc::clone(&self.tokens)));
         background.spawn(background::remove_unused(self.store));
         let tls = self.certificates.as_ref().map(Certificates::current);
         if let Some(certificates) = self.certificates {
@@ -217,7 +223,7 @@ impl Server {
         }
         all_gone(&connections, deadline).await;
         end.cancel();
-        settle(&self.renewals, deadline).await;
+        settle(&self.tokens).await;
         self.audit.finish().await;
         background.end().await;
     }
@@ -251,7 +257,8 @@ fn providers(config: &Config, transport: &Transport) -> Providers {
         let strategy = configured.strategy.as_str();
         if let Some(adapter) = provider::build(strategy, configured.settings.clone()) {
             let transport = transport.detouring(configured.detours.clone());
-            providers.insert(name.clone(), strategy.to_owned(), adapter, transport);
+            let (name, strategy) = (name.clone(), strategy.to_owned());
+            providers.insert(ProviderClient::new(name, strategy, adapter, transport));
         }
     }
     providers
@@ -263,9 +270,11 @@ async fn report(health: &HealthReporter, status: ServingStatus) {
     }
 }
 
-/// What a provider has issued must not be lost because this process ends.
-async fn settle(renewals: &Renewals, deadline: Instant) {
-    if tokio::time::timeout_at(deadline, renewals.settled()).await.is_err() {
-        tracing::error!("Renewals were still under way at the end of the drain time: tokens may be lost");
+/// Waits for the renewals under way, however long the drain time is: what a provider has issued exists nowhere else. Each has time
+/// limits of its own.
+async fn settle(tokens: &Tokens) {
+    let mut settled = pin!(tokens.settled());
+    while tokio::time::timeout(SETTLING, &mut settled).await.is_err() {
+        tracing::warn!("Renewals are still under way: ending this process now may lose users' tokens");
     }
 }

@@ -144,6 +144,15 @@ impl Expiry {
         Self { time, basis, deadline: left.and_then(|left| Instant::now().checked_add(left)) }
     }
 
+    /// The earlier of two ends of the same token; one that is known comes before one that is not.
+    pub fn earlier(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(one), Some(other)) if other.remaining() < one.remaining() => Some(other),
+            (None, other) => other,
+            (one, _) => one,
+        }
+    }
+
     /// How long the token still lives; zero if it is dead.
     pub fn remaining(&self) -> Duration {
         self.deadline.map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(Instant::now()))

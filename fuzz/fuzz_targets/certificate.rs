@@ -7,7 +7,7 @@
 
 use std::sync::LazyLock;
 
-use idp_token_service::{peer::San, tls::sans};
+use idp_token_service::{caller::San, tls::sans};
 use idp_token_service_fuzz::Lines;
 use libfuzzer_sys::fuzz_target;
 use rcgen::{CertificateParams, KeyPair, SanType};

@@ -10,8 +10,7 @@ use std::sync::LazyLock;
 
 use idp_token_service::{
     authentication::{Authentication, AuthenticationError, Proven, Refusal},
-    peer::Peer,
-    policy::Caller,
+    caller::{Caller, Peer},
 };
 use idp_token_service_fuzz::{Lines, world};
 use libfuzzer_sys::fuzz_target;

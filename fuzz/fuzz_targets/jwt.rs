@@ -21,7 +21,7 @@ use aws_lc_rs::{
     },
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use idp_token_service::{authentication::Authentication, policy::Caller};
+use idp_token_service::{authentication::Authentication, caller::Caller};
 use idp_token_service_fuzz::{
     Lines,
     world::{self, AUDIENCE, TENANT},

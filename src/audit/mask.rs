@@ -1,6 +1,6 @@
 //! Words that look like a provider's secret, masked: callers put tokens where they do not belong.
 //!
-//! This is a net below the rope: a token that is known to be used is concealed before (see [`super::Trail::uses`]), and a
+//! This is a net below the rope: a token that is known to be used is concealed before (see [`super::AuditScope::uses`]), and a
 //! secret that has no mark of its own is not seen here.
 
 use std::borrow::Cow;

@@ -9,8 +9,8 @@ use std::{
 
 use super::{line::Line, mask, pseudonym::UserIdKey};
 use crate::{
+    caller::{CallerId, Proof},
     identity::{IdentityKey, Selector, UserId},
-    policy::Proof,
     token::Fingerprint,
 };
 
@@ -49,7 +49,7 @@ pub(super) struct Record {
     /// The first name in the certificate of the connection.
     pub(super) peer_name: Option<String>,
     /// `None` until it is proven.
-    pub(super) caller: Option<Who>,
+    pub(super) caller: Option<CallerId>,
     pub(super) proof: Proof,
     pub(super) user: Option<UserId>,
     pub(super) asked: Selector,
@@ -63,14 +63,6 @@ pub(super) struct Record {
     pub(super) sent: u32,
     pub(super) status: Option<u16>,
     pub(super) outcome: Option<Outcome>,
-}
-
-/// Who calls.
-#[derive(Debug)]
-pub(super) enum Who {
-    Anonymous,
-    Service(String),
-    EndUser(UserId),
 }
 
 /// The identity that was chosen.
@@ -149,12 +141,12 @@ impl Record {
         line.some("peer_name", self.peer_name.as_deref().map(kept).as_deref());
         match &self.caller {
             None => line.text("caller_kind", "unknown"),
-            Some(Who::Anonymous) => line.text("caller_kind", "anonymous"),
-            Some(Who::Service(id)) => {
+            Some(CallerId::Anonymous) => line.text("caller_kind", "anonymous"),
+            Some(CallerId::Service(id)) => {
                 line.text("caller_kind", "service");
                 line.text("caller", &kept(id));
             }
-            Some(Who::EndUser(id)) => {
+            Some(CallerId::EndUser(id)) => {
                 line.text("caller_kind", "end_user");
                 line.text("caller", &person(key, id.as_str()));
             }

@@ -11,11 +11,11 @@ use tokio::time::Instant;
 use super::{
     Audit, Destination, Format, Level, Outcome, QUEUE, Settings,
     line::Line,
-    record::{Found, Record, Sent, Who},
+    record::{Found, Record, Sent},
 };
 use crate::{
+    caller::{CallerId, Proof},
     identity::{IdentityKey, Selector, UserId},
-    policy::Proof,
     telemetry::Metrics,
     token::Fingerprint,
 };
@@ -41,7 +41,7 @@ fn full() -> Record {
         trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned()),
         peer: Some("10.1.2.3:50000".parse().expect("an address")),
         peer_name: Some("spiffe://acme/envoy".to_owned()),
-        caller: Some(Who::EndUser(user("auth0|1"))),
+        caller: Some(CallerId::EndUser(user("auth0|1"))),
         proof: Proof::Token { issuer: "https://acme.eu.auth0.com/".into() },
         user: Some(user("auth0|1")),
         asked: Selector { provider: provider.clone(), connection, account_id },
@@ -116,7 +116,7 @@ fn what_is_not_known_has_no_field() {
 fn long_texts_are_cut() {
     let mut record = full();
     record.asked.connection = "ü".repeat(2000);
-    record.caller = Some(Who::Service("x".repeat(2000)));
+    record.caller = Some(CallerId::Service("x".repeat(2000)));
     let json: serde_json::Value = serde_json::from_str(&written(Format::Json, &record)).expect("it is JSON");
     assert_eq!(json["asked_connection"].as_str(), Some(&*format!("{}…", "ü".repeat(512))));
     assert_eq!(json["caller"].as_str(), Some(&*format!("{}…", "x".repeat(1024))));
@@ -135,20 +135,20 @@ async fn a_call_that_is_worked_on_has_a_place_and_waits_for_it_no_longer_than_a_
     let mut held = Vec::new();
     for _ in 0..QUEUE {
         let call = audit.begin();
-        call.trail().secure().await.expect("there is room");
+        call.scope().reserve().await.expect("there is room");
         held.push(call);
     }
     // Those who only begin take nothing.
     let late = audit.begin();
     assert!(!audit.is_writing());
     let began = Instant::now();
-    late.trail().secure().await.expect_err("there is no room");
+    late.scope().reserve().await.expect_err("there is no room");
     // tokio's timers count whole milliseconds.
     assert_eq!(began.elapsed().as_millis(), 1000);
     audit.begin().end(outcome());
     assert!(metrics.page().contains("idp_token_audit_calls_left_out_total 1\n"));
     held.pop();
-    late.trail().secure().await.expect("there is room again");
-    late.trail().secure().await.expect("it has its place");
+    late.scope().reserve().await.expect("there is room again");
+    late.scope().reserve().await.expect("it has its place");
     assert!(!audit.is_writing(), "one place for one call");
 }

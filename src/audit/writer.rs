@@ -18,7 +18,7 @@ use super::{
     file::Sink,
     line::{Format, Line},
     pseudonym::UserIdKey,
-    trail::Shared,
+    scope::Shared,
 };
 use crate::telemetry::Metrics;
 

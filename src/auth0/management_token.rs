@@ -15,7 +15,7 @@ use self::{
 };
 use super::error::{Auth0Error, LONGEST_WINDOW};
 use crate::{
-    cache::{Cache, Loaded, Rest, Use},
+    cache::{Backoff, Cache, Loaded, Lookup},
     config,
     store::Store,
     telemetry::Metrics,
@@ -31,7 +31,7 @@ mod token;
 pub const NEEDED_SCOPES: [&str; 2] = ["read:users", "read:user_idp_tokens"];
 
 /// A failed fetch is not repeated at once by the next caller.
-const REST: Rest<Auth0Error> = Rest {
+const BACKOFF: Backoff<Auth0Error> = Backoff {
     first: Duration::from_secs(1),
     most: Duration::from_secs(30),
     least: |error| error.is_transient().flatten().unwrap_or_default().min(LONGEST_WINDOW),
@@ -44,7 +44,8 @@ const RENEW_AT: std::ops::Range<f64> = 0.80..0.90;
 /// A token is not used in its last moments, in which a request might still be on its way.
 const MARGIN: Duration = Duration::from_secs(10);
 
-/// A token that Auth0 refuses this soon after issuing it will not be cured by fetching another one.
+/// The age up to which a token that Auth0 refuses is not replaced by another one, which would be as young: it may not be known
+/// everywhere yet.
 const YOUNG: Duration = Duration::from_secs(10);
 
 /// A Management token at hand.
@@ -58,6 +59,8 @@ pub(super) struct Grant {
     expires: Instant,
     /// Which of the tokens it is that replicas share; `None` for one that no other replica has.
     generation: Option<u64>,
+    /// Whether it took the place of one that the Management API had refused.
+    replaces_refused: bool,
 }
 
 impl Grant {
@@ -72,11 +75,14 @@ impl Grant {
             renew_at: now + token.lifetime.mul_f64(share).saturating_sub(age),
             expires: now + token.lifetime.saturating_sub(age),
             generation,
+            replaces_refused: false,
         }
     }
 
-    fn is_young(&self) -> bool {
-        self.issued.is_some_and(|issued| issued.elapsed() < YOUNG)
+    /// How long a refusal may still be a matter of its youth; `None` if it is not.
+    fn ripens_in(&self) -> Option<Duration> {
+        let left = YOUNG.saturating_sub(self.issued?.elapsed());
+        (!left.is_zero()).then_some(left)
     }
 
     /// Whether another one should be on its way.
@@ -113,15 +119,16 @@ struct Source {
 }
 
 impl Source {
-    /// A token that is not the one of generation `avoid`.
-    async fn obtain(&self, avoid: Option<u64>) -> Result<Arc<Grant>, Auth0Error> {
-        let grant = match &self.sharing {
+    /// A token that is not the one of generation `avoid`, which was refused or has grown old.
+    async fn obtain(&self, avoid: Option<u64>, was_refused: bool) -> Result<Arc<Grant>, Auth0Error> {
+        let mut grant = match &self.sharing {
             Some(sharing) => sharing.obtain(&self.fetch, avoid).await?,
             None => self.fetch.run().await?.grant(None),
         };
         let unix =
             (SystemTime::now() + grant.left()).duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.metrics.management_token(unix.as_secs().try_into().unwrap_or(i64::MAX));
+        grant.replaces_refused = was_refused;
         Ok(Arc::new(grant))
     }
 }
@@ -136,7 +143,7 @@ impl ManagementToken {
         let fetch = Fetch::new(settings, transport, Arc::clone(&metrics));
         let source = Source { fetch, sharing: Sharing::new(settings, store), metrics };
         // One entry, which must not be forgotten for being idle: it is needed when the next caller comes.
-        let kept = Cache::new(1, Duration::from_secs(30 * 24 * 3600), REST);
+        let kept = Cache::new(1, Duration::from_secs(30 * 24 * 3600), BACKOFF);
         Self { kept, source: Arc::new(source) }
     }
 
@@ -148,31 +155,42 @@ impl ManagementToken {
         &self,
         refused: Option<&Loaded<Arc<Grant>>>,
     ) -> Result<Loaded<Arc<Grant>>, Auth0Error> {
-        if refused.is_some_and(|grant| grant.value.is_young()) {
-            return Err(Auth0Error::misconfigured(
-                "it does not accept a Management token that it has just issued; check `auth0.audience`, and that \
-                 `auth0.base_url` is the domain that issued the token",
-            ));
+        if let Some((wait, grant)) = refused.and_then(|grant| Some((grant.value.ripens_in()?, &grant.value)))
+        {
+            return Err(refused_while_young(wait, grant.replaces_refused));
         }
         let judge = |kept: &Loaded<Arc<Grant>>| {
             let now = Instant::now();
             match refused {
                 Some(refused) if kept.began <= refused.began => {
-                    Use::ReloadSince(refused.began + Duration::from_nanos(1))
+                    Lookup::MissSince(refused.began + Duration::from_nanos(1))
                 }
-                _ if now >= kept.value.last_use() => Use::Reload,
-                _ if kept.value.is_due() => Use::TakeAndReload,
-                _ => Use::Take,
+                _ if now >= kept.value.last_use() => Lookup::Miss,
+                _ if kept.value.is_due() => Lookup::HitAndRefresh,
+                _ => Lookup::Hit,
             }
         };
         let source = Arc::clone(&self.source);
         // Whatever is wrong with the kept one, it will not do.
         let load = |kept: Option<&Arc<Grant>>, _| {
             let avoid = kept.and_then(|kept| kept.generation);
-            async move { source.obtain(avoid).await }
+            let was_refused = refused.is_some();
+            async move { source.obtain(avoid, was_refused).await }
         };
         self.kept.get(&(), judge, load).await
     }
+}
+
+/// The first token that is refused may not be known everywhere yet; the second in a row tells of a mistake.
+fn refused_while_young(wait: Duration, replaces_refused: bool) -> Auth0Error {
+    if !replaces_refused {
+        let detail = "it does not accept yet a Management token that it has just issued".to_owned();
+        return Auth0Error::Unavailable { detail, retry_after: Some(wait) };
+    }
+    Auth0Error::misconfigured(
+        "it does not accept a Management token that it has just issued; check `auth0.audience`, and that \
+         `auth0.base_url` is the domain that issued the token",
+    )
 }
 
 /// Which scopes the Management token of `auth0` was granted.

@@ -8,9 +8,9 @@ use std::{
     time::Duration,
 };
 
-use super::{Auth0Error, Fit, Need, limiter::Urgency, users::Users};
+use super::{Acceptance, Auth0Error, Judge, limiter::Urgency, users::Users};
 use crate::{
-    cache::{Cache, Loaded, Rest, Use},
+    cache::{Backoff, Cache, Loaded, Lookup},
     identity::{Identity, Profile, UserId},
     telemetry::{Metrics, metrics::ProfileSource},
 };
@@ -60,7 +60,7 @@ struct Reader {
 
 impl Profiles {
     pub(super) fn new(users: Users, ttl: Duration, metrics: Arc<Metrics>) -> Self {
-        let kept = Cache::new(CAPACITY, IDLE, Rest::NONE);
+        let kept = Cache::new(CAPACITY, IDLE, Backoff::NONE);
         let reader = Arc::new(Reader { users, in_trouble: AtomicBool::new(false) });
         Self { kept, reader, ttl, metrics }
     }
@@ -69,26 +69,27 @@ impl Profiles {
     pub(super) async fn get(
         &self,
         user: &UserId,
-        need: Need<'_>,
+        judge: Judge<'_>,
     ) -> Result<Loaded<Arc<Profile>>, Auth0Error> {
         let mut source = ProfileSource::Cache;
-        let judge = |kept: &Loaded<Kept>| self.judge(kept, &need);
-        let read = self.kept.get(user, judge, |kept, verdict| {
-            source = if verdict == Use::TakeAndReload { ProfileSource::Stale } else { ProfileSource::Auth0 };
+        let look_up = |kept: &Loaded<Kept>| self.look_up(kept, judge);
+        let read = self.kept.get(user, look_up, |kept, verdict| {
+            source =
+                if verdict == Lookup::HitAndRefresh { ProfileSource::Stale } else { ProfileSource::Auth0 };
             self.read(user, kept.cloned(), verdict)
         });
         let outcome = tokio::select! {
             biased;
             outcome = read => outcome,
             // The read goes on, and whoever comes after it gets what it brings.
-            Some(kept) = self.stale_while_slow(user, &need) => {
+            Some(kept) = self.stale_while_slow(user, judge) => {
                 self.metrics.profile(ProfileSource::Stale);
                 return kept.known();
             }
         };
         let outcome = match outcome {
             Err(error) if error.is_transient().is_some() => {
-                self.stale(user, &need).ok_or(error).inspect(|_| {
+                self.stale(user, judge).ok_or(error).inspect(|_| {
                     source = ProfileSource::Stale;
                 })
             }
@@ -98,20 +99,26 @@ impl Profiles {
         outcome?.known()
     }
 
-    fn judge(&self, kept: &Loaded<Kept>, need: &Need<'_>) -> Use {
-        let fit = kept.value.profile.as_deref().map(|profile| (need.fit)(profile, kept.began));
+    fn look_up(&self, kept: &Loaded<Kept>, judge: Judge<'_>) -> Lookup {
+        let fit = kept.value.profile.as_deref().map(|profile| judge(profile, kept.began));
         let ttl = match fit {
             None => UNKNOWN_TTL,
-            Some(Fit::Serves) => self.ttl,
-            Some(Fit::Lacks) => RECHECK.saturating_mul(1 << kept.value.unchanged.min(8)).min(self.ttl),
-            Some(Fit::Outdated { since }) => return Use::ReloadSince(since),
+            Some(Acceptance::Accept) => self.ttl,
+            Some(Acceptance::Insufficient) => {
+                RECHECK.saturating_mul(1 << kept.value.unchanged.min(8)).min(self.ttl)
+            }
+            Some(Acceptance::Stale { since }) => return Lookup::MissSince(since),
         };
         let age = kept.began.elapsed();
         if age < ttl {
-            return Use::Take;
+            return Lookup::Hit;
         }
         let in_trouble = self.reader.in_trouble.load(Ordering::Relaxed);
-        if in_trouble && age < IDLE && fit == Some(Fit::Serves) { Use::TakeAndReload } else { Use::Reload }
+        if in_trouble && age < IDLE && fit == Some(Acceptance::Accept) {
+            Lookup::HitAndRefresh
+        } else {
+            Lookup::Miss
+        }
     }
 
     /// A read for whoever waits for it; it goes first in the queue if a call has met a refused token.
@@ -119,9 +126,9 @@ impl Profiles {
         &self,
         user: &UserId,
         previous: Option<Kept>,
-        why: Use,
+        why: Lookup,
     ) -> impl Future<Output = Result<Kept, Auth0Error>> + Send + 'static {
-        let urgency = if matches!(why, Use::ReloadSince(_)) { Urgency::Urgent } else { Urgency::Cold };
+        let urgency = if matches!(why, Lookup::MissSince(_)) { Urgency::Urgent } else { Urgency::Cold };
         let (reader, user) = (Arc::clone(&self.reader), user.clone());
         async move {
             let outcome = reader.users.read(&user, urgency).await;
@@ -132,15 +139,15 @@ impl Profiles {
     }
 
     /// While Auth0 gives no answer, a profile that serves goes on serving.
-    fn stale(&self, user: &UserId, need: &Need<'_>) -> Option<Loaded<Kept>> {
+    fn stale(&self, user: &UserId, judge: Judge<'_>) -> Option<Loaded<Kept>> {
         let kept = self.kept.peek(user)?;
-        let serves = (need.fit)(kept.value.profile.as_deref()?, kept.began) == Fit::Serves;
+        let serves = judge(kept.value.profile.as_deref()?, kept.began) == Acceptance::Accept;
         (serves && kept.began.elapsed() < IDLE).then_some(kept)
     }
 
-    async fn stale_while_slow(&self, user: &UserId, need: &Need<'_>) -> Option<Loaded<Kept>> {
+    async fn stale_while_slow(&self, user: &UserId, judge: Judge<'_>) -> Option<Loaded<Kept>> {
         tokio::time::sleep(PATIENCE).await;
-        self.stale(user, need)
+        self.stale(user, judge)
     }
 
     /// Lets go of what nobody asked for lately.
@@ -151,7 +158,10 @@ impl Profiles {
 
 impl Kept {
     /// What is known after a read brought `profile`.
-    fn after(previous: Option<&Self>, profile: Option<Profile>) -> Self {
+    fn after(previous: Option<&Self>, mut profile: Option<Profile>) -> Self {
+        if let (Some(Self { profile: Some(old), .. }), Some(new)) = (previous, &mut profile) {
+            new.extend_no_token(old);
+        }
         let unchanged = match (previous, &profile) {
             (Some(Self { profile: Some(old), unchanged }), Some(new)) if has_same_tokens(old, new) => {
                 unchanged + 1

@@ -7,9 +7,9 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Auth0Error, Fit, Need, error::LONGEST_WINDOW};
+use super::{Acceptance, Auth0Error, Judge, error::LONGEST_WINDOW};
 use crate::{
-    cache::{Cache, Loaded, Rest, Use},
+    cache::{Backoff, Cache, Loaded, Lookup},
     config,
     identity::{StoredToken, UserId},
     telemetry::Metrics,
@@ -49,7 +49,7 @@ const RECHECK: Duration = Duration::from_secs(5);
 const LEAST_KEPT: Duration = Duration::from_secs(1);
 
 /// A failed exchange is not repeated at once by the next caller. Short, since the user may just be connecting.
-const REST: Rest<VaultError> = Rest {
+const BACKOFF: Backoff<VaultError> = Backoff {
     first: Duration::from_secs(1),
     most: Duration::from_secs(10),
     least: |error| error.is_transient().flatten().unwrap_or_default().min(LONGEST_WINDOW),
@@ -110,7 +110,7 @@ impl TokenVault {
         let exchange = Exchange::new(settings, Arc::clone(&vault.private_key), transport, metrics);
         Self {
             connections: vault.connections.clone(),
-            kept: Cache::new(CAPACITY, IDLE, REST),
+            kept: Cache::new(CAPACITY, IDLE, BACKOFF),
             exchange: Arc::new(exchange),
         }
     }
@@ -124,11 +124,11 @@ impl TokenVault {
         &self,
         account: Account,
         subject: Subject<'_>,
-        need: Need<'_, StoredToken>,
+        judge: Judge<'_, StoredToken>,
     ) -> Result<Loaded<Arc<StoredToken>>, VaultError> {
         let key = Key::of(&account, subject);
-        let judge = |kept: &Loaded<Kept>| judge(kept, &need);
-        let outcome = self.kept.get(&key, judge, |previous, _| {
+        let look_up = |kept: &Loaded<Kept>| look_up(kept, judge);
+        let outcome = self.kept.get(&key, look_up, |previous, _| {
             let (exchange, previous) = (Arc::clone(&self.exchange), previous.cloned());
             let token = match subject {
                 Subject::Worker => None,
@@ -140,16 +140,16 @@ impl TokenVault {
             }
         });
         let outcome = match outcome.await {
-            Err(error) if error.is_transient().is_some() => self.stale(&key, &need).ok_or(error),
+            Err(error) if error.is_transient().is_some() => self.stale(&key, judge).ok_or(error),
             outcome => outcome,
         };
         outcome.map(|Loaded { value, began }| Loaded { value: value.token, began })
     }
 
     /// While Auth0 gives no answer, a token that serves goes on serving.
-    fn stale(&self, key: &Key, need: &Need<'_, StoredToken>) -> Option<Loaded<Kept>> {
+    fn stale(&self, key: &Key, judge: Judge<'_, StoredToken>) -> Option<Loaded<Kept>> {
         let kept = self.kept.peek(key)?;
-        ((need.fit)(&kept.value.token, kept.began) == Fit::Serves).then_some(kept)
+        (judge(&kept.value.token, kept.began) == Acceptance::Accept).then_some(kept)
     }
 
     /// Lets go of what nobody asked for lately.
@@ -159,14 +159,14 @@ impl TokenVault {
 }
 
 /// A token that serves is good until shortly before its end. One that does not may have been replaced in the vault.
-fn judge(kept: &Loaded<Kept>, need: &Need<'_, StoredToken>) -> Use {
+fn look_up(kept: &Loaded<Kept>, judge: Judge<'_, StoredToken>) -> Lookup {
     let Kept { token, life, unchanged } = &kept.value;
-    let ttl = match (need.fit)(token, kept.began) {
-        Fit::Outdated { since } => return Use::ReloadSince(since),
-        Fit::Serves => life.saturating_sub(MARGIN).min(LONGEST_KEPT),
-        Fit::Lacks => RECHECK.saturating_mul(1 << (*unchanged).min(8)).min(*life),
+    let ttl = match judge(token, kept.began) {
+        Acceptance::Stale { since } => return Lookup::MissSince(since),
+        Acceptance::Accept => life.saturating_sub(MARGIN).min(LONGEST_KEPT),
+        Acceptance::Insufficient => RECHECK.saturating_mul(1 << (*unchanged).min(8)).min(*life),
     };
-    if kept.began.elapsed() < ttl.max(LEAST_KEPT) { Use::Take } else { Use::Reload }
+    if kept.began.elapsed() < ttl.max(LEAST_KEPT) { Lookup::Hit } else { Lookup::Miss }
 }
 
 impl Key {

@@ -9,7 +9,7 @@
 //! the mesh to sign none with a comma. `Hash` is in every element that Envoy writes; one without it is none.
 
 use super::error::Refusal;
-use crate::peer::San;
+use crate::caller::San;
 
 /// Bytes; with `Cert` an element has about 3 KiB.
 const LONGEST: usize = 12 * 1024;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::key_set::KeySet;
 use crate::{
-    cache::{Cache, Loaded, Rest, Use},
+    cache::{Backoff, Cache, Loaded, Lookup},
     transport::Transport,
 };
 
@@ -40,8 +40,8 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_LIMIT: usize = 128 * 1024;
 
 /// After a fetch that failed.
-const REST: Rest<FetchError> =
-    Rest { first: Duration::from_secs(2), most: Duration::from_secs(60), least: |_| Duration::ZERO };
+const BACKOFF: Backoff<FetchError> =
+    Backoff { first: Duration::from_secs(2), most: Duration::from_secs(60), least: |_| Duration::ZERO };
 
 /// Why there are no keys, in words.
 #[derive(Clone, Debug)]
@@ -58,7 +58,7 @@ pub(super) struct KeySource {
 
 impl KeySource {
     pub(super) fn new(url: Uri, transport: Transport) -> Self {
-        let kept = Cache::new(1, OLDEST, REST);
+        let kept = Cache::new(1, OLDEST, BACKOFF);
         Self { url, transport, kept, missed: Mutex::default() }
     }
 
@@ -77,7 +77,7 @@ impl KeySource {
     /// not serve here: if there is no answer, nobody knows whether the token is good.
     pub(super) async fn newer_keys(&self) -> Result<Arc<KeySet>, FetchError> {
         let since = self.missed_since();
-        self.get(|kept| if kept.began < since { Use::ReloadSince(since) } else { Use::Take }).await
+        self.get(|kept| if kept.began < since { Lookup::MissSince(since) } else { Lookup::Hit }).await
     }
 
     /// When the present wish for newer keys began. All who come within [`UNKNOWN_KEYS_EVERY`] share it, and its fetch.
@@ -90,17 +90,20 @@ impl KeySource {
         }
     }
 
-    async fn get(&self, judge: impl FnOnce(&Loaded<Arc<KeySet>>) -> Use) -> Result<Arc<KeySet>, FetchError> {
+    async fn get(
+        &self,
+        judge: impl FnOnce(&Loaded<Arc<KeySet>>) -> Lookup,
+    ) -> Result<Arc<KeySet>, FetchError> {
         let load = |_: Option<&Arc<KeySet>>, _| fetch(self.transport.clone(), self.url.clone());
         self.kept.get(&(), judge, load).await.map(|loaded| loaded.value)
     }
 }
 
-fn by_age(kept: &Loaded<Arc<KeySet>>) -> Use {
+fn by_age(kept: &Loaded<Arc<KeySet>>) -> Lookup {
     match kept.began.elapsed() {
-        age if age < FRESH => Use::Take,
-        age if age < OLD => Use::TakeAndReload,
-        _ => Use::Reload,
+        age if age < FRESH => Lookup::Hit,
+        age if age < OLD => Lookup::HitAndRefresh,
+        _ => Lookup::Miss,
     }
 }
 

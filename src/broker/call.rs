@@ -1,30 +1,33 @@
 //! CallProvider.
 
 use std::{
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode, Uri, header};
 
-use super::{
-    Broker, LiveToken, ProviderEntry, confirmation::is_about_the_token, live_token::Wanted, masking,
-};
+use super::{Broker, Error, masking};
 use crate::{
-    audit::Trail,
-    deadline::{Deadline, Stage},
-    error::Error,
-    identity::Selector,
-    policy::{CallProvider, ClearedRequest, Permit},
+    context::{Authorized, Ctx},
+    deadline::Stage,
+    identity::{Identity, Selector},
+    policy::{CallProvider, ClearedRequest, Denied, Permit},
     provider::{
         Provider, RateLimit, Verdict,
         request::{ApiRequest, BODY_LIMIT, RawRequest},
     },
-    renewal::Lifeless,
+    provider_client::ProviderClient,
     secret,
+    tokens::{LiveToken, Owner, Replacement, TokenRequest, Unusable},
     transport::TransportError,
 };
+
+const OPERATION: &str = "CallProvider";
 
 /// A token must live this long to be sent: longer than a request is on its way, as a rule.
 const CALL_VALIDITY: Duration = Duration::from_secs(10);
@@ -47,11 +50,9 @@ const DROPPED: [&str; 10] = [
 const PASSING: [StatusCode; 3] =
     [StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
 
-/// What to send, and as whom.
+/// What to send.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// As which identity.
-    pub selector: Selector,
     /// What to send, unchecked.
     pub request: RawRequest,
     /// Whether the caller vouches that sending it twice does no harm.
@@ -108,88 +109,124 @@ struct Sent {
     verdict: Verdict,
 }
 
+/// The request as one provider that may be meant would be sent it.
+struct Candidate<'a> {
+    client: &'a Arc<ProviderClient>,
+    request: ApiRequest,
+}
+
 impl Broker {
-    /// Sends one request to the provider of an identity of the permit's user.
+    /// Sends one request to the provider of an identity of the permit's user, which `selector` means.
     ///
     /// # Errors
     /// When there is no answer, or no token that the provider accepts. An answer of any other kind is a result.
     pub async fn call(
         &self,
-        permit: &Permit<CallProvider>,
+        authorized: &Authorized<'_, Permit<CallProvider>>,
+        selector: &Selector,
         call: Call,
-        deadline: &Deadline,
     ) -> Result<Answer, Error> {
-        self.foresee(permit, &call)?;
-        let wanted = Wanted::by(permit, &call.selector, CALL_VALIDITY);
-        let live = self.live_token(&wanted, deadline).await?;
-        let entry = self.entry_for(live.identity(), "CallProvider")?;
-        let adapter = &*entry.client.adapter;
-        let request = ApiRequest::check(call.request, adapter)?;
-        let repeatable = call.idempotent || is_idempotent(&request.method);
-        let cleared = permit.clear(live.identity(), request, adapter);
-        // The path on record is now the one that is sent, and may hold the token, too.
-        permit.trail().uses(&live.token().access);
-        let request = cleared?;
-        let _place = entry.places.try_acquire().map_err(|_| Error::Overloaded)?;
-        let attempts = AtomicU32::new(0);
-        let exchange = Exchange { entry, request, repeatable, attempts, trail: permit.trail() };
-        self.climb(&exchange, live, &wanted, deadline).await.map(|answer| self.with_connect_link(answer))
+        let (ctx, permit) = (authorized.ctx(), authorized.permit());
+        let candidates = self.candidates(permit, selector, &call.request)?;
+        let request = TokenRequest::of(authorized, selector, CALL_VALIDITY);
+        let live = self.tokens.get(&request).await.map_err(|error| self.error(error, OPERATION))?;
+        let (client, sent) = self.chosen(candidates, live.identity(), call.request)?;
+        let repeatable = call.idempotent || is_idempotent(&sent.method);
+        let cleared = self.clear(ctx, permit, &live, sent, client)?;
+        let _place = client.places.try_acquire().map_err(|_| Error::Overloaded)?;
+        let exchange = Exchange { client, request: cleared, repeatable, attempts: AtomicU32::new(0), ctx };
+        let answer = self.send_with_reauth(&exchange, live, &request).await?;
+        Ok(self.with_connect_link(answer))
     }
 
-    /// Refuses what no provider that may be meant would be sent, before anybody is asked anything: what is malformed
-    /// for each of them, or not allowed.
-    fn foresee(&self, permit: &Permit<CallProvider>, call: &Call) -> Result<(), Error> {
-        let mut refusal = Ok(());
-        for (selector, entry) in self.providers.meant_by(&call.selector) {
-            let adapter = &*entry.client.adapter;
-            let outcome = ApiRequest::check(call.request.clone(), adapter)
+    /// The request as each provider that may be meant would be sent it. Refuses what none would be sent, before anybody is asked
+    /// anything: what is malformed for each of them, or not allowed.
+    fn candidates(
+        &self,
+        permit: &Permit<CallProvider>,
+        selector: &Selector,
+        raw: &RawRequest,
+    ) -> Result<Vec<Candidate<'_>>, Error> {
+        let (mut candidates, mut refusal) = (Vec::new(), Ok(()));
+        for (selector, client) in self.providers.meant_by(selector) {
+            let adapter = &*client.adapter;
+            let outcome = ApiRequest::check(raw.clone(), adapter)
                 .map_err(Error::from)
-                .and_then(|request| Ok(permit.foresee(&selector, &request, adapter)?));
+                .and_then(|request| Ok(permit.foresee(&selector, &request, adapter).map(|()| request)?));
             match outcome {
-                Ok(()) => return Ok(()),
+                Ok(request) => candidates.push(Candidate { client, request }),
                 // Well-formed for one of them at least.
                 Err(error @ Error::Denied(_)) => refusal = Err(error),
                 Err(error) => refusal = refusal.and(Err(error)),
             }
         }
-        refusal
+        if candidates.is_empty() { refusal.map(|()| candidates) } else { Ok(candidates) }
     }
 
-    /// A 401 was not processed, so sending again with another token is safe for any method; but only once. Without
-    /// another one the provider is asked: if the token is alive, the 401 is an answer like any other.
-    async fn climb(
+    /// The provider of `identity`, and the request for it. One that was refused beforehand is refused in its own words.
+    fn chosen<'a>(
+        &'a self,
+        candidates: Vec<Candidate<'a>>,
+        identity: &Identity,
+        raw: RawRequest,
+    ) -> Result<(&'a Arc<ProviderClient>, ApiRequest), Error> {
+        let unsupported = || Error::OperationUnsupported {
+            provider: Some(identity.provider.clone()),
+            operation: OPERATION,
+        };
+        let client = self.providers.of(identity).ok_or_else(unsupported)?;
+        let candidate = candidates.into_iter().find(|candidate| Arc::ptr_eq(candidate.client, client));
+        let request = match candidate {
+            Some(candidate) => candidate.request,
+            None => ApiRequest::check(raw, &*client.adapter)?,
+        };
+        Ok((client, request))
+    }
+
+    /// Asks the policy about the request with the token of `live`, and puts on record what is sent.
+    fn clear(
+        &self,
+        ctx: &Ctx,
+        permit: &Permit<CallProvider>,
+        live: &LiveToken,
+        request: ApiRequest,
+        client: &ProviderClient,
+    ) -> Result<ClearedRequest, Denied> {
+        let adapter = &*client.adapter;
+        let path = adapter.sent_path(request.path_and_query.path());
+        ctx.audit().request(Some(request.method.as_str()), &request.host, &path);
+        // The path may hold the token.
+        ctx.audit().uses(&live.token().access);
+        permit.clear(live.identity(), request, adapter)
+    }
+
+    /// A 401 was not processed, so sending again with another token is safe for any method; but only once. If the provider says
+    /// that the token is active, the 401 is an answer like any other.
+    async fn send_with_reauth(
         &self,
         exchange: &Exchange<'_>,
         live: LiveToken,
-        wanted: &Wanted<'_>,
-        deadline: &Deadline,
+        request: &TokenRequest<'_>,
     ) -> Result<Answer, Error> {
-        let first = self.send(exchange, &live, deadline).await?;
+        let first = self.send(exchange, &live).await?;
         if let Verdict::ScopeNotGranted { .. } = first.verdict {
-            return self.with_wider_token(exchange, first, live, wanted, deadline).await;
+            return self.with_wider_token(exchange, first, live, request).await;
         }
-        let refused = live.token().access.fingerprint();
-        if first.verdict != Verdict::TokenRefused || self.is_confirmed(refused) {
+        if first.verdict != Verdict::TokenRefused {
             return Ok(exchange.answer(first, live));
         }
-        // The new profile may offer another identity to the same selector: another account, or another provider's token.
-        let same = live.identity().selector();
-        let another = Wanted { selector: &same, rejected: Some(refused), ..*wanted };
-        let another = match self.live_token(&another, deadline).await {
-            Ok(another) => another,
-            Err(error) => {
-                let may_live = is_about_the_token(&error);
-                deadline.enter(Stage::Provider);
-                let is_alive = may_live && self.is_alive(exchange.entry, &live).await;
-                return if is_alive { Ok(exchange.answer(first, live)) } else { Err(error) };
-            }
+        let another = match self.tokens.replace(&live, request).await {
+            Ok(Replacement::Another(another)) => another,
+            Ok(Replacement::StillActive) => return Ok(exchange.answer(first, live)),
+            Err(error) => return Err(self.error(error, OPERATION)),
         };
-
-        let second = self.send(exchange, &another, deadline).await?;
-        if second.verdict != Verdict::TokenRefused || self.is_alive(exchange.entry, &another).await {
+        let second = self.send(exchange, &another).await?;
+        if second.verdict != Verdict::TokenRefused || self.tokens.says_active(&another).await {
             return Ok(exchange.answer(second, another));
         }
-        Err(self.reauthentication(another.identity(), Lifeless::Refused))
+        let identity = another.identity();
+        let (owner, connect_url) = (Owner::of(identity), self.link_for(identity, &[]));
+        Err(Error::ReauthenticationRequired { owner, why: Unusable::Refused, connect_url })
     }
 
     /// The user may have granted the scope since the kept profile was read: with the token of another login the request
@@ -199,15 +236,14 @@ impl Broker {
         exchange: &Exchange<'_>,
         first: Sent,
         live: LiveToken,
-        wanted: &Wanted<'_>,
-        deadline: &Deadline,
+        request: &TokenRequest<'_>,
     ) -> Result<Answer, Error> {
         let same = live.identity().selector();
-        let wanted = Wanted { selector: &same, ..*wanted };
-        let Some(another) = self.token_of_later_login(&live, &wanted, deadline).await else {
+        let request = TokenRequest { selector: &same, ..*request };
+        let Some(another) = self.tokens.of_later_login(&live, &request).await else {
             return Ok(exchange.answer(first, live));
         };
-        match self.send(exchange, &another, deadline).await {
+        match self.send(exchange, &another).await {
             Ok(second) if second.verdict != Verdict::TokenRefused => Ok(exchange.answer(second, another)),
             // It may have been carried out, and the first answer would say that it was not.
             Err(error) if exchange.may_be_done_despite(&error) => Err(error),
@@ -215,29 +251,20 @@ impl Broker {
         }
     }
 
-    async fn send(
-        &self,
-        exchange: &Exchange<'_>,
-        live: &LiveToken,
-        deadline: &Deadline,
-    ) -> Result<Sent, Error> {
+    async fn send(&self, exchange: &Exchange<'_>, live: &LiveToken) -> Result<Sent, Error> {
         let is_refused = |sent: &Result<Sent, Error>| {
             sent.as_ref().is_ok_and(|sent| sent.verdict == Verdict::NotConfigured)
         };
-        let send = || self.send_with_retries(exchange, live, deadline);
-        secret::proving(exchange.entry.client.adapter.client_secret(), is_refused, send).await
+        let send = || self.send_with_retries(exchange, live);
+        secret::proving(exchange.client.adapter.client_secret(), is_refused, send).await
     }
 
-    async fn send_with_retries(
-        &self,
-        exchange: &Exchange<'_>,
-        live: &LiveToken,
-        deadline: &Deadline,
-    ) -> Result<Sent, Error> {
+    async fn send_with_retries(&self, exchange: &Exchange<'_>, live: &LiveToken) -> Result<Sent, Error> {
+        let deadline = exchange.ctx.deadline();
         deadline.enter(Stage::Provider);
-        let mut attempts = exchange.entry.budget.begin(deadline.at());
+        let mut attempts = exchange.client.budget.begin(deadline.at());
         loop {
-            let outcome = self.send_once(exchange, live, deadline).await;
+            let outcome = self.send_once(exchange, live).await;
             let wait = match &outcome {
                 Ok(sent) => sent.wait_before_repeating(),
                 Err(error) => error.is_broken_connection().then_some(None),
@@ -249,21 +276,16 @@ impl Broker {
         }
     }
 
-    async fn send_once(
-        &self,
-        exchange: &Exchange<'_>,
-        live: &LiveToken,
-        deadline: &Deadline,
-    ) -> Result<Sent, TransportError> {
-        let adapter = &exchange.entry.client.adapter;
+    async fn send_once(&self, exchange: &Exchange<'_>, live: &LiveToken) -> Result<Sent, TransportError> {
+        let Exchange { client, ctx, .. } = exchange;
         exchange.attempts.fetch_add(1, Ordering::Relaxed);
-        exchange.trail.sends(&live.token().access);
-        let request = adapter.encode(exchange.request.request(), &live.token().access);
+        ctx.audit().sends(&live.token().access);
+        let request = client.adapter.encode(exchange.request.request(), &live.token().access);
         let uri = request.uri().clone();
-        let outcome = exchange.entry.client.transport.send(request, BODY_LIMIT, deadline.at()).await;
+        let outcome = client.transport.send(request, BODY_LIMIT, ctx.deadline().at()).await;
         let outcome = outcome.map(|response| {
-            exchange.trail.answered(response.status().as_u16());
-            let verdict = adapter.judge(&response, SystemTime::now());
+            ctx.audit().answered(response.status().as_u16());
+            let verdict = client.adapter.judge(&response, SystemTime::now());
             Sent { uri, response, verdict }
         });
         let word = outcome.as_ref().map_or("no_answer", |sent| sent.verdict.outcome());
@@ -274,18 +296,18 @@ impl Broker {
 
 /// What is sent, and to whom.
 struct Exchange<'a> {
-    entry: &'a ProviderEntry,
+    client: &'a ProviderClient,
     request: ClearedRequest,
     /// Whether it may be sent again where it may have been processed.
     repeatable: bool,
     /// How often it was sent.
     attempts: AtomicU32,
-    trail: &'a Trail,
+    ctx: &'a Ctx,
 }
 
 impl Exchange<'_> {
     fn answer(&self, sent: Sent, live: LiveToken) -> Answer {
-        let adapter = &self.entry.client.adapter;
+        let adapter = &self.client.adapter;
         let rate_limit = adapter.rate_limit(sent.response.headers(), SystemTime::now());
         let next_page = adapter.next_page(&sent.uri, &sent.response);
         Answer {

@@ -1,13 +1,12 @@
 //! CreateConnectLink, and the links that errors and diagnoses carry.
 
-use super::{Answer, Broker, Reason};
+use super::{Answer, Broker, Error, Reason};
 use crate::{
     auth0::connect::{Ask, LoginApplication, Scopes, State},
-    error::Error,
+    context::Authorized,
     identity::Identity,
     policy::LinkPermit,
     provider::Source,
-    renewal::Lifeless,
 };
 
 /// What a link is to ask for.
@@ -28,13 +27,17 @@ impl Broker {
     ///
     /// # Errors
     /// When no login application is configured, or the redirect URI is none of its own.
-    pub fn connect_link(&self, permit: &LinkPermit, connect: &Connect) -> Result<String, Error> {
+    pub fn connect_link(
+        &self,
+        call: &Authorized<'_, LinkPermit>,
+        connect: &Connect,
+    ) -> Result<String, Error> {
         let application = self.login.as_ref().ok_or_else(|| Error::NotConfigured {
             provider: None,
             missing: vec!["connect.client_id".to_owned(), "connect.redirect_uris".to_owned()],
         })?;
         let redirect_uri = application.redirect_uri(&connect.redirect_uri)?;
-        let connection = permit.connection().as_str();
+        let connection = call.permit().connection().as_str();
         let ask = Ask {
             connection,
             strategy: self.providers.strategy_of(connection),
@@ -43,16 +46,6 @@ impl Broker {
             state: &connect.state,
         };
         Ok(application.link(&ask, redirect_uri))
-    }
-
-    /// That only the user can get another token for `identity`, and where.
-    pub(super) fn reauthentication(&self, identity: &Identity, why: Lifeless) -> Error {
-        Error::ReauthenticationRequired {
-            provider: identity.provider.clone(),
-            connection: identity.connection().to_owned(),
-            why,
-            connect_url: self.link_for(identity, &[]),
-        }
     }
 
     /// Adds to the answer where the user can grant the scopes that it lacks.
@@ -97,8 +90,8 @@ impl Broker {
     /// turn GitHub's tokens without one into tokens of 8 hours.
     fn is_worth_renewing(&self, identity: &Identity) -> bool {
         let ends = identity.token.as_ref().is_some_and(|token| token.expiry.is_some());
-        ends && self.providers.of(identity).is_some_and(|entry| {
-            entry.client.adapter.renewal().is_ok_and(|renewal| renewal.source() == Source::RefreshToken)
+        ends && self.providers.of(identity).is_some_and(|client| {
+            client.adapter.renewal().is_ok_and(|renewal| renewal.source() == Source::RefreshToken)
         })
     }
 }

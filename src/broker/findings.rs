@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    provider::{Lack, Source},
-    renewal::{ProviderClient, Standing},
     store::Failure,
     token::{Expiry, ExpiryBasis},
+    tokens::Renewability,
 };
 
 mod words;
@@ -83,54 +82,16 @@ pub(super) struct Facts<'a> {
     pub(super) ends: bool,
     /// When that is.
     pub(super) expiry: Option<Expiry>,
-    /// Whether it was revoked here.
-    pub(super) revoked: bool,
     /// How the last renewals failed, and how long the identity still rests.
     pub(super) failure: Option<(&'a Failure, Duration)>,
-    pub(super) means: Means,
-}
-
-/// How a token can be renewed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Means {
-    /// With what is held and configured.
-    Held,
-    /// As long as it lives.
-    WhileAlive,
-    /// With a refresh token, of which there is none.
-    NoRefreshToken,
-    /// Not before these keys are set.
-    NotConfigured(Vec<String>),
-    /// Not at all.
-    None,
-}
-
-impl Means {
-    pub(super) fn of(
-        strategy: &str,
-        client: &ProviderClient,
-        standing: &Standing<'_>,
-        durable: bool,
-    ) -> Self {
-        // Facebook has none, and exchanges tokens that live.
-        let is_held = |rotates| strategy == "facebook" || standing.holds_refresh_token(rotates);
-        match client.adapter.renewal() {
-            Ok(renewal) if renewal.source() == Source::LiveAccessToken => Self::WhileAlive,
-            Ok(renewal) if !is_held(renewal.rotates()) => Self::NoRefreshToken,
-            Ok(renewal) if renewal.rotates() && !durable => Self::NotConfigured(vec!["store.url".to_owned()]),
-            Ok(_) => Self::Held,
-            Err(Lack::Unsupported) => Self::None,
-            // Without a refresh token, the keys would not help.
-            Err(Lack::NotConfigured { .. }) if !is_held(false) => Self::NoRefreshToken,
-            Err(Lack::NotConfigured { missing }) => Self::NotConfigured(client.keys(missing)),
-        }
-    }
+    /// How it can be renewed.
+    pub(super) renewability: Renewability,
 }
 
 impl Facts<'_> {
     /// All that is to be mended; nothing if all is well.
     pub(super) fn problems(&self) -> Vec<Problem> {
-        if self.revoked {
+        if self.renewability == Renewability::Revoked {
             return vec![login(words::REVOKED)];
         }
         let found = [self.dead(), self.not_renewable(), self.failing(), self.login_only(), self.ends_soon()];
@@ -139,12 +100,15 @@ impl Facts<'_> {
 
     /// Whether the token lives, or another can be had without the user.
     fn is_renewable(&self) -> bool {
-        let is_over = self.failure.is_some_and(|(failure, _)| failure.permanent);
-        !is_over && (self.means == Means::Held || self.active && self.means == Means::WhileAlive)
+        match self.renewability {
+            Renewability::WithRefreshToken => true,
+            Renewability::WhileActive => self.active,
+            _ => false,
+        }
     }
 
     fn lacks_refresh_token(&self) -> bool {
-        self.ends && self.means == Means::NoRefreshToken
+        self.ends && self.renewability == Renewability::NoRefreshToken
     }
 
     /// Only the user can help, now or once the token has ended.
@@ -160,13 +124,16 @@ impl Facts<'_> {
 
     /// What keeps a token that ends from being renewed.
     fn not_renewable(&self) -> Option<Problem> {
-        match &self.means {
-            Means::NoRefreshToken if self.ends => Some(offline_login(words::no_refresh_token(self.strategy))),
-            Means::NotConfigured(keys) if self.ends || !self.active => Some(Problem {
-                reason: FindingReason::NotConfigured,
-                message: words::not_configured(self.strategy, keys),
-                mend: Mend::Operator,
-            }),
+        match &self.renewability {
+            Renewability::NoRefreshToken if self.ends => {
+                Some(offline_login(words::no_refresh_token(self.strategy)))
+            }
+            Renewability::NotConfigured(keys) if self.ends || !self.active => {
+                Some(not_configured(words::not_configured(self.strategy, keys)))
+            }
+            Renewability::NotDurable if self.ends || !self.active => {
+                Some(not_configured(words::NOT_DURABLE.to_owned()))
+            }
             _ => None,
         }
     }
@@ -188,13 +155,18 @@ impl Facts<'_> {
     fn ends_soon(&self) -> Option<Problem> {
         let expiry = self.expiry.filter(|expiry| self.active && expiry.remaining() < SOON)?;
         let is_guess = expiry.basis == ExpiryBasis::UpperBound;
-        (self.means == Means::None).then(|| login(words::ends_soon(expiry.remaining(), is_guess)))
+        (self.renewability == Renewability::Unsupported)
+            .then(|| login(words::ends_soon(expiry.remaining(), is_guess)))
     }
 }
 
 fn login(message: impl Into<String>) -> Problem {
     let reason = FindingReason::ReauthenticationRequired;
     Problem { reason, message: message.into(), mend: Mend::Login }
+}
+
+fn not_configured(message: String) -> Problem {
+    Problem { reason: FindingReason::NotConfigured, message, mend: Mend::Operator }
 }
 
 fn offline_login(message: String) -> Problem {

@@ -2,20 +2,18 @@
 
 use std::time::Duration;
 
-use super::{Broker, LiveToken, live_token::Wanted};
+use super::{Broker, Error};
 use crate::{
-    deadline::Deadline,
-    error::Error,
+    context::Authorized,
     identity::Selector,
     policy::{GetIdentityToken, Permit},
     token::{Fingerprint, RefreshToken},
+    tokens::{LiveToken, TokenRequest},
 };
 
 /// Which token is wanted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Lend {
-    /// Of which identity.
-    pub selector: Selector,
     /// How long it must live.
     pub min_validity: Duration,
     /// One that the provider has just refused.
@@ -32,20 +30,23 @@ pub struct Lent {
 }
 
 impl Broker {
-    /// A token of the permit's user that lives at least as long as asked for.
+    /// A token of an identity of the permit's user, which `selector` means. It lives at least as long as asked for.
     ///
     /// # Errors
     /// When there is no such token, or Auth0 gives no usable answer.
     pub async fn lend(
         &self,
-        permit: &Permit<GetIdentityToken>,
-        lend: &Lend,
-        deadline: &Deadline,
+        call: &Authorized<'_, Permit<GetIdentityToken>>,
+        selector: &Selector,
+        lend: Lend,
     ) -> Result<Lent, Error> {
-        let wanted = Wanted::by(permit, &lend.selector, lend.min_validity);
-        let wanted = Wanted { rejected: lend.rejected, ..wanted };
-        let live = self.live_token(&wanted, deadline).await?;
-        let refresh = live.token().refresh.clone().filter(|_| permit.action().refresh_token);
+        let request = TokenRequest::of(call, selector, lend.min_validity);
+        let request = TokenRequest { rejected: lend.rejected, ..request };
+        let live = self.tokens.get(&request).await.map_err(|error| self.error(error, "GetIdentityToken"))?;
+        let refresh = live.token().refresh.clone().filter(|_| call.permit().action().refresh_token);
+        if refresh.is_some() {
+            call.ctx().audit().lends_refresh_token();
+        }
         Ok(Lent { live, refresh })
     }
 }

@@ -1,12 +1,12 @@
 //! ListIdentities.
 
-use super::{Broker, IdentityView, page::Page};
+use super::{Broker, Error, IdentityView, page::Page};
 use crate::{
-    auth0::{Fit, Need},
-    cache::Loaded,
-    deadline::{Deadline, Stage},
-    error::Error,
+    auth0::Acceptance,
+    context::Authorized,
+    deadline::Stage,
     policy::{ListIdentities, Permit},
+    tokens::Selected,
 };
 
 /// What to list, unchecked.
@@ -25,22 +25,24 @@ impl Broker {
     /// When the page is malformed, or Auth0 gives no usable answer.
     pub async fn list(
         &self,
-        permit: &Permit<ListIdentities>,
+        call: &Authorized<'_, Permit<ListIdentities>>,
         list: &List,
-        deadline: &Deadline,
     ) -> Result<(Vec<IdentityView>, String), Error> {
-        let user = permit.user();
-        let page = Page::parse(user, list.page_size, &list.page_token)?;
-        deadline.enter(if self.auth0.is_throttled() { Stage::Queue } else { Stage::Auth0 });
-        let need = Need { fit: &|_, _| Fit::Serves };
-        let Loaded { value: profile, began } = self.auth0.profile(user, need).await?;
-        let visible: Vec<_> =
-            profile.identities.iter().filter(|identity| permit.scope().covers(identity)).collect();
-        let identities = visible.iter().skip(page.start).take(page.size);
-        let mut views = Vec::with_capacity(identities.len());
-        for identity in identities {
-            views.push(self.view(identity, began).await);
+        let (ctx, grant) = (call.ctx(), call.permit().grant());
+        let page = Page::parse(grant.user(), list.page_size, &list.page_token)?;
+        ctx.deadline().enter(if self.auth0.is_throttled() { Stage::Queue } else { Stage::Auth0 });
+        let profile = self.auth0.profile(grant.user(), &|_, _| Acceptance::Accept).await?;
+        let identities = profile.value.identities.iter().enumerate();
+        let visible: Vec<_> = identities
+            .filter(|(_, identity)| grant.scope().covers(identity))
+            .map(|(index, _)| index)
+            .collect();
+        let mut views = Vec::with_capacity(page.size.min(visible.len()));
+        for index in visible.iter().skip(page.start).take(page.size) {
+            let selected = Selected::at(&profile, *index);
+            let summary = self.tokens.summary(ctx.caller(), &selected).await;
+            views.push(IdentityView::new(&selected, summary));
         }
-        Ok((views, page.next(user, visible.len())))
+        Ok((views, page.next(grant.user(), visible.len())))
     }
 }

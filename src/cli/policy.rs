@@ -6,10 +6,11 @@ use clap::{ArgGroup, Subcommand};
 
 use super::{ConfigFile, Failure, output::say};
 use crate::{
+    caller::Caller,
     config::Config,
     field::InvalidField,
     identity::UserId,
-    policy::{Basis, Caller, Decision, Mismatch, Permission, Question, Rule, Target},
+    policy::{Basis, Decision, Mismatch, Permission, Question, Rule, Target},
     provider::{
         self, Provider,
         request::{ApiRequest, RawRequest},

@@ -7,7 +7,7 @@ use super::{
     section::Section,
     value::{Setting, must_be},
 };
-use crate::peer::{Peer, San};
+use crate::caller::{Peer, San};
 
 /// A proxy, by its certificate or by where it connects from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -31,7 +31,7 @@ fn selector(provider: &str, connection: &str, account_id: &str) -> Selector {
 /// The chosen identity, or the error's name with what its metadata would say.
 fn outcome(profile: &Profile, selector: &Selector) -> String {
     match profile.select(selector, |_| true) {
-        Ok(selected) => selected.to_string(),
+        Ok(index) => profile.identities[index].to_string(),
         Err(SelectError::NotLinked { provider }) => format!("not linked: {provider}"),
         Err(SelectError::Ambiguous { candidates }) => format!("ambiguous: {}", candidates.join(",")),
         Err(SelectError::TokenNotStored { provider, connection }) => {
@@ -72,9 +72,12 @@ fn exactly_one_identity_is_chosen_or_none() {
 #[test]
 fn what_is_not_visible_does_not_exist() {
     let user = profile(&[("github", "github", "2", true), ("oauth2", "gitlab", "4", true)]);
-    let select = |selector| user.select(&selector, |identity| identity.provider == "github");
-    assert_eq!(select(Selector::default()).map(Identity::account_id), Ok("2"));
-    let hidden = select(selector("oauth2", "gitlab", "4")).map(Identity::account_id);
+    let select = |selector| {
+        user.select(&selector, |identity| identity.provider == "github")
+            .map(|index| user.identities[index].account_id())
+    };
+    assert_eq!(select(Selector::default()), Ok("2"));
+    let hidden = select(selector("oauth2", "gitlab", "4"));
     assert_eq!(hidden, Err(SelectError::NotLinked { provider: "oauth2".to_owned() }));
 }
 

@@ -2,11 +2,8 @@
 
 use std::sync::Arc;
 
-use secrecy::SecretString;
-
 use super::{CallProvider, Denied, Permission, Rule, Target};
 use crate::{
-    audit::Trail,
     identity::{ConnectionName, Identity, Selector, UserId},
     provider::{Provider, request::ApiRequest},
 };
@@ -14,39 +11,33 @@ use crate::{
 /// Leave to do one thing for one user, with some of their identities. Only [`super::Policy::authorize`] makes it.
 #[derive(Debug)]
 pub struct Permit<A> {
-    pub(super) user: UserId,
+    pub(super) grant: Grant,
     pub(super) action: A,
+}
+
+/// Whose identities a permit is about, and which of them.
+#[derive(Debug)]
+pub struct Grant {
+    pub(super) user: UserId,
     pub(super) scope: Scope,
-    pub(super) end_user: Option<Arc<SecretString>>,
-    pub(super) trail: Trail,
 }
 
 impl<A> Permit<A> {
-    /// For whom.
-    pub fn user(&self) -> &UserId {
-        &self.user
+    /// For whom, and with which identities.
+    pub fn grant(&self) -> &Grant {
+        &self.grant
     }
 
     /// For what.
     pub fn action(&self) -> &A {
         &self.action
     }
+}
 
-    /// The access token of the end user who calls; `None` where a service does.
-    pub fn end_user(&self) -> Option<&SecretString> {
-        self.end_user.as_deref()
-    }
-
-    /// Puts on record in `trail` what is done with the permit.
-    #[must_use]
-    pub fn recorded_in(self, trail: &Trail) -> Self {
-        trail.allowed();
-        Self { trail: trail.clone(), ..self }
-    }
-
-    /// Where to put on record what is done with it.
-    pub fn trail(&self) -> &Trail {
-        &self.trail
+impl Grant {
+    /// For whom.
+    pub fn user(&self) -> &UserId {
+        &self.user
     }
 
     /// With which identities. For this caller the user has no others.
@@ -97,7 +88,7 @@ impl Permit<CallProvider> {
     }
 
     fn judge(&self, selector: &Selector, target: &Target<'_>) -> Result<(), Denied> {
-        let is_let_through = match &self.scope.0 {
+        let is_let_through = match &self.grant.scope.0 {
             Granting::Everything => true,
             Granting::Rules(rules) => {
                 rules.iter().any(|rule| rule.may_cover(selector) && rule.lets_through(target))
@@ -106,7 +97,7 @@ impl Permit<CallProvider> {
         is_let_through.then_some(()).ok_or(Denied::of(Permission::CallProvider))
     }
 
-    /// Lets `request` through, as `adapter` sends it, with the token of `identity`; puts it on record either way.
+    /// Lets `request` through, as `adapter` sends it, with the token of `identity`.
     ///
     /// # Errors
     /// When no rule allows just this.
@@ -116,13 +107,8 @@ impl Permit<CallProvider> {
         request: ApiRequest,
         adapter: &dyn Provider,
     ) -> Result<ClearedRequest, Denied> {
-        let judgement = {
-            let path = adapter.sent_path(request.path_and_query.path());
-            let target = Target::of(&request, &path);
-            self.trail.request(Some(target.method), target.host, target.path);
-            self.judge(&identity.selector(), &target)
-        };
-        judgement.map(|()| ClearedRequest(request))
+        self.foresee(&identity.selector(), &request, adapter)?;
+        Ok(ClearedRequest(request))
     }
 }
 

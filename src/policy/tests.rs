@@ -97,7 +97,7 @@ fn is_allowed(caller: &Caller, name: &str, provider: &str, connection: &str) -> 
     fn covers<A: Action>(caller: &Caller, provider: &str, connection: &str, action: A) -> bool {
         let permit = policy().authorize(caller, user(ADA), &selector(provider, connection), action);
         permit.is_ok_and(|permit| {
-            connection.is_empty() || permit.scope().covers(&identity(provider, connection))
+            connection.is_empty() || permit.grant().scope().covers(&identity(provider, connection))
         })
     }
     match name {

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use self::{debug_token::DebugToken, removal::Removal, tokens::Exchange};
 use super::{
     HostPattern, HostRule, Inspection, Kind, Lack, Provider, RateLimit, Renewal, Revocation, Settings,
-    Verdict,
+    Source, Verdict,
     answer::{self, Loose},
     bearer, kind, query,
     request::ApiRequest,
@@ -160,6 +160,10 @@ impl Provider for Facebook {
 
     fn renewal(&self) -> Result<&dyn Renewal, &Lack> {
         self.renewal.as_ref().map(|renewal| renewal as _)
+    }
+
+    fn renewal_source(&self) -> Source {
+        Source::LiveAccessToken
     }
 
     fn inspection(&self) -> Result<&dyn Inspection, &Lack> {

@@ -91,6 +91,12 @@ impl ApiRequest {
     }
 }
 
+/// Whether `path` is written as a path, without a query (RFC 3986, section 3.3: `path-absolute`): it holds no host, no user and no
+/// line of a header. Whether it may be sent is for [`ApiRequest::check`] to say.
+pub fn is_path(path: &str) -> bool {
+    path::is_written_as_one(path)
+}
+
 /// Names longer than any that is registered (<https://www.iana.org/assignments/http-methods>) are no method.
 const METHOD_LIMIT: usize = 20;
 

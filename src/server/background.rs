@@ -9,9 +9,9 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use super::report;
 use crate::{
     auth0::Auth0,
-    renewal::Renewals,
     store::{Acquired, LeaseName, Removed, Store, StoreError},
     telemetry::admin::Readiness,
+    tokens::Tokens,
 };
 
 /// How often secrets that nobody uses any more are dropped from memory.
@@ -69,12 +69,12 @@ pub(super) async fn serve_admin(listener: TcpListener, router: axum::Router) {
     }
 }
 
-pub(super) async fn sweep(auth0: Arc<Auth0>, renewals: Arc<Renewals>) {
+pub(super) async fn sweep(auth0: Arc<Auth0>, tokens: Arc<Tokens>) {
     let mut every = tokio::time::interval(SWEEP_EVERY);
     loop {
         every.tick().await;
         auth0.sweep();
-        renewals.sweep();
+        tokens.sweep();
     }
 }
 

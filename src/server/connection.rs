@@ -22,7 +22,7 @@ use tokio_util::{
 };
 
 use crate::{
-    peer::Peer,
+    caller::Peer,
     service::Answer,
     telemetry::{Metrics, Refusal},
     tls,

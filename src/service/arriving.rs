@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use tonic::Status;
 
 use super::backlog::{Backlog, Waiting};
-use crate::error::Error;
+use crate::broker::Error;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

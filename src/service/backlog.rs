@@ -31,10 +31,10 @@ struct Entries {
     next: u64,
     bytes: usize,
     /// In the order in which they came.
-    entries: BTreeMap<u64, Entry>,
+    entries: BTreeMap<u64, AuditGuard>,
 }
 
-struct Entry {
+struct AuditGuard {
     bytes: usize,
     leave: CancellationToken,
 }
@@ -58,7 +58,7 @@ impl Backlog {
         let mut waiting = self.waiting();
         let number = waiting.next;
         waiting.next += 1;
-        waiting.entries.insert(number, Entry { bytes: 0, leave: leave.clone() });
+        waiting.entries.insert(number, AuditGuard { bytes: 0, leave: leave.clone() });
         Waiting { number, leave, all: Arc::clone(self) }
     }
 
@@ -73,13 +73,13 @@ impl Backlog {
 }
 
 impl Entries {
-    fn remove(&mut self, number: u64) -> Option<Entry> {
+    fn remove(&mut self, number: u64) -> Option<AuditGuard> {
         let entry = self.entries.remove(&number)?;
         self.bytes -= entry.bytes;
         Some(entry)
     }
 
-    fn remove_oldest(&mut self) -> Option<Entry> {
+    fn remove_oldest(&mut self) -> Option<AuditGuard> {
         let (&oldest, _) = self.entries.first_key_value()?;
         self.remove(oldest)
     }

@@ -10,8 +10,7 @@ use secrecy::SecretString;
 
 use crate::{
     authentication::{Authentication, AuthenticationError, Proven, Refusal},
-    peer::Peer,
-    policy::{Caller, Proof},
+    caller::{Caller, Peer, Proof},
 };
 
 const FORWARDED: HeaderName = HeaderName::from_static("x-forwarded-client-cert");

@@ -7,15 +7,13 @@ use http::HeaderMap;
 use super::pb;
 use crate::{
     auth0::connect::{self, Scopes},
-    broker::{
-        Answer, Connect, Diagnosis, Finding, FindingReason, IdentityView, Inspection, Lent, Reason,
-        RenewalTrouble, State,
-    },
+    broker::{Answer, Connect, Diagnosis, Finding, FindingReason, IdentityView, Inspection, Lent, Reason},
+    caller::Caller,
     field::InvalidField,
     identity::{ConnectionName, Selector, UserId},
-    policy::Caller,
     provider::{RateLimit, request::RawRequest},
     token::{ExpiryBasis, Fingerprint, TokenSource},
+    tokens::{LastRenewalError, State},
 };
 
 /// How long a lent token lives at least, where the caller does not say.
@@ -90,21 +88,22 @@ pub(super) fn raw_request(request: Option<pb::HttpRequest>) -> Result<RawRequest
 
 impl From<IdentityView> for pb::Identity {
     fn from(view: IdentityView) -> Self {
-        let basis = match view.expiry.map(|expiry| expiry.basis) {
+        let token = view.token;
+        let basis = match token.expiry.map(|expiry| expiry.basis) {
             None => pb::ExpiryBasis::Unspecified,
             Some(ExpiryBasis::Provider) => pb::ExpiryBasis::Provider,
             Some(ExpiryBasis::LastLogin) => pb::ExpiryBasis::LastLogin,
             Some(ExpiryBasis::UpperBound) => pb::ExpiryBasis::UpperBound,
         };
-        let state = match view.state {
+        let state = match token.state {
             State::Active => pb::identity::State::Active,
             State::ReauthenticationRequired => pb::identity::State::ReauthenticationRequired,
             State::NoToken => pb::identity::State::NoToken,
         };
-        let trouble = match view.trouble {
+        let last_renewal_error = match token.last_renewal_error {
             None => pb::ErrorReason::Unspecified,
-            Some(RenewalTrouble::Passing) => pb::ErrorReason::RenewalFailed,
-            Some(RenewalTrouble::GrantDead) => pb::ErrorReason::ReauthenticationRequired,
+            Some(LastRenewalError::Transient) => pb::ErrorReason::RenewalFailed,
+            Some(LastRenewalError::GrantDead) => pb::ErrorReason::ReauthenticationRequired,
         };
         Self {
             user_id: view.user.as_str().to_owned(),
@@ -113,10 +112,10 @@ impl From<IdentityView> for pb::Identity {
             account_id: view.account_id,
             is_social: view.is_social,
             state: state.into(),
-            renewable: view.renewable,
-            expire_time: view.expiry.and_then(|expiry| timestamp(expiry.time)),
+            renewable: token.renewable,
+            expire_time: token.expiry.and_then(|expiry| timestamp(expiry.time)),
             expiry_basis: basis.into(),
-            last_renewal_error: trouble.into(),
+            last_renewal_error: last_renewal_error.into(),
         }
     }
 }
@@ -162,7 +161,7 @@ pub(super) fn lent(lent: &Lent) -> pb::GetIdentityTokenResponse {
         TokenSource::TokenVault => pb::TokenSource::TokenVault,
     };
     pb::GetIdentityTokenResponse {
-        identity: Some(live.view().into()),
+        identity: Some(IdentityView::from(live).into()),
         access_token: token.access.expose().to_owned(),
         token_type: "Bearer".to_owned(),
         scopes: token.scopes.clone(),
@@ -174,7 +173,7 @@ pub(super) fn lent(lent: &Lent) -> pb::GetIdentityTokenResponse {
 
 pub(super) fn answer(answer: Answer) -> pb::CallProviderResponse {
     let report = pb::CallReport {
-        identity: Some(answer.live.view().into()),
+        identity: Some(IdentityView::from(&answer.live).into()),
         attempts: answer.attempts.try_into().unwrap_or(i32::MAX),
         token_renewed: answer.live.renewed,
         diagnosis: answer.diagnosis.map(Into::into),

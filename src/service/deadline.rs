@@ -13,7 +13,7 @@ use std::{
 use http::{HeaderMap, HeaderName};
 use tokio::time::{Sleep, sleep_until};
 
-use crate::{deadline::Deadline, error::Error, field::InvalidField};
+use crate::{broker::Error, deadline::Deadline, field::InvalidField};
 
 /// The answer must reach the caller before its own clock runs out: sent this much earlier, or a fifth of the time if
 /// that is less.

@@ -24,13 +24,12 @@ use super::{
     pb::idp_token_service_server::IdpTokenServiceServer,
 };
 use crate::{
-    audit::{Audit, Entry, Trail},
+    audit::{Audit, AuditGuard, AuditScope},
     authentication::{Authentication, Proven},
-    broker::Broker,
+    broker::{Broker, Error},
+    caller::Peer,
     deadline::Deadline,
-    error::Error,
     field::InvalidField,
-    peer::Peer,
     provider::request::BODY_LIMIT,
     telemetry::Metrics,
 };
@@ -101,15 +100,15 @@ impl Gate {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
     {
         let method = method(request.uri().path());
-        let entry = if method == OTHER { Entry::default() } else { self.audit.begin() };
-        let trail = entry.trail();
-        trail.begins(
+        let entry = if method == OTHER { AuditGuard::default() } else { self.audit.begin() };
+        let scope = entry.scope();
+        scope.begins(
             METHODS[method],
             || trace_id(request.headers()),
             request.extensions().get::<Arc<Peer>>().map(|peer| &**peer),
         );
         let observation = Observation::begin(Arc::clone(&self.observer), method, request.headers(), entry);
-        let work = self.start(method, request, trail.clone());
+        let work = self.start(method, request, scope.clone());
         Box::pin(async move {
             let outcome = match work {
                 Ok(work) => work.finish().await,
@@ -117,7 +116,7 @@ impl Gate {
             };
             let mut response = outcome.unwrap_or_else(|error| Status::from(error).into_http());
             // A call that was refused before anybody worked on it has no place in the log yet.
-            if let Err(unrecorded) = trail.secure().await {
+            if let Err(unrecorded) = scope.reserve().await {
                 response = Status::from(Error::from(unrecorded)).into_http();
             }
             observation.end(&mut response);
@@ -131,7 +130,7 @@ impl Gate {
         Arriving::new(body, Arc::clone(&self.backlog), most)
     }
 
-    fn start<B>(&self, method: usize, request: Request<B>, trail: Trail) -> Result<Work, Error>
+    fn start<B>(&self, method: usize, request: Request<B>, scope: AuditScope) -> Result<Work, Error>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
@@ -150,8 +149,8 @@ impl Gate {
         let api = {
             let (deadline, calls) = (deadline.clone(), Arc::clone(&self.calls));
             move |Proven { caller, proof }| {
-                trail.caller(&caller, proof);
-                let api = IdpToken::new(broker, caller, deadline, calls, trail);
+                scope.caller(&caller, proof);
+                let api = IdpToken::new(broker, caller, deadline, calls, scope);
                 IdpTokenServiceServer::new(api).max_decoding_message_size(MESSAGE_LIMIT)
             }
         };

@@ -8,16 +8,14 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{convert, pb};
 use crate::{
-    audit::Trail,
-    broker::{Broker, Call, Lend, List},
+    audit::AuditScope,
+    broker::{Broker, Call, Error, Lend, List},
+    caller::Caller,
+    context::{Asked, Ctx},
     deadline::Deadline,
-    error::Error,
-    identity::{Selector, UserId},
-    policy::{
-        Action, CallProvider, Caller, GetIdentityToken, InspectIdentityToken, ListIdentities, Permit,
-        RevokeIdentityToken,
-    },
-    provider::request::{RawRequest, check_method, is_host_name},
+    identity::Selector,
+    policy::{CallProvider, GetIdentityToken, InspectIdentityToken, ListIdentities, RevokeIdentityToken},
+    provider::request::{RawRequest, check_method, is_host_name, is_path},
 };
 
 /// Serves the contract to one caller, for one call: what the gate found out about the call comes with it.
@@ -27,7 +25,7 @@ pub(super) struct IdpToken {
     deadline: Deadline,
     /// One for each call that is worked on.
     places: Arc<Semaphore>,
-    trail: Trail,
+    audit: AuditScope,
 }
 
 impl IdpToken {
@@ -36,115 +34,113 @@ impl IdpToken {
         caller: Caller,
         deadline: Deadline,
         places: Arc<Semaphore>,
-        trail: Trail,
+        audit: AuditScope,
     ) -> Self {
-        Self { broker, caller, deadline, places, trail }
+        Self { broker, caller, deadline, places, audit }
     }
 
     /// Works on a call, whose message is whole by now, if there is a place left for it here and in the audit log. A message that
     /// comes slowly takes none.
-    async fn work<T>(&self, rpc: impl Future<Output = Result<T, Error>>) -> Result<Response<T>, Status> {
+    async fn work<T>(&self, rpc: impl AsyncFnOnce(&Ctx) -> Result<T, Error>) -> Result<Response<T>, Status> {
         let _place = self.places.try_acquire().map_err(|_| Error::Overloaded)?;
-        self.trail.secure().await.map_err(Error::from)?;
-        Ok(rpc.await.map(Response::new)?)
+        let (caller, deadline) = (self.caller.clone(), self.deadline.clone());
+        let ctx = Ctx::begin(caller, deadline, self.audit.clone()).await.map_err(Error::from)?;
+        Ok(rpc(&ctx).await.map(Response::new)?)
     }
 
-    /// The user and the selector of a request, which are put on record before anything is decided.
-    fn identity(&self, selector: Option<pb::IdentitySelector>) -> Result<(UserId, Selector), Error> {
-        let (user, selector) = convert::identity(&self.caller, selector)?;
-        self.trail.asks(&user, &selector);
-        Ok((user, selector))
-    }
-
-    /// Asks the policy. What is done with the permit is put on record.
-    fn permit<A: Action>(&self, user: UserId, selector: &Selector, action: A) -> Result<Permit<A>, Error> {
-        let permit = self.broker.authorize(&self.caller, user, selector, action)?;
-        Ok(permit.recorded_in(&self.trail))
-    }
-
-    async fn list(&self, request: pb::ListIdentitiesRequest) -> Result<pb::ListIdentitiesResponse, Error> {
-        let user = convert::user(&self.caller, request.user_id, "user_id")?;
-        let everything = Selector::default();
-        self.trail.asks(&user, &everything);
-        let permit = self.permit(user, &everything, ListIdentities)?;
+    async fn list(
+        &self,
+        ctx: &Ctx,
+        request: pb::ListIdentitiesRequest,
+    ) -> Result<pb::ListIdentitiesResponse, Error> {
+        let user = convert::user(ctx.caller(), request.user_id, "user_id")?;
+        let asked = ctx.asks(user, Selector::default());
+        let authorized = ctx.authorize(self.broker.policy(), &asked, ListIdentities)?;
         let list = List { page_size: request.page_size, page_token: request.page_token };
-        let (views, next_page_token) = self.broker.list(&permit, &list, &self.deadline).await?;
+        let (views, next_page_token) = self.broker.list(&authorized, &list).await?;
         let identities = views.into_iter().map(Into::into).collect();
         Ok(pb::ListIdentitiesResponse { identities, next_page_token })
     }
 
     async fn lend(
         &self,
+        ctx: &Ctx,
         request: pb::GetIdentityTokenRequest,
     ) -> Result<pb::GetIdentityTokenResponse, Error> {
-        let (user, selector) = self.identity(request.identity)?;
-        if request.include_refresh_token {
-            self.trail.asks_for_refresh_token();
-        }
+        let asked = asks(ctx, request.identity)?;
+        let action = GetIdentityToken { refresh_token: request.include_refresh_token };
+        let authorized = ctx.authorize(self.broker.policy(), &asked, action)?;
         let lend = Lend {
-            selector,
             min_validity: convert::min_validity(request.min_validity)?,
             rejected: convert::rejected_fingerprint(&request.rejected_fingerprint)?,
         };
-        let action = GetIdentityToken { refresh_token: request.include_refresh_token };
-        let permit = self.permit(user, &lend.selector, action)?;
-        let lent = self.broker.lend(&permit, &lend, &self.deadline).await?;
-        if lent.refresh.is_some() {
-            self.trail.lends_refresh_token();
-        }
+        let lent = self.broker.lend(&authorized, &asked.selector, lend).await?;
         Ok(convert::lent(&lent))
     }
 
-    async fn call(&self, request: pb::CallProviderRequest) -> Result<pb::CallProviderResponse, Error> {
-        let (user, selector) = self.identity(request.identity)?;
+    async fn call(
+        &self,
+        ctx: &Ctx,
+        request: pb::CallProviderRequest,
+    ) -> Result<pb::CallProviderResponse, Error> {
+        let asked = asks(ctx, request.identity)?;
         let raw = convert::raw_request(request.request)?;
-        self.asks_for(&raw);
-        let permit = self.permit(user, &selector, CallProvider)?;
-        let call = Call { selector, request: raw, idempotent: request.idempotent };
-        let answer = self.broker.call(&permit, call, &self.deadline).await?;
+        record_request(ctx, &raw);
+        let authorized = ctx.authorize(self.broker.policy(), &asked, CallProvider)?;
+        let call = Call { request: raw, idempotent: request.idempotent };
+        let answer = self.broker.call(&authorized, &asked.selector, call).await?;
         Ok(convert::answer(answer))
     }
 
     async fn inspect(
         &self,
+        ctx: &Ctx,
         request: pb::InspectIdentityTokenRequest,
     ) -> Result<pb::InspectIdentityTokenResponse, Error> {
-        let (user, selector) = self.identity(request.identity)?;
-        let permit = self.permit(user, &selector, InspectIdentityToken)?;
-        let inspection = self.broker.inspect(&permit, &selector, &self.deadline).await?;
+        let asked = asks(ctx, request.identity)?;
+        let authorized = ctx.authorize(self.broker.policy(), &asked, InspectIdentityToken)?;
+        let inspection = self.broker.inspect(&authorized, &asked.selector).await?;
         Ok(inspection.into())
     }
 
     async fn revoke(
         &self,
+        ctx: &Ctx,
         request: pb::RevokeIdentityTokenRequest,
     ) -> Result<pb::RevokeIdentityTokenResponse, Error> {
-        let (user, selector) = self.identity(request.identity)?;
-        let permit = self.permit(user, &selector, RevokeIdentityToken)?;
-        let view = self.broker.revoke(&permit, &selector, &self.deadline).await?;
+        let asked = asks(ctx, request.identity)?;
+        let authorized = ctx.authorize(self.broker.policy(), &asked, RevokeIdentityToken)?;
+        let view = self.broker.revoke(&authorized, &asked.selector).await?;
         Ok(pb::RevokeIdentityTokenResponse { identity: Some(view.into()) })
     }
 
     fn connect_link(
         &self,
+        ctx: &Ctx,
         request: pb::CreateConnectLinkRequest,
     ) -> Result<pb::CreateConnectLinkResponse, Error> {
         let (connection, connect) = convert::connect_link(request)?;
-        self.trail.asks_for_connection(connection.as_str());
-        let permit = self.broker.authorize_link(&self.caller, connection)?;
-        self.trail.allowed();
-        let url = self.broker.connect_link(&permit, &connect)?;
+        let authorized = ctx.authorize_link(self.broker.policy(), connection)?;
+        let url = self.broker.connect_link(&authorized, &connect)?;
         Ok(pb::CreateConnectLinkResponse { url })
     }
+}
 
-    /// Puts on record what is to be sent, before it is judged. What is no method or host at all is left out: nobody could tell
-    /// what it is.
-    fn asks_for(&self, raw: &RawRequest) {
-        let method = check_method(&raw.method).ok();
-        let host = raw.host.to_ascii_lowercase();
-        let host = if host.contains('.') && is_host_name(&host) { &*host } else { "" };
-        self.trail.request(method.as_ref().map(Method::as_str), host, &raw.path);
-    }
+/// The user and the selector of a request, which are put on record before anything is decided.
+fn asks(ctx: &Ctx, selector: Option<pb::IdentitySelector>) -> Result<Asked, Error> {
+    let (user, selector) = convert::identity(ctx.caller(), selector)?;
+    Ok(ctx.asks(user, selector))
+}
+
+/// Puts on record what is to be sent, before it is judged. What is no method, host or path at all is left out: nobody could tell
+/// what it is, and it may hold a password or a header.
+fn record_request(ctx: &Ctx, raw: &RawRequest) {
+    let method = check_method(&raw.method).ok();
+    let host = raw.host.to_ascii_lowercase();
+    let host = if host.contains('.') && is_host_name(&host) { &*host } else { "" };
+    let path = raw.path.split(['?', '#']).next().unwrap_or_default();
+    let path = if is_path(path) { path } else { "" };
+    ctx.audit().request(method.as_ref().map(Method::as_str), host, path);
 }
 
 fn unsupported<T>(operation: &'static str) -> Result<T, Status> {
@@ -157,21 +153,21 @@ impl pb::idp_token_service_server::IdpTokenService for IdpToken {
         &self,
         request: Request<pb::ListIdentitiesRequest>,
     ) -> Result<Response<pb::ListIdentitiesResponse>, Status> {
-        self.work(self.list(request.into_inner())).await
+        self.work(async |ctx| self.list(ctx, request.into_inner()).await).await
     }
 
     async fn get_identity_token(
         &self,
         request: Request<pb::GetIdentityTokenRequest>,
     ) -> Result<Response<pb::GetIdentityTokenResponse>, Status> {
-        self.work(self.lend(request.into_inner())).await
+        self.work(async |ctx| self.lend(ctx, request.into_inner()).await).await
     }
 
     async fn call_provider(
         &self,
         request: Request<pb::CallProviderRequest>,
     ) -> Result<Response<pb::CallProviderResponse>, Status> {
-        self.work(self.call(request.into_inner())).await
+        self.work(async |ctx| self.call(ctx, request.into_inner()).await).await
     }
 
     type StreamProviderStream =
@@ -188,20 +184,20 @@ impl pb::idp_token_service_server::IdpTokenService for IdpToken {
         &self,
         request: Request<pb::InspectIdentityTokenRequest>,
     ) -> Result<Response<pb::InspectIdentityTokenResponse>, Status> {
-        self.work(self.inspect(request.into_inner())).await
+        self.work(async |ctx| self.inspect(ctx, request.into_inner()).await).await
     }
 
     async fn revoke_identity_token(
         &self,
         request: Request<pb::RevokeIdentityTokenRequest>,
     ) -> Result<Response<pb::RevokeIdentityTokenResponse>, Status> {
-        self.work(self.revoke(request.into_inner())).await
+        self.work(async |ctx| self.revoke(ctx, request.into_inner()).await).await
     }
 
     async fn create_connect_link(
         &self,
         request: Request<pb::CreateConnectLinkRequest>,
     ) -> Result<Response<pb::CreateConnectLinkResponse>, Status> {
-        self.work(async { self.connect_link(request.into_inner()) }).await
+        self.work(async |ctx| self.connect_link(ctx, request.into_inner())).await
     }
 }

@@ -8,8 +8,8 @@ use tonic_types::StatusExt;
 
 use super::repeats::Repeats;
 use crate::{
-    audit::{Entry, Outcome},
-    error::{Blame, Error},
+    audit::{AuditGuard, Outcome},
+    broker::{Blame, Error},
     telemetry::{Metrics, metrics::code_name},
 };
 
@@ -55,12 +55,17 @@ pub(super) struct Observation {
     began: Instant,
     /// As the caller sent it.
     request_id: Option<HeaderValue>,
-    entry: Entry,
+    entry: AuditGuard,
     settled: bool,
 }
 
 impl Observation {
-    pub(super) fn begin(observer: Arc<Observer>, method: usize, headers: &HeaderMap, entry: Entry) -> Self {
+    pub(super) fn begin(
+        observer: Arc<Observer>,
+        method: usize,
+        headers: &HeaderMap,
+        entry: AuditGuard,
+    ) -> Self {
         let request_id =
             headers.get(REQUEST_ID).map(|id| if is_fit(id) { id.clone() } else { new_request_id() });
         Self { observer, method, began: Instant::now(), request_id, entry, settled: false }

@@ -9,8 +9,9 @@ use super::pb::ErrorReason;
 use crate::{
     auth0::{Auth0Error, VaultError},
     authentication::AuthenticationError,
-    error::Error,
+    broker::Error,
     identity::SelectError,
+    tokens::Owner,
 };
 
 /// The `domain` of every ErrorInfo.
@@ -39,6 +40,10 @@ impl Parts {
     fn with(mut self, key: &str, value: impl Into<String>) -> Self {
         self.metadata.insert(key.to_owned(), value.into());
         self
+    }
+
+    fn owned_by(self, owner: &Owner) -> Self {
+        self.with("provider", &owner.provider).with("connection", &owner.connection)
     }
 
     /// Adds what may be empty only if it is not.
@@ -125,29 +130,20 @@ fn parts(error: &Error, message: &str) -> Parts {
         Error::Denied(_) => Parts::new(Code::PermissionDenied, ErrorReason::CallerNotAllowed),
         Error::Select(error) => select(error, message),
         Error::Auth0(error) => auth0(error, message),
-        Error::Vault { provider, connection, cause } => {
-            vault(cause, message).with("provider", provider).with("connection", connection)
-        }
-        Error::ReauthenticationRequired { provider, connection, connect_url, .. } => {
+        Error::Vault { owner, cause } => vault(cause, message).owned_by(owner),
+        Error::ReauthenticationRequired { owner, connect_url, .. } => {
             Parts::new(Code::FailedPrecondition, ErrorReason::ReauthenticationRequired)
-                .with("provider", provider)
-                .with("connection", connection)
-                .precondition(format!("{provider}/{connection}"), message)
+                .owned_by(owner)
+                .precondition(format!("{}/{}", owner.provider, owner.connection), message)
                 .login_help(connect_url.as_deref())
         }
-        Error::RenewalFailed { provider, connection, retry_after, .. } => {
-            Parts::new(Code::Unavailable, ErrorReason::RenewalFailed)
-                .with("provider", provider)
-                .with("connection", connection)
-                .retry(*retry_after)
+        Error::RenewalFailed { owner, retry_after, .. } => {
+            Parts::new(Code::Unavailable, ErrorReason::RenewalFailed).owned_by(owner).retry(*retry_after)
         }
-        Error::NotDurable { provider, connection } => {
-            Parts::new(Code::FailedPrecondition, ErrorReason::ProviderNotConfigured)
-                .with("missing", "store.url")
-                .with("provider", provider)
-                .with("connection", connection)
-                .precondition("configuration", message)
-        }
+        Error::NotDurable(owner) => Parts::new(Code::FailedPrecondition, ErrorReason::ProviderNotConfigured)
+            .with("missing", "store.url")
+            .owned_by(owner)
+            .precondition("configuration", message),
         Error::Store(_) => Parts::new(Code::Unavailable, ErrorReason::StoreUnavailable).retry(SHORTLY),
         Error::OperationUnsupported { provider, operation } => {
             Parts::new(Code::Unimplemented, ErrorReason::OperationUnsupported)

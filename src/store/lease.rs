@@ -16,7 +16,7 @@ pub enum LeaseName {
 }
 
 /// A lease that was taken. It is not released on drop: then it runs out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Lease {
     pub(super) name: LeaseName,
     /// The holder's name and a random part: no two leases are taken for each other.

@@ -63,6 +63,11 @@ impl Record {
         let surplus = self.refused.len().saturating_sub(Self::REFUSED);
         self.refused.drain(..surplus);
     }
+
+    /// Takes the refusal of an access token back, since its provider says that it is active.
+    pub fn accept(&mut self, token: Fingerprint) {
+        self.refused.retain(|refused| *refused != token);
+    }
 }
 
 /// A record as it lies in the store. Times are the store's, in milliseconds.

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use webpki::{EndEntityCert, Error, KeyUsage};
 
-use crate::peer::San;
+use crate::caller::San;
 
 /// The names of a client's certificate, URIs first: those that rustls has verified it for. A name that is not UTF-8, or no DNS
 /// name, is none: no rule could mean it, and only an authority of the operator's could have signed it.

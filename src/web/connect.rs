@@ -20,7 +20,7 @@ use super::{
     json::{self, Schema},
 };
 use crate::{
-    error::Error,
+    broker::Error,
     service::{Answer, Departure, Gate},
 };
 use request::Message;

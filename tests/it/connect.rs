@@ -3,14 +3,16 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use idp_token_service::{
+    audit::AuditScope,
     auth0::{Auth0, connect::LoginApplication},
-    broker::{Broker, Lend, Providers},
+    broker::{Broker, Error, Lend},
+    caller::Caller,
+    context::Ctx,
     deadline::Deadline,
-    error::Error,
     identity::{Selector, UserId},
-    policy::{Caller, GetIdentityToken, Policy},
+    policy::{GetIdentityToken, Policy},
     provider::{self, Settings},
-    renewal::Renewals,
+    provider_client::{ProviderClient, Providers},
     sandbox::Fault,
     secret::Secret,
     service::{
@@ -19,6 +21,7 @@ use idp_token_service::{
     },
     store::Store,
     telemetry::Metrics,
+    tokens::Tokens,
     transport::Transport,
 };
 use tonic::{Code, Status};
@@ -238,17 +241,20 @@ async fn link_with(world: &World, settings: Settings) -> String {
     let mut providers = Providers::default();
     let name = "google-oauth2".to_owned();
     let adapter = provider::build(&name, settings).unwrap();
-    providers.insert(name.clone(), name, adapter, transport);
+    providers.insert(ProviderClient::new(name.clone(), name, adapter, transport));
+    let providers = Arc::new(providers);
     let login = LoginApplication::new(&config.auth0, config.connect.as_ref().unwrap());
-    let renewals = Arc::new(Renewals::new(store, Arc::clone(&auth0), Arc::clone(&metrics)));
-    let broker = Broker::new(auth0, providers, renewals, Some(login), Policy::open(), metrics);
+    let tokens = Tokens::new(Arc::clone(&auth0), Arc::clone(&providers), store, Arc::clone(&metrics));
+    let broker = Broker::new(auth0, providers, tokens, Some(login), Policy::open(), metrics);
 
     let user = UserId::parse(EDSGER.to_owned(), "user_id").unwrap();
     let action = GetIdentityToken { refresh_token: false };
-    let permit = broker.authorize(&Caller::Anonymous, user, &Selector::default(), action).unwrap();
-    let lend = Lend { selector: Selector::default(), min_validity: Duration::ZERO, rejected: None };
     let deadline = Deadline::from_now(Duration::from_secs(20));
-    match broker.lend(&permit, &lend, &deadline).await {
+    let ctx = Ctx::begin(Caller::Anonymous, deadline, AuditScope::default()).await.unwrap();
+    let asked = ctx.asks(user, Selector::default());
+    let authorized = ctx.authorize(broker.policy(), &asked, action).unwrap();
+    let lend = Lend { min_validity: Duration::ZERO, rejected: None };
+    match broker.lend(&authorized, &asked.selector, lend).await {
         Err(Error::ReauthenticationRequired { connect_url, .. }) => connect_url.unwrap(),
         other => panic!("{other:?}"),
     }

@@ -12,9 +12,9 @@ use idp_token_service::{
     audit::Audit,
     auth0::Auth0,
     authentication::Authentication,
-    broker::{Broker, Providers},
+    broker::Broker,
     provider::{self, HostPattern, Provider, RateLimit, Settings, Verdict, request::ApiRequest},
-    renewal::Renewals,
+    provider_client::{ProviderClient, Providers},
     sandbox::Fault,
     secret::Secret,
     service::{
@@ -27,6 +27,7 @@ use idp_token_service::{
     store::Store,
     telemetry::Metrics,
     token::AccessToken,
+    tokens::Tokens,
     transport::Transport,
 };
 use tokio::task::JoinSet;
@@ -287,13 +288,14 @@ pub(crate) fn buggy_gate(world: &World, audit: Audit) -> (Gate, Arc<Metrics>) {
     let google_adapter = provider::build("google-oauth2", Settings::default()).unwrap();
     let name = "google-oauth2".to_owned();
     let detouring = transport.detouring(config.providers[&name].detours.clone());
-    providers.insert(name.clone(), name, Box::new(Buggy(google_adapter)), detouring);
+    providers.insert(ProviderClient::new(name.clone(), name, Box::new(Buggy(google_adapter)), detouring));
+    let providers = Arc::new(providers);
     let store = Arc::new(Store::memory());
-    let renewals = Arc::new(Renewals::new(store, Arc::clone(&auth0), Arc::clone(&metrics)));
+    let tokens = Tokens::new(Arc::clone(&auth0), Arc::clone(&providers), store, Arc::clone(&metrics));
     let broker = Broker::new(
         auth0,
         providers,
-        renewals,
+        tokens,
         None,
         idp_token_service::policy::Policy::open(),
         Arc::clone(&metrics),

@@ -4,23 +4,26 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use idp_token_service::{
+    audit::AuditScope,
     auth0::Auth0,
-    broker::{Broker, Call, Lend, List, Providers},
+    broker::{Broker, Call, Error, Lend, List},
+    caller::Caller,
     cli,
     config::EndUsers,
+    context::{Asked, Ctx},
     deadline::Deadline,
-    error::Error,
     identity::{ConnectionName, SelectError, Selector, UserId},
     policy::{
-        CallProvider, Caller, GetIdentityToken, ListIdentities, Pattern, Permission, Policy, ProviderName,
+        CallProvider, GetIdentityToken, ListIdentities, Pattern, Permission, Policy, ProviderName,
         RequestPattern, Rule, Who,
     },
     provider::{self, request::RawRequest},
-    renewal::Renewals,
+    provider_client::{ProviderClient, Providers},
     sandbox::{Sandbox, Seed},
     service::METHODS,
     store::Store,
     telemetry::Metrics,
+    tokens::Tokens,
     transport::Transport,
 };
 use tonic::Code;
@@ -33,6 +36,13 @@ use crate::support::{
 
 /// Has Google and a refresh token.
 const BARBARA: &str = "google-oauth2|100000000000000000003";
+
+/// A call of `caller` about identities of the user `id`.
+async fn asks(caller: &Caller, id: &str, selector: Selector) -> (Ctx, Asked) {
+    let ctx = Ctx::begin(caller.clone(), soon(), AuditScope::default()).await.unwrap();
+    let asked = ctx.asks(user(id), selector);
+    (ctx, asked)
+}
 
 /// The use cases, with a sandbox for Auth0 and all providers.
 struct Office {
@@ -56,17 +66,19 @@ impl Office {
             let adapter = provider::build(&strategy, configured.settings.clone()).unwrap();
             let transport = transport.detouring(configured.detours.clone());
             strategies.insert(name.clone(), strategy.clone());
-            providers.insert(name.clone(), strategy, adapter, transport);
+            providers.insert(ProviderClient::new(name.clone(), strategy, adapter, transport));
         }
-        let renewals = Arc::new(Renewals::new(store, Arc::clone(&auth0), Arc::clone(&metrics)));
+        let providers = Arc::new(providers);
+        let tokens = Tokens::new(Arc::clone(&auth0), Arc::clone(&providers), store, Arc::clone(&metrics));
         let policy = Policy::new(rules, strategies);
-        Self { sandbox, broker: Broker::new(auth0, providers, renewals, None, policy, metrics) }
+        Self { sandbox, broker: Broker::new(auth0, providers, tokens, None, policy, metrics) }
     }
 
     async fn list(&self, caller: &Caller, id: &str) -> Result<Vec<String>, Error> {
-        let permit = self.broker.authorize(caller, user(id), &Selector::default(), ListIdentities)?;
+        let (ctx, asked) = asks(caller, id, Selector::default()).await;
+        let authorized = ctx.authorize(self.broker.policy(), &asked, ListIdentities)?;
         let list = List { page_size: 0, page_token: String::new() };
-        let (views, _) = self.broker.list(&permit, &list, &soon()).await?;
+        let (views, _) = self.broker.list(&authorized, &list).await?;
         Ok(views.into_iter().map(|view| format!("{}/{}", view.provider, view.account_id)).collect())
     }
 
@@ -78,11 +90,11 @@ impl Office {
         provider: &str,
         refresh_token: bool,
     ) -> Result<String, Error> {
-        let selector = at(provider);
-        let permit =
-            self.broker.authorize(caller, user(id), &selector, GetIdentityToken { refresh_token })?;
-        let lend = Lend { selector, min_validity: Duration::ZERO, rejected: None };
-        let lent = self.broker.lend(&permit, &lend, &soon()).await?;
+        let (ctx, asked) = asks(caller, id, at(provider)).await;
+        let action = GetIdentityToken { refresh_token };
+        let authorized = ctx.authorize(self.broker.policy(), &asked, action)?;
+        let lend = Lend { min_validity: Duration::ZERO, rejected: None };
+        let lent = self.broker.lend(&authorized, &asked.selector, lend).await?;
         Ok(lent.refresh.map(|refresh| refresh.expose().to_owned()).unwrap_or_default())
     }
 
@@ -96,16 +108,17 @@ impl Office {
             path: path.to_owned(),
             ..RawRequest::default()
         };
-        let selector = at(provider);
-        let permit = self.broker.authorize(caller, user(id), &selector, CallProvider)?;
-        let call = Call { selector, request, idempotent: false };
-        let answer = self.broker.call(&permit, call, &soon()).await?;
+        let (ctx, asked) = asks(caller, id, at(provider)).await;
+        let authorized = ctx.authorize(self.broker.policy(), &asked, CallProvider)?;
+        let call = Call { request, idempotent: false };
+        let answer = self.broker.call(&authorized, &asked.selector, call).await?;
         Ok(answer.response.status().as_u16())
     }
 
-    fn link(&self, caller: &Caller, connection: &str) -> Result<(), Error> {
+    async fn link(&self, caller: &Caller, connection: &str) -> Result<(), Error> {
         let connection = ConnectionName::parse(connection.to_owned(), "connection").unwrap();
-        Ok(self.broker.authorize_link(caller, connection).map(|_| ())?)
+        let ctx = Ctx::begin(caller.clone(), soon(), AuditScope::default()).await.unwrap();
+        Ok(ctx.authorize_link(self.broker.policy(), connection).map(|_| ())?)
     }
 
     /// What `action` comes to: `denied` only if nobody was sent anything for it.
@@ -115,7 +128,7 @@ impl Office {
             "list" => self.list(caller, ADA).await.map(|_| ()),
             "get" => self.lend(caller, ADA, provider, false).await.map(|_| ()),
             "get all" => self.lend(caller, ADA, provider, true).await.map(|_| ()),
-            "link" => self.link(caller, provider),
+            "link" => self.link(caller, provider).await,
             request => self.call(caller, ADA, provider, request).await.map(|_| ()),
         };
         let sent = self.sandbox.journal().entries().len();

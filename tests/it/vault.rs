@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use idp_token_service::{
-    auth0::{Auth0, Auth0Error, Fit, Need, Subject, VaultError},
+    auth0::{Acceptance, Auth0, Auth0Error, Judge, Subject, VaultError},
     cache::Loaded,
     cli,
     config::{self, Config},
@@ -66,16 +66,11 @@ impl Vault {
 
     /// Any token will do.
     async fn token(&self, user: &str, subject: Subject<'_>) -> Outcome {
-        self.fitting(user, subject, &|_, _| Fit::Serves).await
+        self.fitting(user, subject, &|_, _| Acceptance::Accept).await
     }
 
-    async fn fitting(
-        &self,
-        user: &str,
-        subject: Subject<'_>,
-        fit: &(dyn Fn(&StoredToken, Instant) -> Fit + Sync),
-    ) -> Outcome {
-        self.auth0.vault_token(&id(user), GOOGLE, "", subject, Need { fit }).await
+    async fn fitting(&self, user: &str, subject: Subject<'_>, judge: Judge<'_, StoredToken>) -> Outcome {
+        self.auth0.vault_token(&id(user), GOOGLE, "", subject, judge).await
     }
 
     /// What Katherine's worker gets, as text.
@@ -149,8 +144,8 @@ async fn forty_callers_share_one_exchange() {
     for _ in 0..40 {
         let auth0 = Arc::clone(&vault.auth0);
         calls.spawn(async move {
-            let need = Need { fit: &|_: &StoredToken, _| Fit::Serves };
-            text(&auth0.vault_token(&id(KATHERINE), GOOGLE, "", Subject::Worker, need).await.unwrap())
+            let judge: Judge<'_, StoredToken> = &|_, _| Acceptance::Accept;
+            text(&auth0.vault_token(&id(KATHERINE), GOOGLE, "", Subject::Worker, judge).await.unwrap())
         });
     }
     let tokens = calls.join_all().await;
@@ -233,9 +228,9 @@ async fn a_rejected_token_leads_to_one_new_exchange() {
     let (rejected, since) = (vault.token(KATHERINE, Subject::Worker).await.unwrap().value, Instant::now());
     let fingerprint = rejected.access.fingerprint();
     let fit = |token: &StoredToken, began: Instant| match token.access.fingerprint() == fingerprint {
-        false => Fit::Serves,
-        true if began < since => Fit::Outdated { since },
-        true => Fit::Lacks,
+        false => Acceptance::Accept,
+        true if began < since => Acceptance::Stale { since },
+        true => Acceptance::Insufficient,
     };
     // The vault still gives the same one: it is asked once, and not by everybody who comes.
     for _ in 0..5 {
@@ -253,7 +248,7 @@ async fn a_rejected_token_leads_to_one_new_exchange() {
 #[tokio::test]
 async fn a_token_that_is_too_short_is_asked_about_ever_more_rarely() {
     let vault = Vault::start().await;
-    let lacks = |_: &StoredToken, _: Instant| Fit::Lacks;
+    let lacks = |_: &StoredToken, _: Instant| Acceptance::Insufficient;
     for (wait, exchanges) in [(0, 1), (0, 1), (5, 2), (5, 2), (5, 3), (10, 3), (10, 4)] {
         pass(wait * SECOND).await;
         vault.fitting(KATHERINE, Subject::Worker, &lacks).await.unwrap();
@@ -361,8 +356,8 @@ async fn a_rotated_key_and_a_rotated_secret_are_read_again_from_their_files() {
 async fn the_account_is_named_where_it_is_known() {
     let vault = Vault::start().await;
     let ask = async |account: &str| {
-        let need = Need { fit: &|_: &StoredToken, _| Fit::Serves };
-        vault.auth0.vault_token(&id(KATHERINE), GOOGLE, account, Subject::Worker, need).await
+        let judge: Judge<'_, StoredToken> = &|_, _| Acceptance::Accept;
+        vault.auth0.vault_token(&id(KATHERINE), GOOGLE, account, Subject::Worker, judge).await
     };
     ask("100000000000000000005").await.unwrap();
     let body: Value = serde_json::from_slice(&vault.sandbox.journal().entries()[0].body).unwrap();

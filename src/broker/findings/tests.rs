@@ -12,14 +12,13 @@ fn healthy(strategy: &str) -> Facts<'_> {
         scopes: &[],
         ends: true,
         expiry: Some(Expiry::at(SystemTime::now() + HOUR, ExpiryBasis::Provider)),
-        revoked: false,
         failure: None,
-        means: Means::Held,
+        renewability: Renewability::WithRefreshToken,
     }
 }
 
-fn keys(keys: &[&str]) -> Means {
-    Means::NotConfigured(keys.iter().map(|key| (*key).to_owned()).collect())
+fn keys(keys: &[&str]) -> Renewability {
+    Renewability::NotConfigured(keys.iter().map(|key| (*key).to_owned()).collect())
 }
 
 fn failure(reason: &str, permanent: bool) -> Failure {
@@ -41,14 +40,25 @@ async fn nothing_is_said_where_all_is_well() {
         ("dead, but renewable", Facts { active: false, ..healthy("google-oauth2") }),
         (
             "without an end",
-            Facts { ends: false, expiry: None, means: Means::NoRefreshToken, ..healthy("github") },
+            Facts {
+                ends: false,
+                expiry: None,
+                renewability: Renewability::NoRefreshToken,
+                ..healthy("github")
+            },
         ),
         (
             "without an end or a client",
-            Facts { ends: false, expiry: None, means: keys(&["a"]), ..healthy("github") },
+            Facts { ends: false, expiry: None, renewability: keys(&["a"]), ..healthy("github") },
         ),
-        ("exchanged while it lives", Facts { means: Means::WhileAlive, ..healthy("facebook") }),
-        ("not renewable, but for long", Facts { means: Means::None, expiry: far, ..healthy("sharepoint") }),
+        (
+            "exchanged while it lives",
+            Facts { renewability: Renewability::WhileActive, ..healthy("facebook") },
+        ),
+        (
+            "not renewable, but for long",
+            Facts { renewability: Renewability::Unsupported, expiry: far, ..healthy("sharepoint") },
+        ),
         ("more than a login's scopes", Facts { scopes: &some, ..healthy("google-oauth2") }),
     ] {
         assert_eq!(told(&facts), [], "{what}");
@@ -59,7 +69,7 @@ async fn nothing_is_said_where_all_is_well() {
 async fn each_pain_has_its_words() {
     use FindingReason::{NotConfigured, ReauthenticationRequired, RenewalFailed, ScopeNotGranted};
     use Mend::{Login, OfflineLogin, Operator};
-    let none = || Means::NoRefreshToken;
+    let none = || Renewability::NoRefreshToken;
     let (over, rapt, busy, wrong) = (
         failure("invalid_grant", true),
         failure("invalid_rapt", true),
@@ -69,36 +79,46 @@ async fn each_pain_has_its_words() {
     let over = Some((&over, Duration::ZERO));
     let login_only = ["openid".to_owned(), "email".to_owned()];
     let soon = Expiry::at(SystemTime::now() + HOUR, ExpiryBasis::UpperBound);
-    let dead =
-        |strategy| Facts { active: false, expiry: None, ends: false, means: none(), ..healthy(strategy) };
+    let dead = |strategy| Facts {
+        active: false,
+        expiry: None,
+        ends: false,
+        renewability: none(),
+        ..healthy(strategy)
+    };
     for (facts, reason, mend, parts) in [
         (
-            Facts { means: none(), ..healthy("google-oauth2") },
+            Facts { renewability: none(), ..healthy("google-oauth2") },
             ReauthenticationRequired,
             OfflineLogin,
             &["access_type=offline", "prompt=consent"][..],
         ),
         (
-            Facts { active: false, means: none(), ..healthy("google-apps") },
+            Facts { active: false, renewability: none(), ..healthy("google-apps") },
             ReauthenticationRequired,
             OfflineLogin,
             &["prompt=consent"],
         ),
         (
-            Facts { means: none(), ..healthy("waad") },
+            Facts { renewability: none(), ..healthy("waad") },
             ReauthenticationRequired,
             OfflineLogin,
             &["offline_access", "upstream_params"],
         ),
         (
-            Facts { means: none(), ..healthy("oidc") },
+            Facts { renewability: none(), ..healthy("oidc") },
             ReauthenticationRequired,
             OfflineLogin,
             &["offline_access"],
         ),
-        (Facts { means: none(), ..healthy("github") }, ReauthenticationRequired, OfflineLogin, &["8 hours"]),
         (
-            Facts { means: none(), ..healthy("bitbucket") },
+            Facts { renewability: none(), ..healthy("github") },
+            ReauthenticationRequired,
+            OfflineLogin,
+            &["8 hours"],
+        ),
+        (
+            Facts { renewability: none(), ..healthy("bitbucket") },
             ReauthenticationRequired,
             OfflineLogin,
             &["log in again"],
@@ -141,26 +161,31 @@ async fn each_pain_has_its_words() {
         ),
         (dead("github"), ReauthenticationRequired, Login, &["eleventh", "year", "SAML", "removes the app"]),
         (
-            Facts { means: Means::WhileAlive, ..dead("facebook") },
+            Facts { renewability: Renewability::WhileActive, ..dead("facebook") },
             ReauthenticationRequired,
             Login,
             &["60 days", "password", "only while they live"],
         ),
         (
-            Facts { means: Means::None, ..dead("sharepoint") },
+            Facts { renewability: Renewability::Unsupported, ..dead("sharepoint") },
             ReauthenticationRequired,
             Login,
             &["no longer accepts"],
         ),
         (
-            Facts { revoked: true, active: false, failure: over, ..healthy("google-oauth2") },
+            Facts {
+                renewability: Renewability::Revoked,
+                active: false,
+                failure: over,
+                ..healthy("google-oauth2")
+            },
             ReauthenticationRequired,
             Login,
             &["revoked through this service"],
         ),
         (
             Facts {
-                means: keys(&["providers.facebook.client_id", "providers.facebook.client_secret"]),
+                renewability: keys(&["providers.facebook.client_id", "providers.facebook.client_secret"]),
                 ..healthy("facebook")
             },
             NotConfigured,
@@ -168,13 +193,13 @@ async fn each_pain_has_its_words() {
             &["60 days", "`providers.facebook.client_id` and `providers.facebook.client_secret`"],
         ),
         (
-            Facts { means: keys(&["providers.acme.token_url"]), ..healthy("oauth2") },
+            Facts { renewability: keys(&["providers.acme.token_url"]), ..healthy("oauth2") },
             NotConfigured,
             Operator,
             &["`providers.acme.token_url`", "refresh token is held"],
         ),
         (
-            Facts { means: keys(&["store.url"]), ..healthy("bitbucket") },
+            Facts { renewability: Renewability::NotDurable, ..healthy("bitbucket") },
             NotConfigured,
             Operator,
             &["`store.url`", "die at use"],
@@ -198,13 +223,13 @@ async fn each_pain_has_its_words() {
             &["connection_scope"],
         ),
         (
-            Facts { means: Means::None, expiry: Some(soon), ..healthy("sharepoint") },
+            Facts { renewability: Renewability::Unsupported, expiry: Some(soon), ..healthy("sharepoint") },
             ReauthenticationRequired,
             Login,
             &[" min", "several identities"],
         ),
         (
-            Facts { means: Means::None, ..healthy("sharepoint") },
+            Facts { renewability: Renewability::Unsupported, ..healthy("sharepoint") },
             ReauthenticationRequired,
             Login,
             &["min and cannot be renewed"],
@@ -221,7 +246,7 @@ async fn each_pain_has_its_words() {
 #[tokio::test]
 async fn a_dead_token_that_keys_would_have_saved_says_both() {
     let facts =
-        Facts { active: false, means: keys(&["providers.facebook.client_id"]), ..healthy("facebook") };
+        Facts { active: false, renewability: keys(&["providers.facebook.client_id"]), ..healthy("facebook") };
     let reasons: Vec<_> = told(&facts).into_iter().map(|(reason, ..)| reason).collect();
     assert_eq!(reasons, [FindingReason::ReauthenticationRequired, FindingReason::NotConfigured]);
 }

@@ -96,15 +96,13 @@ pub(super) fn dead(strategy: &str) -> String {
     }
 }
 
+pub(super) const NOT_DURABLE: &str = "The provider's refresh tokens die at use, so that a token is renewed only where the \
+    new ones survive a restart. Set `store.url` of this service to a database.";
+
 /// `keys` in full, as the configuration has them.
 pub(super) fn not_configured(strategy: &str, keys: &[String]) -> String {
     let quoted: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
     let keys = quoted.join(" and ");
-    if quoted == ["`store.url`"] {
-        return "The provider's refresh tokens die at use, so that a token is renewed only where the new ones survive a \
-                restart. Set `store.url` of this service to a database."
-            .to_owned();
-    }
     if strategy == "facebook" {
         return format!("{FACEBOOK} Set {keys} in this service's configuration, and it does so in time.");
     }

@@ -244,8 +244,9 @@ fn a_request_that_no_adapter_of_the_rule_sends_is_warned_of() {
 #[test]
 fn without_a_word_about_callers_everybody_may_do_everything_and_with_one_nobody_unnamed() {
     use crate::{
+        caller::Caller,
         identity::{Selector, UserId},
-        policy::{Caller, ListIdentities},
+        policy::ListIdentities,
     };
     let may_list = |text: &str, caller: &Caller| {
         let user = UserId::parse("auth0|ada".to_owned(), "user_id").expect("an id");

@@ -23,7 +23,7 @@ fn callers_are_read_as_they_are_written() {
     assert_eq!(config.trusted_peers.len(), 4);
     assert_eq!(
         config.trusted_peers[0],
-        TrustedPeer::San(crate::peer::San::Uri("spiffe://acme/envoy".to_owned()))
+        TrustedPeer::San(crate::caller::San::Uri("spiffe://acme/envoy".to_owned()))
     );
     let issuers: Vec<_> =
         config.jwt_issuers.iter().map(|one| (&*one.issuer, one.jwks_url.to_string())).collect();

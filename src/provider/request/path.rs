@@ -40,6 +40,11 @@ pub(in crate::provider) fn check(target: &str) -> Result<(), &'static str> {
     check_decoded(path)
 }
 
+/// See [`super::is_path`].
+pub(super) fn is_written_as_one(path: &str) -> bool {
+    check_start(path).is_ok() && path.bytes().all(is_path_byte)
+}
+
 fn check_start(path: &str) -> Result<(), &'static str> {
     if !path.starts_with('/') {
         return Err("must start with `/`; name the host in `host`, without a scheme");

@@ -16,7 +16,7 @@ use tonic::body::Body;
 
 use super::*;
 use crate::{
-    peer::San,
+    caller::San,
     server::certificates::Certificates,
     tls::{
         Files,

@@ -8,7 +8,7 @@ use prost_reflect::MethodDescriptor;
 use tonic::Status;
 
 use crate::{
-    error::Error,
+    broker::Error,
     field::InvalidField,
     service::{Arriving, MESSAGE_LIMIT},
     web::{

@@ -1,4 +1,4 @@
-//! What is known of an identity's tokens besides what Auth0's profile shows.
+//! The store's record of an identity's tokens, as this process knows it.
 
 use std::{
     sync::Arc,
@@ -7,20 +7,20 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::failure::LONGEST_REST;
+use super::renewal::LONGEST_BACKOFF;
 use crate::{
     identity::StoredToken,
     store::{Record, RenewedTokens, Stored},
     token::{Expiry, ExpiryBasis, TokenSource},
 };
 
-/// A token is not renewed again so soon: whoever needs another one after that keeps asking for something that
-/// renewing does not give.
+/// The shortest time between two renewals of one identity: whoever needs another token after that keeps asking for
+/// something that renewing does not give.
 const SOONEST: Duration = Duration::from_secs(30);
 
 /// The store's record of an identity. Its times are measured on tokio's clock from when it was first seen here.
 #[derive(Debug)]
-pub struct Known {
+pub struct StoredState {
     /// What the next swap has to expect; 0 if nothing is stored.
     pub(super) generation: u64,
     /// Since when this generation is known here.
@@ -29,11 +29,11 @@ pub struct Known {
     /// The record's tokens, as those of a profile are.
     token: Option<Arc<StoredToken>>,
     /// No renewal is tried before.
-    rests_until: Instant,
+    retry_at: Instant,
 }
 
-impl Known {
-    /// What a load brought that began at `began`. The same generation as before is still the same.
+impl StoredState {
+    /// The outcome of a load that began at `began`. The same generation as `kept` is still the same state.
     pub(super) fn after(kept: Option<&Arc<Self>>, stored: Option<Stored>, began: Instant) -> Arc<Self> {
         let (generation, record) =
             stored.map_or_else(Default::default, |stored| (stored.generation, stored.record));
@@ -45,8 +45,8 @@ impl Known {
 
     pub(super) fn new(generation: u64, record: Record, since: Instant) -> Self {
         let token = record.tokens.as_ref().map(|tokens| Arc::new(token(tokens)));
-        let rests_until = Instant::now() + rest(&record);
-        Self { generation, since, record, token, rests_until }
+        let retry_at = Instant::now() + backoff(&record);
+        Self { generation, since, record, token, retry_at }
     }
 
     /// The tokens that were renewed here, if any.
@@ -55,16 +55,16 @@ impl Known {
     }
 
     /// How long no renewal is tried: the last one failed, or it was just now.
-    pub(super) fn rest(&self) -> Duration {
-        self.rests_until.saturating_duration_since(Instant::now())
+    pub(super) fn backoff(&self) -> Duration {
+        self.retry_at.saturating_duration_since(Instant::now())
     }
 }
 
 /// Clocks of replicas differ, and one may have been set back: no rest is longer than it can have been meant.
-fn rest(record: &Record) -> Duration {
+fn backoff(record: &Record) -> Duration {
     let left = |until: SystemTime| until.duration_since(SystemTime::now()).unwrap_or_default();
     match (&record.failure, &record.tokens) {
-        (Some(failure), _) => left(failure.rest_until).min(LONGEST_REST),
+        (Some(failure), _) => left(failure.rest_until).min(LONGEST_BACKOFF),
         (None, Some(tokens)) => left(tokens.obtained_at + SOONEST).min(SOONEST),
         (None, None) => Duration::ZERO,
     }

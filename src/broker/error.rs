@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use super::Broker;
 use crate::{
     audit::Unrecorded,
     auth0::{Auth0Error, VaultError},
@@ -12,8 +13,8 @@ use crate::{
     field::InvalidField,
     identity::SelectError,
     policy::Denied,
-    renewal::Lifeless,
     store::StoreError,
+    tokens::{Owner, ProviderError, TokenError, Unusable},
 };
 
 /// Why a call gets no answer. `service/status.rs` turns each into a gRPC status.
@@ -35,38 +36,28 @@ pub enum Error {
     #[error(transparent)]
     Auth0(#[from] Auth0Error),
     /// Token Vault gave no token.
-    #[error("the {provider} token of connection {connection} is in Token Vault: {cause}")]
+    #[error("the {owner} is in Token Vault: {cause}")]
     Vault {
-        /// The strategy.
-        provider: String,
-        /// The connection.
-        connection: String,
+        /// Whose.
+        owner: Owner,
         /// Why it gave none.
         cause: VaultError,
     },
     /// Only the user can get another token.
-    #[error(
-        "the {provider} token of connection {connection} {why} send the user through a login with that connection"
-    )]
+    #[error("the {owner} {why} send the user through a login with that connection")]
     ReauthenticationRequired {
-        /// The strategy.
-        provider: String,
-        /// The connection.
-        connection: String,
+        /// Whose.
+        owner: Owner,
         /// What is wrong with the token at hand.
-        why: Lifeless,
+        why: Unusable,
         /// Where the user gets another; `None` where no login application is configured.
         connect_url: Option<String>,
     },
     /// A renewal failed in a way that may pass. The grant is kept.
-    #[error(
-        "the {provider} token of connection {connection} could not be renewed ({reason}); the grant is kept"
-    )]
+    #[error("the {owner} could not be renewed ({reason}); the grant is kept")]
     RenewalFailed {
-        /// The strategy.
-        provider: String,
-        /// The connection.
-        connection: String,
+        /// Whose.
+        owner: Owner,
         /// A word for it.
         reason: String,
         /// How long until the next try.
@@ -74,15 +65,10 @@ pub enum Error {
     },
     /// The provider's refresh tokens die at use, and the store would lose the new ones with this process.
     #[error(
-        "the {provider} token of connection {connection} has to be renewed, but a store in memory would lose the new \
-         refresh token, and the provider kills the old one: set `store.url` to a database; until then a login helps"
+        "the {0} has to be renewed, but a store in memory would lose the new refresh token, and the provider kills the \
+         old one: set `store.url` to a database; until then a login helps"
     )]
-    NotDurable {
-        /// The strategy.
-        provider: String,
-        /// The connection.
-        connection: String,
-    },
+    NotDurable(Owner),
     /// The token store gave no answer, and going on would not be safe.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -219,7 +205,7 @@ impl Error {
             | Self::DeadlineExceeded(_) => Blame::Outside,
             Self::Vault { cause: VaultError::MfaPolicy, .. }
             | Self::NotConfigured { .. }
-            | Self::NotDurable { .. }
+            | Self::NotDurable(_)
             | Self::ApplicationRefused { .. }
             | Self::Store(
                 StoreError::Misconfigured { .. }
@@ -249,5 +235,53 @@ impl Error {
             Self::Internal => Some("a panic, which was reported when it happened"),
             _ => None,
         }
+    }
+}
+
+impl Broker {
+    /// The error of `operation` where there is no token, with a link where only the user can get another.
+    pub(super) fn error(&self, error: TokenError, operation: &'static str) -> Error {
+        match error {
+            TokenError::Select(error) => error.into(),
+            TokenError::Auth0(error) => error.into(),
+            TokenError::Store(error) => error.into(),
+            TokenError::Vault { owner, cause } => Error::Vault { owner, cause },
+            TokenError::Unusable { selected, why } => {
+                let identity = selected.identity();
+                let connect_url = self.link_for(identity, &[]);
+                Error::ReauthenticationRequired { owner: Owner::of(identity), why, connect_url }
+            }
+            TokenError::RenewalFailed { owner, reason, retry_after } => {
+                Error::RenewalFailed { owner, reason, retry_after }
+            }
+            TokenError::NotConfigured { owner, missing } => {
+                Error::NotConfigured { provider: Some(owner.provider), missing }
+            }
+            TokenError::NotDurable(owner) => Error::NotDurable(owner),
+            TokenError::NeverSoLong { owner, min_validity, lifetime } => {
+                let (wanted, lifetime) = (min_validity.as_secs(), lifetime.as_secs());
+                let provider = owner.provider;
+                let problem = format!(
+                    "is {wanted} s, but the tokens of {provider} live for {lifetime} s: ask for less"
+                );
+                InvalidField::new("min_validity", problem).into()
+            }
+            TokenError::Provider { owner, cause } => provider_error(owner.provider, cause, operation),
+            TokenError::Overloaded => Error::Overloaded,
+            TokenError::Late(stage) => Error::DeadlineExceeded(stage),
+        }
+    }
+}
+
+fn provider_error(provider: String, cause: ProviderError, operation: &'static str) -> Error {
+    match cause {
+        ProviderError::Unsupported => Error::OperationUnsupported { provider: Some(provider), operation },
+        ProviderError::NotConfigured { missing } => {
+            Error::NotConfigured { provider: Some(provider), missing }
+        }
+        ProviderError::Refused { code, keys } => Error::ApplicationRefused { provider, code, keys },
+        ProviderError::RateLimited { retry_after } => Error::ProviderRateLimited { provider, retry_after },
+        ProviderError::Unavailable { cause, .. } => Error::ProviderUnavailable { provider, cause },
+        ProviderError::Unreadable { cause } => Error::ProviderProtocol { provider, cause },
     }
 }

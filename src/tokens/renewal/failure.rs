@@ -1,4 +1,4 @@
-//! What is remembered of a renewal that failed, and how long the identity rests.
+//! What is remembered of a renewal that failed, and when the next one may be tried.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,18 +7,18 @@ use crate::{
     token::Fingerprint,
 };
 
-/// The first rest, doubling up to [`MOST`].
+/// The first backoff, doubling up to [`MOST`].
 const FIRST: Duration = Duration::from_secs(5);
 
-/// The longest rest that is not the provider's own wish.
+/// The longest backoff that the provider did not ask for.
 const MOST: Duration = Duration::from_secs(5 * 60);
 
-/// The longest wish of a provider that is heeded: its limits are by the hour at most.
-pub(super) const LONGEST_REST: Duration = Duration::from_secs(60 * 60);
+/// The longest backoff that a provider can ask for: its limits are by the hour at most.
+pub(in crate::tokens) const LONGEST_BACKOFF: Duration = Duration::from_secs(60 * 60);
 
 /// A renewal that did not happen, or of which nobody knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Setback {
+pub(super) enum RenewalFailure {
     /// The grant is dead, by the provider's word.
     Dead {
         /// The provider's code.
@@ -27,7 +27,7 @@ pub(super) enum Setback {
         token: Option<Fingerprint>,
     },
     /// It may pass.
-    Passing {
+    Transient {
         /// A word for it.
         reason: &'static str,
         /// How long the provider asks to wait.
@@ -35,7 +35,7 @@ pub(super) enum Setback {
     },
 }
 
-impl Setback {
+impl RenewalFailure {
     /// `record`, with this remembered.
     pub(super) fn added_to(&self, mut record: Record) -> Record {
         record.failure = Some(self.after(record.failure.as_ref()));
@@ -55,9 +55,9 @@ impl Setback {
                 reason: (*code).to_owned(),
                 permanent: true,
             },
-            Self::Passing { reason, retry_after } => Failure {
+            Self::Transient { reason, retry_after } => Failure {
                 count,
-                rest_until: SystemTime::now() + rest(count, *retry_after),
+                rest_until: SystemTime::now() + backoff(count, *retry_after),
                 reason: (*reason).to_owned(),
                 permanent: false,
             },
@@ -68,16 +68,16 @@ impl Setback {
     pub(super) fn outcome(&self) -> &'static str {
         match self {
             Self::Dead { .. } => "grant_dead",
-            Self::Passing { reason, .. } => reason,
+            Self::Transient { reason, .. } => reason,
         }
     }
 }
 
-/// Half to all of the nominal rest, so that identities whose provider failed do not come back together.
-fn rest(count: u32, retry_after: Option<Duration>) -> Duration {
+/// Half to all of the nominal backoff, so that identities whose provider failed do not come back together.
+fn backoff(count: u32, retry_after: Option<Duration>) -> Duration {
     let nominal = FIRST.saturating_mul(1 << count.saturating_sub(1).min(16)).min(MOST);
     let jittered = nominal.mul_f64(0.5 + fastrand::f64() / 2.0);
-    jittered.max(retry_after.unwrap_or_default().min(LONGEST_REST))
+    jittered.max(retry_after.unwrap_or_default().min(LONGEST_BACKOFF))
 }
 
 #[cfg(test)]
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rests_double_from_5_s_to_5_min_and_heed_the_provider() {
+    fn backoffs_double_from_5_s_to_5_min_and_heed_the_provider() {
         for (count, wish, least, most) in [
             (1, None, 2.5, 5.0),
             (2, None, 5.0, 10.0),
@@ -97,19 +97,19 @@ mod tests {
             (1, Some(86_400), 3600.0, 3600.0),
         ] {
             for _ in 0..100 {
-                let rest = rest(count, wish.map(Duration::from_secs)).as_secs_f64();
-                assert!((least..=most).contains(&rest), "{count} {wish:?}: {rest}");
+                let backoff = backoff(count, wish.map(Duration::from_secs)).as_secs_f64();
+                assert!((least..=most).contains(&backoff), "{count} {wish:?}: {backoff}");
             }
         }
     }
 
     #[test]
     fn only_the_providers_word_is_permanent_and_failures_are_counted() {
-        let passing = Setback::Passing { reason: "unavailable", retry_after: None };
+        let passing = RenewalFailure::Transient { reason: "unavailable", retry_after: None };
         let first = passing.after(None);
         let second = passing.after(Some(&first));
         assert_eq!((first.count, second.count, second.permanent), (1, 2, false));
-        let dead = Setback::Dead { code: "invalid_grant", token: None }.after(Some(&second));
+        let dead = RenewalFailure::Dead { code: "invalid_grant", token: None }.after(Some(&second));
         assert_eq!((dead.count, dead.permanent, dead.reason.as_str()), (3, true, "invalid_grant"));
     }
 
@@ -117,7 +117,7 @@ mod tests {
     fn an_access_token_that_the_provider_calls_dead_is_refused_from_then_on() {
         let token = Fingerprint::of("a");
         for (token, refused) in [(Some(token), vec![token]), (None, Vec::new())] {
-            let record = Setback::Dead { code: "190", token }.added_to(Record::default());
+            let record = RenewalFailure::Dead { code: "190", token }.added_to(Record::default());
             assert_eq!(
                 (record.failure.is_some_and(|failure| failure.permanent), record.refused),
                 (true, refused)

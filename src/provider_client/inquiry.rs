@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::{ProviderClient, exchange};
+use super::ProviderClient;
 use crate::{
     provider::{Held, Inspected, InspectionVerdict, Lack, Passing, RevocationVerdict, Unsendable},
     secret,
@@ -15,7 +15,7 @@ use crate::{
 
 /// Why a provider did not tell, or did not do, what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum ProviderError {
     /// It has nothing of the kind.
     Unsupported,
     /// It cannot be asked for want of configuration.
@@ -49,7 +49,7 @@ pub enum Trouble {
     },
 }
 
-impl Trouble {
+impl ProviderError {
     /// The word for metrics.
     pub fn outcome(&self) -> &'static str {
         match self {
@@ -63,8 +63,17 @@ impl Trouble {
     }
 }
 
+/// What a provider says of a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// It accepts the token, of which it knows this.
+    Active(Inspected),
+    /// It does not.
+    Inactive,
+}
+
 impl ProviderClient {
-    /// What the provider knows of a token; `None` if it is dead.
+    /// What the provider says of a token.
     ///
     /// # Errors
     /// When the provider does not tell.
@@ -73,22 +82,22 @@ impl ProviderClient {
         access: &AccessToken,
         deadline: Instant,
         metrics: &Metrics,
-    ) -> Result<Option<Inspected>, Trouble> {
+    ) -> Result<Told, ProviderError> {
         let inspection = self.adapter.inspection().map_err(|lack| self.lacks(lack))?;
         let once = || async {
             let request =
                 inspection.encode(access, SystemTime::now()).map_err(|why| self.unsendable(&why))?;
             let answer = self.exchange(request, deadline).await.map_err(|error| unanswered(&error))?;
             match inspection.read(&answer, SystemTime::now()) {
-                InspectionVerdict::Active(inspected) => Ok(Some(inspected)),
-                InspectionVerdict::Dead => Ok(None),
+                InspectionVerdict::Active(inspected) => Ok(Told::Active(inspected)),
+                InspectionVerdict::Dead => Ok(Told::Inactive),
                 InspectionVerdict::ClientRefused { code } => Err(self.refused(code)),
                 InspectionVerdict::Passing(passing) => Err(passing.into()),
             }
         };
         let outcome = secret::proving(inspection.credential(), is_refused, once).await;
-        let word = |known: &Option<_>| if known.is_some() { "active" } else { "dead" };
-        metrics.inspection(&self.name, outcome.as_ref().map_or_else(Trouble::outcome, word));
+        let word = |told: &Told| if matches!(told, Told::Active(_)) { "active" } else { "dead" };
+        metrics.inspection(&self.name, outcome.as_ref().map_or_else(ProviderError::outcome, word));
         outcome
     }
 
@@ -96,7 +105,12 @@ impl ProviderClient {
     ///
     /// # Errors
     /// When it does not, or nobody knows.
-    pub async fn revoke(&self, held: Held<'_>, deadline: Instant, metrics: &Metrics) -> Result<(), Trouble> {
+    pub async fn revoke(
+        &self,
+        held: Held<'_>,
+        deadline: Instant,
+        metrics: &Metrics,
+    ) -> Result<(), ProviderError> {
         let revocation = self.adapter.revocation().map_err(|lack| self.lacks(lack))?;
         let once = || async {
             let request = revocation.encode(held, SystemTime::now()).map_err(|why| self.unsendable(&why))?;
@@ -109,41 +123,41 @@ impl ProviderClient {
             }
         };
         let outcome = secret::proving(revocation.credential(), is_refused, once).await;
-        metrics.revocation(&self.name, outcome.as_ref().copied().unwrap_or_else(Trouble::outcome));
+        metrics.revocation(&self.name, outcome.as_ref().copied().unwrap_or_else(ProviderError::outcome));
         outcome.map(drop)
     }
 
     /// Why an ability is not there, as an operator reads it.
-    pub fn lacks(&self, lack: &Lack) -> Trouble {
+    pub fn lacks(&self, lack: &Lack) -> ProviderError {
         match lack {
-            Lack::Unsupported => Trouble::Unsupported,
-            Lack::NotConfigured { missing } => Trouble::NotConfigured { missing: self.keys(missing) },
+            Lack::Unsupported => ProviderError::Unsupported,
+            Lack::NotConfigured { missing } => ProviderError::NotConfigured { missing: self.keys(missing) },
         }
     }
 
-    fn refused(&self, code: &'static str) -> Trouble {
-        Trouble::Refused { code, keys: self.keys(&["client_id", "client_secret"]) }
+    fn refused(&self, code: &'static str) -> ProviderError {
+        ProviderError::Refused { code, keys: self.keys(&["client_id", "client_secret"]) }
     }
 
     /// A token that no URL takes is the only one of its kind; all else is about the client's key.
-    fn unsendable(&self, why: &Unsendable) -> Trouble {
+    fn unsendable(&self, why: &Unsendable) -> ProviderError {
         match why {
-            Unsendable::TooLong => Trouble::Unreadable { cause: why.to_string() },
-            Unsendable::NoRefreshToken => Trouble::Unsupported,
+            Unsendable::TooLong => ProviderError::Unreadable { cause: why.to_string() },
+            Unsendable::NoRefreshToken => ProviderError::Unsupported,
             Unsendable::Key(_) => {
                 let provider = &self.name;
                 tracing::error!(provider, %why, "Cannot prove the application to the provider");
-                Trouble::Refused { code: "unsendable", keys: self.keys(&["private_key_file"]) }
+                ProviderError::Refused { code: "unsendable", keys: self.keys(&["private_key_file"]) }
             }
         }
     }
 }
 
-fn is_refused<T>(outcome: &Result<T, Trouble>) -> bool {
-    matches!(outcome, Err(Trouble::Refused { .. }))
+fn is_refused<T>(outcome: &Result<T, ProviderError>) -> bool {
+    matches!(outcome, Err(ProviderError::Refused { .. }))
 }
 
-impl From<Passing> for Trouble {
+impl From<Passing> for ProviderError {
     fn from(passing: Passing) -> Self {
         match passing.retry_after {
             Some(retry_after) => Self::RateLimited { retry_after },
@@ -152,12 +166,24 @@ impl From<Passing> for Trouble {
     }
 }
 
-fn unanswered(error: &TransportError) -> Trouble {
+fn unanswered(error: &TransportError) -> ProviderError {
     let cause = error.to_string();
     match error {
-        TransportError::Malformed { .. } | TransportError::TooLarge { .. } => Trouble::Unreadable { cause },
-        TransportError::Connect { .. } | TransportError::Timeout { .. } | TransportError::Broken { .. } => {
-            Trouble::Unavailable { cause, word: exchange::word(error) }
+        TransportError::Malformed { .. } | TransportError::TooLarge { .. } => {
+            ProviderError::Unreadable { cause }
         }
+        TransportError::Connect { .. } | TransportError::Timeout { .. } | TransportError::Broken { .. } => {
+            ProviderError::Unavailable { cause, word: reason(error) }
+        }
+    }
+}
+
+/// A word for a request without an answer. Whether it may have been carried out matters to who reads this.
+pub fn reason(error: &TransportError) -> &'static str {
+    match error {
+        TransportError::Connect { .. } => "unreachable",
+        TransportError::Timeout { .. } => "timeout",
+        TransportError::Broken { .. } => "connection_broken",
+        TransportError::Malformed { .. } | TransportError::TooLarge { .. } => "unreadable_answer",
     }
 }

@@ -12,12 +12,11 @@ use tokio::sync::mpsc::OwnedPermit;
 
 use super::{
     Level, Recorder, Unrecorded,
-    record::{Found, Outcome, Record, Sent, Who, cut},
+    record::{Found, Outcome, Record, Sent, cut},
 };
 use crate::{
+    caller::{Caller, Peer, Proof, San},
     identity::{Identity, Selector, UserId},
-    peer::{Peer, San},
-    policy::{Caller, Proof},
     token::AccessToken,
 };
 
@@ -40,29 +39,29 @@ const MOST_ENCODINGS: usize = 8;
 
 /// One call, of which a record is to be made. The default keeps nothing.
 #[derive(Default)]
-pub struct Entry(Option<Shared>);
+pub struct AuditGuard(Option<Shared>);
 
 /// What is noted of one call. Cheap to clone; the default keeps nothing.
 ///
 /// Each method says what is known from now on. What is noted after the end of the call is lost.
 #[derive(Clone, Default)]
-pub struct Trail(Option<Shared>);
+pub struct AuditScope(Option<Shared>);
 
-impl fmt::Debug for Trail {
+impl fmt::Debug for AuditScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Trail").finish_non_exhaustive()
+        f.debug_struct("AuditScope").finish_non_exhaustive()
     }
 }
 
-impl Entry {
+impl AuditGuard {
     pub(super) fn new(recorder: Arc<Recorder>) -> Self {
         let call = Call { record: Record::default(), recorder, place: None };
         Self(Some(Arc::new(Mutex::new(call))))
     }
 
     /// Where to note what is found out about the call.
-    pub fn trail(&self) -> Trail {
-        Trail(self.0.clone())
+    pub fn scope(&self) -> AuditScope {
+        AuditScope(self.0.clone())
     }
 
     /// Whether this becomes a record, if the call ends with OK or without.
@@ -71,7 +70,7 @@ impl Entry {
     }
 
     /// Hands the record to the writer. To be asked first: [`Self::is_kept`]. A call without a place, see
-    /// [`Trail::secure`], is left out where the queue is full, and counted.
+    /// [`AuditScope::reserve`], is left out where the queue is full, and counted.
     pub fn end(self, outcome: Outcome) {
         let Some(shared) = self.0 else { return };
         let mut call = lock(&shared);
@@ -90,7 +89,7 @@ fn lock(call: &Mutex<Call>) -> MutexGuard<'_, Call> {
     call.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Trail {
+impl AuditScope {
     fn note(&self, note: impl FnOnce(&mut Record)) {
         if let Some(call) = &self.0 {
             note(&mut lock(call).record);
@@ -101,7 +100,7 @@ impl Trail {
     ///
     /// # Errors
     /// When there is none: what cannot be recorded is not done.
-    pub async fn secure(&self) -> Result<(), Unrecorded> {
+    pub async fn reserve(&self) -> Result<(), Unrecorded> {
         let Some(call) = &self.0 else { return Ok(()) };
         let recorder = match &*lock(call) {
             Call { place: Some(_), .. } => return Ok(()),
@@ -127,11 +126,7 @@ impl Trail {
     /// Who calls.
     pub fn caller(&self, caller: &Caller, proof: Proof) {
         self.note(|record| {
-            record.caller = Some(match caller {
-                Caller::Anonymous => Who::Anonymous,
-                Caller::Service { id } => Who::Service(id.clone()),
-                Caller::EndUser { subject, .. } => Who::EndUser(subject.clone()),
-            });
+            record.caller = Some(caller.id());
             record.proof = proof;
         });
     }
@@ -270,8 +265,8 @@ mod tests {
 
     #[test]
     fn what_keeps_nothing_takes_every_note() {
-        let entry = Entry::default();
-        entry.trail().request(Some("GET"), "api.github.com", "/user");
+        let entry = AuditGuard::default();
+        entry.scope().request(Some("GET"), "api.github.com", "/user");
         assert!(!entry.is_kept(false) && !entry.is_kept(true));
     }
 }

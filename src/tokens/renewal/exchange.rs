@@ -6,17 +6,27 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use tokio::time::Instant;
 
-use super::{ProviderClient, failure::Setback};
+use super::failure::RenewalFailure;
 use crate::{
     provider::{Held, Renewal, RenewalVerdict, Source, Tokens, Unsendable},
+    provider_client::{ProviderClient, reason},
     secret,
-    transport::TransportError,
 };
 
 /// What became of it.
 pub(super) enum Outcome {
     Renewed(Tokens),
-    Failed(Setback),
+    Failed(RenewalFailure),
+}
+
+impl Outcome {
+    /// The request was cut off, since another replica may send the same token from now on. Whether it was carried out is
+    /// not known.
+    pub(super) fn lease_ended(client: &ProviderClient) -> Self {
+        let provider = &client.name;
+        tracing::warn!(provider, "The lease ended during a request for new tokens; the grant is kept");
+        Self::Failed(RenewalFailure::Transient { reason: "lease_ended", retry_after: None })
+    }
 }
 
 /// Asks for new tokens: once, and once more with the client's credential if that was replaced in its file meanwhile.
@@ -46,7 +56,7 @@ impl Refused {
             "The provider refuses this application's request for new tokens: check client_id, the client's secret or \
              key, token_auth_method, token_url and scopes of this provider"
         );
-        Outcome::Failed(Setback::Passing { reason: self.code, retry_after: None })
+        Outcome::Failed(RenewalFailure::Transient { reason: self.code, retry_after: None })
     }
 }
 
@@ -62,7 +72,7 @@ async fn once(
         Err(error) => {
             let provider = &client.name;
             tracing::warn!(provider, %error, "No answer to a request for new tokens; the grant is kept");
-            Ok(Outcome::Failed(Setback::Passing { reason: word(&error), retry_after: None }))
+            Ok(Outcome::Failed(RenewalFailure::Transient { reason: reason(&error), retry_after: None }))
         }
     }
 }
@@ -85,24 +95,14 @@ fn read(
         RenewalVerdict::GrantDead { code } => {
             tracing::warn!(provider, code, "The provider says that a grant has ended");
             let token = (renewal.source() == Source::LiveAccessToken).then(|| held.access.fingerprint());
-            Ok(Outcome::Failed(Setback::Dead { code, token }))
+            Ok(Outcome::Failed(RenewalFailure::Dead { code, token }))
         }
         RenewalVerdict::ClientRefused { code } => Err(Refused { code }),
         RenewalVerdict::Passing(passing) => {
             tracing::warn!(provider, what = passing.what, "No new tokens this time; the grant is kept");
             let throttled = answer.status() == StatusCode::TOO_MANY_REQUESTS;
             let reason = if throttled { "rate_limited" } else { "unavailable" };
-            Ok(Outcome::Failed(Setback::Passing { reason, retry_after: passing.retry_after }))
+            Ok(Outcome::Failed(RenewalFailure::Transient { reason, retry_after: passing.retry_after }))
         }
-    }
-}
-
-/// Whether it may have been carried out matters to who reads this.
-pub(super) fn word(error: &TransportError) -> &'static str {
-    match error {
-        TransportError::Connect { .. } => "unreachable",
-        TransportError::Timeout { .. } => "timeout",
-        TransportError::Broken { .. } => "connection_broken",
-        TransportError::Malformed { .. } | TransportError::TooLarge { .. } => "unreadable_answer",
     }
 }

@@ -1,0 +1,147 @@
+//! Work that only one replica does at a time.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::{RENEWAL_TIMEOUT, Renewer, StoredState};
+use crate::{
+    identity::IdentityKey,
+    store::{self, Lease, LeaseName, Store, StoreError},
+};
+
+/// How long a replica that died keeps others from taking over.
+const LENGTH: Duration = Duration::from_secs(15);
+
+/// How long whoever takes over a lease that ran out leaves its former owner to store what that may have been issued: after an
+/// outage of the store both come back, and the owner tries every quarter of a second. Taking over takes less than 20 s
+/// all the same.
+pub(super) const GRACE: Duration = Duration::from_secs(3);
+
+/// How often a lease is renewed while the work runs, so that two of its renewals may fail.
+const RENEW_EVERY: Duration = Duration::from_secs(5);
+
+/// How long another replica's work is waited for: as long as a renewal may take.
+const WAIT_TIMEOUT: Duration = RENEWAL_TIMEOUT;
+
+/// How often it is looked whether another replica is done, on average.
+const POLL: Duration = Duration::from_millis(200);
+
+/// Who works on an identity.
+pub(in crate::tokens) enum Acquired {
+    /// We do.
+    Leader(HeldLease),
+    /// Another replica does or did: nothing is left to do, or it took too long. This is what is stored meanwhile.
+    Follower(Arc<StoredState>),
+}
+
+impl Renewer {
+    /// Waits for the lease on an identity of which `kept` is known, unless what another replica stores meanwhile
+    /// `suffices`.
+    pub(in crate::tokens) async fn acquire(
+        &self,
+        key: &IdentityKey,
+        kept: Option<&Arc<StoredState>>,
+        suffices: impl Fn(&StoredState) -> bool,
+    ) -> Result<Acquired, StoreError> {
+        let name = LeaseName::Identity(key.clone());
+        let give_up = Instant::now() + WAIT_TIMEOUT;
+        loop {
+            match self.store.acquire(&name, &self.holder, LENGTH).await? {
+                store::Acquired::Yes(lease) => {
+                    return Ok(Acquired::Leader(HeldLease::new(&self.store, lease)));
+                }
+                store::Acquired::Held { remaining, .. } => {
+                    let pause =
+                        POLL.mul_f64(0.5 + fastrand::f64()).min(remaining.max(Duration::from_millis(1)));
+                    tokio::time::sleep(pause).await;
+                }
+            }
+            let stored = self.load(key, kept).await?;
+            if suffices(&stored) || Instant::now() >= give_up {
+                return Ok(Acquired::Follower(stored));
+            }
+        }
+    }
+}
+
+/// A lease that is ours until it [`Self::expires`].
+pub(in crate::tokens) struct HeldLease {
+    store: Arc<Store>,
+    /// As last renewed.
+    lease: Mutex<Lease>,
+}
+
+impl HeldLease {
+    fn new(store: &Arc<Store>, lease: Lease) -> Self {
+        Self { store: Arc::clone(store), lease: Mutex::new(lease) }
+    }
+
+    /// Whether another replica held it before and let it run out.
+    pub(super) fn is_inherited(&self) -> bool {
+        self.latest().is_inherited()
+    }
+
+    /// Does `work` while the lease is kept, and gives it back.
+    pub(in crate::tokens) async fn during<T>(&self, work: impl Future<Output = T>) -> T {
+        let outcome = tokio::select! {
+            outcome = work => outcome,
+            never = self.keep() => match never {},
+        };
+        if let Err(error) = self.store.release(self.latest()).await {
+            tracing::warn!(%error, "Cannot give a lease back; it runs out by itself");
+        }
+        outcome
+    }
+
+    /// Renews the lease in the store; false if it is not ours any more.
+    pub(super) async fn confirm(&self) -> Result<bool, StoreError> {
+        let mut lease = self.latest();
+        let is_ours = self.store.renew(&mut lease).await?;
+        let mut latest = self.lease.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_ours && lease.expires() > latest.expires() {
+            *latest = lease;
+        }
+        Ok(is_ours)
+    }
+
+    /// Does `work` until the lease ends, as it was last renewed; `None` if that comes first. After a sleep in which the lease
+    /// ended, nothing of the work is begun.
+    pub(super) async fn bound<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let ended = async {
+            loop {
+                let expires = self.latest().expires();
+                if expires <= Instant::now() {
+                    return;
+                }
+                tokio::time::sleep_until(expires).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = ended => None,
+            outcome = work => Some(outcome),
+        }
+    }
+
+    fn latest(&self) -> Lease {
+        self.lease.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn keep(&self) -> std::convert::Infallible {
+        let mut every = tokio::time::interval(RENEW_EVERY);
+        every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        every.tick().await;
+        loop {
+            every.tick().await;
+            match self.confirm().await {
+                Ok(true) => {}
+                Ok(false) => tracing::warn!("A lease is lost: nothing more is sent to the provider under it"),
+                Err(error) => tracing::warn!(%error, "Cannot renew a lease"),
+            }
+        }
+    }
+}
