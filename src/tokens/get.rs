@@ -197,8 +197,8 @@ impl Tokens {
         Ok(Step::Again)
     }
 
-    /// Whether the evidence against the newest token suffices to renew it. Before that the provider is asked; and what it does
-    /// not confirm must not cost others the token that they hold, as a renewal does where tokens rotate.
+    /// Whether the evidence against the newest token suffices to renew it. Where tokens rotate, a renewal costs others the token that
+    /// they hold: it takes the provider's own word.
     async fn may_renew(
         self: &Arc<Self>,
         snapshot: &IdentitySnapshot,
@@ -211,9 +211,10 @@ impl Tokens {
             return true;
         }
         let Some(client) = &snapshot.client else { return true };
-        let rotates = client.adapter.renewal().is_ok_and(Renewal::rotates);
-        let word = self.introspect(client, &snapshot.selected, &token.access).await;
-        word == Introspection::Inactive || !rotates
+        if !client.adapter.renewal().is_ok_and(Renewal::rotates) {
+            return true;
+        }
+        self.introspect(client, &snapshot.selected, &token.access).await == Introspection::Inactive
     }
 
     /// What the store knows. While it is slow, what it said before is not withheld; of an identity about which nothing is known, the

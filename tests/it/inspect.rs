@@ -272,12 +272,10 @@ async fn without_the_store_it_is_not_known_which_token_is_the_newest() {
 #[tokio::test]
 async fn an_inspection_ends_a_false_belief() {
     let world = World::start().await;
-    let faults = world.sandbox.faults();
-    faults.script(Fault::on("api.github.com").path("/user").answer(401));
-    faults.script(Fault::on("api.github.com").path("/applications").answer(503));
-    world.call(github(ADA), get("/user")).await.unwrap_err();
+    assert!(world.inspect(github(ADA)).await.unwrap().active, "which proves the client, too");
+    world.sandbox.faults().script(Fault::on("api.github.com").path("/applications").answer(404));
+    assert!(!world.inspect(github(ADA)).await.unwrap().active);
     assert_error(world.lend(github(ADA)).await, FailedPrecondition, "REAUTHENTICATION_REQUIRED");
-    faults.clear();
     assert!(world.inspect(github(ADA)).await.unwrap().active);
     world.lend(github(ADA)).await.expect("the provider says that it is alive");
 }

@@ -158,7 +158,8 @@ async fn a_post_takes_the_ladder_too_and_happens_once() {
     let answer = world.call(github(ADA), issue).await.unwrap();
     assert_eq!((answer.status_code, answer.report().attempts), (201, 2));
     assert_eq!(tokens(&world, "api.github.com"), [old, new]);
-    let sent = world.sandbox.journal().to("api.github.com");
+    let mut sent = world.sandbox.journal().to("api.github.com");
+    sent.retain(|entry| !is_question(entry));
     assert!(sent.iter().all(|entry| entry.body == r#"{"title":"Tea"}"#), "the body goes with it");
     let issues = world.call(github(ADA), get("/repos/ada/hello-world/issues")).await.unwrap();
     assert_eq!(issues.json().as_array().unwrap().len(), 1);
@@ -175,7 +176,7 @@ async fn every_attempt_of_both_rungs_is_counted() {
     let answer = world.call(github(ADA), get("/user")).await.unwrap();
     // 503, 401 with the old token; 503, 200 with the new one.
     assert_eq!((answer.status_code, answer.report().attempts), (200, 4));
-    assert_eq!(world.provider_calls("api.github.com"), 4);
+    assert_eq!(calls(&world, "api.github.com"), 4);
 }
 
 /// Forty calls at once, and what became of them.
@@ -276,7 +277,7 @@ async fn the_second_attempt_is_made_as_the_same_account_or_not_at_all() {
     assert!(!tokens(&world, "api.github.com").contains(&googles), "GitHub was sent the token of Google");
     let details = assert_error(outcome, Code::FailedPrecondition, "TOKEN_NOT_STORED");
     assert_eq!(metadata(&details, "provider"), "github");
-    assert_eq!(world.provider_calls("api.github.com"), 2);
+    assert_eq!(calls(&world, "api.github.com"), 2);
 }
 
 #[tokio::test]
@@ -309,7 +310,7 @@ async fn an_endpoint_that_refuses_a_good_token_locks_nobody_out() {
         assert_eq!(world.call(github(ADA), get("/user")).await.unwrap().status_code, 200);
     }
     assert_eq!(questions(&world, "api.github.com"), 1, "the answer is remembered");
-    assert_eq!(world.sandbox.journal().profile_reads(), 1);
+    assert_eq!(world.sandbox.journal().profile_reads(), 0, "and Auth0 is not needed for it");
 }
 
 #[tokio::test]
@@ -337,6 +338,7 @@ async fn a_token_that_died_after_it_was_found_alive_is_found_dead_a_minute_later
 #[tokio::test]
 async fn a_renewed_token_that_is_refused_as_well_is_asked_about_and_the_answer_stands() {
     let mut world = warm().await;
+    world.sandbox.expire_token(ADA, "google-oauth2").unwrap();
     world.sandbox.faults().script(Fault::on("www.googleapis.com").answer(401).always());
     let answer = world.call(google(ADA), get("/oauth2/v3/userinfo")).await.unwrap();
     assert_eq!((answer.status_code, answer.report().attempts, answer.report().token_renewed), (401, 2, true));
@@ -345,18 +347,22 @@ async fn a_renewed_token_that_is_refused_as_well_is_asked_about_and_the_answer_s
     let answer = world.call(google(ADA), get("/oauth2/v3/userinfo")).await.unwrap();
     assert_eq!((answer.status_code, answer.report().attempts), (401, 1), "no further renewal");
     let asked = world.sandbox.journal().to("oauth2.googleapis.com");
-    assert_eq!(asked.iter().map(|entry| entry.path.as_str()).collect::<Vec<_>>(), ["/token", "/tokeninfo"]);
+    let asked: Vec<_> = asked.iter().map(|entry| entry.path.as_str()).collect();
+    assert_eq!(asked, ["/tokeninfo", "/token", "/tokeninfo"], "nothing is renewed before the provider was asked");
 }
 
+/// What nobody confirms counts for who met it. Here callers are not told apart, so that is this one call.
 #[tokio::test]
-async fn where_the_provider_cannot_be_asked_a_refusal_is_believed() {
+async fn where_the_provider_cannot_be_asked_a_refusal_counts_for_who_met_it() {
     let world = World::configured(|config| {
         config.providers.get_mut("github").unwrap().settings.client_secret = None;
     })
     .await;
     world.sandbox.faults().script(Fault::on("api.github.com").answer(401));
-    world.call(github(ADA), get("/user")).await.unwrap_err();
-    assert_error(world.lend(github(ADA)).await, Code::FailedPrecondition, "REAUTHENTICATION_REQUIRED");
+    let outcome = world.call(github(ADA), get("/user")).await;
+    assert_error(outcome, Code::FailedPrecondition, "REAUTHENTICATION_REQUIRED");
+    assert_eq!(world.call(github(ADA), get("/user")).await.unwrap().status_code, 200);
+    world.lend(github(ADA)).await.expect("others do not suffer for a mistake");
     assert_eq!(questions(&world, "api.github.com"), 0);
 }
 

@@ -97,12 +97,15 @@ async fn an_expired_token_is_renewed_for_a_call_which_says_so() {
 async fn a_token_that_the_provider_refuses_is_renewed_once_and_the_call_is_made_a_second_time() {
     let world = World::start().await;
     let old = world.lend(google(BARBARA)).await.unwrap().access_token;
-    world.sandbox.faults().script(Fault::on("www.googleapis.com").answer(401));
     let world = after(world, MINUTE).await;
+    // Google ends the access token and keeps the grant, as it does with tokens over its limit for one user.
+    let faults = world.sandbox.faults();
+    faults.script(Fault::on("www.googleapis.com").answer(401));
+    faults.script(Fault::on(GOOGLE).path("/tokeninfo").answer(400).body(r#"{"error":"invalid_token"}"#));
     let answer = world.call(google(BARBARA), get(CALENDARS)).await.unwrap();
     assert_eq!((answer.status_code, answer.report().attempts), (200, 2));
     assert!(answer.report().token_renewed);
-    assert_eq!(requests(&world, GOOGLE), 2);
+    assert_eq!(requests(&world, GOOGLE), 3, "two renewals, and a question before the second");
     assert_ne!(world.lend(google(BARBARA)).await.unwrap().access_token, old);
 }
 

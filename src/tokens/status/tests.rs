@@ -249,8 +249,8 @@ async fn a_refresh_token_of_an_earlier_login_serves_where_it_does_not_die_at_use
         ("none that may be dead", false, earlier, true, None),
         ("nor a spare one", false, spare, true, None),
     ] {
-        let snapshot = snapshot(&profile(0, own), Instant::now(), None);
         let stored = StoredState::new(1, record, Instant::now());
+        let snapshot = snapshot(&profile(0, own), Instant::now(), None);
         let status = TokenStatus::of(&snapshot, Some(&stored), true).expect("the profile is new");
         assert_eq!(status.refresh_token(rotates).map(RefreshToken::expose), expected, "{what}");
     }
