@@ -45,6 +45,7 @@ mod lease;
 mod refusal;
 mod revocation;
 mod standing;
+pub mod timing;
 
 /// Identities of which it is kept what the store knows. About 4 KiB each as a rule.
 const CAPACITY: u64 = 50_000;

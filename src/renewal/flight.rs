@@ -13,6 +13,7 @@ use super::{
     exchange::{self, Outcome},
     failure::Setback,
     lease::{self, Turn},
+    timing::{GRACE, RENEWAL_TIMEOUT},
 };
 use crate::{
     auth0::{Auth0, Auth0Error, Fit, Need},
@@ -22,9 +23,6 @@ use crate::{
     telemetry::Metrics,
     token::RefreshToken,
 };
-
-/// A renewal may take this long, from the lease to the provider's answer.
-pub(super) const RENEWAL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A profile that takes longer than this is done without: a login in the last minute is unlikely, and renewing from the
 /// tokens of the one before does it no harm.
@@ -40,7 +38,7 @@ const STORE_ROTATED: Duration = Duration::from_secs(10 * 60);
 /// The same for all else, of which nothing is lost.
 pub(super) const STORE_OTHERS: Duration = Duration::from_secs(5);
 
-/// Between two tries; far less than [`lease::GRACE`].
+/// Between two tries; far less than [`GRACE`].
 const STORE_EVERY: Duration = Duration::from_millis(250);
 
 /// Swaps that are tried again because something else about the identity was written meanwhile.
@@ -136,7 +134,7 @@ impl Works {
     ) -> Result<Arc<Known>, StoreError> {
         let rotates = job.target.client.adapter.renewal().is_ok_and(Renewal::rotates);
         if is_inherited && rotates {
-            tokio::time::sleep(lease::GRACE).await;
+            tokio::time::sleep(GRACE).await;
         }
         self.alone(job, kept).await
     }

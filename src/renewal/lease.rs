@@ -6,23 +6,13 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::{
     Known,
-    flight::{RENEWAL_TIMEOUT, Works},
+    flight::Works,
+    timing::{LEASE, RENEW_EVERY, RENEWAL_TIMEOUT},
 };
 use crate::{
     identity::IdentityKey,
     store::{Acquired, Lease, LeaseName, Store, StoreError},
 };
-
-/// How long a replica that died keeps others from taking over.
-const LENGTH: Duration = Duration::from_secs(15);
-
-/// After a lease ran out that was not given back, who takes it over leaves its former owner this time to store what it
-/// may have been issued: after an outage of the store both come back, and the owner tries every quarter of a second.
-/// Taking over takes less than 20 s all the same.
-pub(super) const GRACE: Duration = Duration::from_secs(3);
-
-/// A lease is renewed this often while the work runs, so that two of its renewals may fail.
-const RENEW_EVERY: Duration = Duration::from_secs(5);
 
 /// So long another replica's work is waited for: as long as a renewal may take.
 const WAIT_TIMEOUT: Duration = RENEWAL_TIMEOUT;
@@ -50,7 +40,7 @@ impl Works {
         let name = LeaseName::Identity(key.clone());
         let give_up = Instant::now() + WAIT_TIMEOUT;
         loop {
-            match self.store.acquire(&name, &self.holder, LENGTH).await? {
+            match self.store.acquire(&name, &self.holder, LEASE).await? {
                 Acquired::Yes(lease) => return Ok(Turn::Ours(lease)),
                 Acquired::Held { remaining, .. } => {
                     let pause =

@@ -6,8 +6,9 @@ use tokio::time::Instant;
 
 use super::{
     Known, Renewals, Standing, Subject, Trouble,
-    flight::{RENEWAL_TIMEOUT, STORE_OTHERS, Target, Works},
+    flight::{STORE_OTHERS, Target, Works},
     lease::{self, Turn},
+    timing::RENEWAL_TIMEOUT,
 };
 use crate::{
     cache::Loaded,
