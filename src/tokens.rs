@@ -64,6 +64,8 @@ mod stored_state;
 mod summary;
 mod vault;
 
+pub use renewal::timing;
+
 /// The number of cached store records. About 4 KiB each as a rule.
 const CAPACITY: u64 = 50_000;
 

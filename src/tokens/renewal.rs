@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use self::{
     exchange::Outcome,
     lease::{Acquired, HeldLease},
+    timing::{GRACE, RENEWAL_TIMEOUT},
 };
 use super::{
     IdentitySnapshot, StoredState, TokenStatus,
@@ -29,12 +30,10 @@ use crate::{
 pub(super) mod exchange;
 mod failure;
 pub(super) mod lease;
+pub mod timing;
 
 pub(super) use failure::LONGEST_BACKOFF;
 use failure::RenewalFailure;
-
-/// How long a renewal may take, from the lease to the provider's answer.
-pub(super) const RENEWAL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long a renewal waits for the profile. Without it, it is made from what the caller saw: a login in the last minute is
 /// unlikely, and renewing from the tokens of the one before does it no harm.
@@ -50,8 +49,11 @@ const STORE_ROTATED: Duration = Duration::from_secs(10 * 60);
 /// The same for all else, of which nothing is lost.
 pub(super) const STORE_OTHERS: Duration = Duration::from_secs(5);
 
-/// The pause between two tries; far less than [`lease::GRACE`].
+/// The pause between two tries; far less than [`GRACE`].
 const STORE_EVERY: Duration = Duration::from_millis(250);
+
+/// How long one try may take: a request that hangs must not use up [`GRACE`]. It is safe to repeat.
+const STORE_TRY: Duration = Duration::from_secs(2);
 
 /// How often it is said that something cannot be stored.
 const TELL_EVERY: Duration = Duration::from_secs(10);
@@ -148,7 +150,7 @@ impl Renewer {
         let rotates = job.client.adapter.renewal().is_ok_and(Renewal::rotates);
         if lease.is_inherited() && rotates {
             // A refresh token that dies at use must not be used while its successor is about to be stored.
-            tokio::time::sleep(lease::GRACE).await;
+            tokio::time::sleep(GRACE).await;
         }
         let deadline = Instant::now() + RENEWAL_TIMEOUT;
         let newest = if job.is_fresh() {
@@ -167,17 +169,8 @@ impl Renewer {
         let Ok(renewal) = job.client.adapter.renewal() else { return Ok(stored) };
         let refresh = status.refresh_token(renewal.rotates());
         let held = Held { access: &status.token().access, refresh };
-        // The last thing before the provider is asked: a process that was asleep, or cut off from the store, may have lost the
-        // lease, and with it the right to send what was stored before.
-        if !lease.confirm().await? {
-            tracing::warn!(
-                connection = job.key().connection,
-                "A lease was lost before the provider was asked"
-            );
-            return self.load(job.key(), None).await;
-        }
-        let exchange = exchange::renew(&job.client, renewal, held, deadline);
-        let outcome = lease.bound(exchange).await.unwrap_or_else(|| Outcome::lease_ended(&job.client));
+        let exchanged = exchange::renew(&job.client, renewal, held, lease, deadline).await?;
+        let Some(outcome) = exchanged else { return self.load(job.key(), None).await };
         self.record_outcome(job, &status, &outcome);
         let settlement = Settlement { key: job.key(), profile: &snapshot.token, refresh, stored: &stored };
         match outcome {
@@ -288,7 +281,11 @@ impl Renewer {
         let mut swaps = 0;
         let mut told: Option<Instant> = None;
         loop {
-            match self.store.swap(key, generation, &record).await {
+            let swap = self.store.swap(key, generation, &record);
+            let swapped = tokio::time::timeout(STORE_TRY, swap).await;
+            match swapped
+                .unwrap_or_else(|_| Err(StoreError::Unavailable { detail: "no answer in time".to_owned() }))
+            {
                 Ok(Swap::Done(generation)) => {
                     return Ok(Arc::new(StoredState::new(generation, record, Instant::now())));
                 }

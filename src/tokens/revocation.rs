@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{
     IdentitySnapshot, Selected, StoredState, TokenError, TokenRequest, TokenStatus, Tokens,
-    renewal::{RENEWAL_TIMEOUT, Renewer, STORE_OTHERS, lease::Acquired},
+    renewal::{Renewer, STORE_OTHERS, lease::Acquired, timing::RENEWAL_TIMEOUT},
 };
 use crate::{
     deadline::Stage,

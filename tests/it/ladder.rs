@@ -348,7 +348,11 @@ async fn a_renewed_token_that_is_refused_as_well_is_asked_about_and_the_answer_s
     assert_eq!((answer.status_code, answer.report().attempts), (401, 1), "no further renewal");
     let asked = world.sandbox.journal().to("oauth2.googleapis.com");
     let asked: Vec<_> = asked.iter().map(|entry| entry.path.as_str()).collect();
-    assert_eq!(asked, ["/tokeninfo", "/token", "/tokeninfo"], "nothing is renewed before the provider was asked");
+    assert_eq!(
+        asked,
+        ["/tokeninfo", "/token", "/tokeninfo"],
+        "nothing is renewed before the provider was asked"
+    );
 }
 
 /// What nobody confirms counts for who met it. Here callers are not told apart, so that is this one call.

@@ -6,11 +6,12 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use tokio::time::Instant;
 
-use super::failure::RenewalFailure;
+use super::{failure::RenewalFailure, lease::HeldLease};
 use crate::{
     provider::{Held, Renewal, RenewalVerdict, Source, Tokens, Unsendable},
     provider_client::{ProviderClient, reason},
     secret,
+    store::StoreError,
 };
 
 /// What became of it.
@@ -29,16 +30,33 @@ impl Outcome {
     }
 }
 
-/// Asks for new tokens: once, and once more with the client's credential if that was replaced in its file meanwhile.
+/// Asks for new tokens, while the lease is ours: once, and once more with the client's credential if that was replaced in its file
+/// meanwhile. `None` if the lease is another replica's by now: then nothing was sent.
+///
+/// # Errors
+/// When the store does not say whose the lease is: then nothing was sent either.
 pub(super) async fn renew(
     client: &ProviderClient,
     renewal: &dyn Renewal,
     held: Held<'_>,
+    lease: &HeldLease,
     deadline: Instant,
-) -> Outcome {
-    let once = || once(client, renewal, held, deadline);
-    let outcome = secret::proving(Some(renewal.credential()), Result::is_err, once).await;
-    outcome.unwrap_or_else(|refused| refused.told(client))
+) -> Result<Option<Outcome>, StoreError> {
+    let once = || once(client, renewal, held, lease, deadline);
+    let is_refused = |attempt: &Result<Attempt, StoreError>| matches!(attempt, Ok(Attempt::Refused(_)));
+    Ok(match secret::proving(Some(renewal.credential()), is_refused, once).await? {
+        Attempt::Made(outcome) => Some(outcome),
+        Attempt::Refused(refused) => Some(refused.told(client)),
+        Attempt::NotOurs => None,
+    })
+}
+
+/// What one attempt came to.
+enum Attempt {
+    Made(Outcome),
+    Refused(Refused),
+    /// The lease is another replica's by now, and nothing was sent.
+    NotOurs,
 }
 
 /// The provider refuses the application, by this code.
@@ -64,17 +82,32 @@ async fn once(
     client: &ProviderClient,
     renewal: &dyn Renewal,
     held: Held<'_>,
+    lease: &HeldLease,
     deadline: Instant,
-) -> Result<Outcome, Refused> {
-    let request = renewal.encode(held, SystemTime::now()).map_err(|error| unsendable(client, &error))?;
-    match client.exchange(request, deadline).await {
+) -> Result<Attempt, StoreError> {
+    let request = match renewal.encode(held, SystemTime::now()) {
+        Ok(request) => request,
+        Err(error) => return Ok(Attempt::Refused(unsendable(client, &error))),
+    };
+    // The last thing before the provider is asked: a process that was asleep, or cut off from the store, may have lost the
+    // lease, and with it the right to send what was stored before.
+    if !lease.confirm().await? {
+        let provider = &client.name;
+        tracing::warn!(provider, "A lease was lost before the provider was asked for new tokens");
+        return Ok(Attempt::NotOurs);
+    }
+    let Some(answer) = lease.bound(client.exchange(request, deadline)).await else {
+        return Ok(Attempt::Made(Outcome::lease_ended(client)));
+    };
+    Ok(match answer {
         Ok(answer) => read(client, renewal, held, &answer),
         Err(error) => {
             let provider = &client.name;
             tracing::warn!(provider, %error, "No answer to a request for new tokens; the grant is kept");
-            Ok(Outcome::Failed(RenewalFailure::Transient { reason: reason(&error), retry_after: None }))
+            let reason = reason(&error);
+            Attempt::Made(Outcome::Failed(RenewalFailure::Transient { reason, retry_after: None }))
         }
-    }
+    })
 }
 
 fn unsendable(client: &ProviderClient, error: &Unsendable) -> Refused {
@@ -83,26 +116,21 @@ fn unsendable(client: &ProviderClient, error: &Unsendable) -> Refused {
     Refused { code: "unsendable" }
 }
 
-fn read(
-    client: &ProviderClient,
-    renewal: &dyn Renewal,
-    held: Held<'_>,
-    answer: &Response<Bytes>,
-) -> Result<Outcome, Refused> {
+fn read(client: &ProviderClient, renewal: &dyn Renewal, held: Held<'_>, answer: &Response<Bytes>) -> Attempt {
     let provider = &client.name;
-    match renewal.read(answer, SystemTime::now()) {
-        RenewalVerdict::Renewed(tokens) => Ok(Outcome::Renewed(tokens)),
+    Attempt::Made(match renewal.read(answer, SystemTime::now()) {
+        RenewalVerdict::Renewed(tokens) => Outcome::Renewed(tokens),
         RenewalVerdict::GrantDead { code } => {
             tracing::warn!(provider, code, "The provider says that a grant has ended");
             let token = (renewal.source() == Source::LiveAccessToken).then(|| held.access.fingerprint());
-            Ok(Outcome::Failed(RenewalFailure::Dead { code, token }))
+            Outcome::Failed(RenewalFailure::Dead { code, token })
         }
-        RenewalVerdict::ClientRefused { code } => Err(Refused { code }),
+        RenewalVerdict::ClientRefused { code } => return Attempt::Refused(Refused { code }),
         RenewalVerdict::Passing(passing) => {
             tracing::warn!(provider, what = passing.what, "No new tokens this time; the grant is kept");
             let throttled = answer.status() == StatusCode::TOO_MANY_REQUESTS;
             let reason = if throttled { "rate_limited" } else { "unavailable" };
-            Ok(Outcome::Failed(RenewalFailure::Transient { reason, retry_after: passing.retry_after }))
+            Outcome::Failed(RenewalFailure::Transient { reason, retry_after: passing.retry_after })
         }
-    }
+    })
 }

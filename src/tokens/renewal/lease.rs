@@ -5,24 +5,16 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 
-use super::{RENEWAL_TIMEOUT, Renewer, StoredState};
+use super::{
+    Renewer, StoredState,
+    timing::{LEASE, RENEW_AGAIN, RENEW_EVERY, RENEWAL_TIMEOUT},
+};
 use crate::{
     identity::IdentityKey,
     store::{self, Lease, LeaseName, Store, StoreError},
 };
-
-/// How long a replica that died keeps others from taking over.
-const LENGTH: Duration = Duration::from_secs(15);
-
-/// How long whoever takes over a lease that ran out leaves its former owner to store what that may have been issued: after an
-/// outage of the store both come back, and the owner tries every quarter of a second. Taking over takes less than 20 s
-/// all the same.
-pub(super) const GRACE: Duration = Duration::from_secs(3);
-
-/// How often a lease is renewed while the work runs, so that two of its renewals may fail.
-const RENEW_EVERY: Duration = Duration::from_secs(5);
 
 /// How long another replica's work is waited for: as long as a renewal may take.
 const WAIT_TIMEOUT: Duration = RENEWAL_TIMEOUT;
@@ -50,7 +42,7 @@ impl Renewer {
         let name = LeaseName::Identity(key.clone());
         let give_up = Instant::now() + WAIT_TIMEOUT;
         loop {
-            match self.store.acquire(&name, &self.holder, LENGTH).await? {
+            match self.store.acquire(&name, &self.holder, LEASE).await? {
                 store::Acquired::Yes(lease) => {
                     return Ok(Acquired::Leader(HeldLease::new(&self.store, lease)));
                 }
@@ -132,16 +124,20 @@ impl HeldLease {
     }
 
     async fn keep(&self) -> std::convert::Infallible {
-        let mut every = tokio::time::interval(RENEW_EVERY);
-        every.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        every.tick().await;
+        let mut pause = RENEW_EVERY;
         loop {
-            every.tick().await;
-            match self.confirm().await {
-                Ok(true) => {}
-                Ok(false) => tracing::warn!("A lease is lost: nothing more is sent to the provider under it"),
-                Err(error) => tracing::warn!(%error, "Cannot renew a lease"),
-            }
+            tokio::time::sleep(pause).await;
+            pause = match self.confirm().await {
+                Ok(true) => RENEW_EVERY,
+                Ok(false) => {
+                    tracing::warn!("A lease is lost: nothing more is sent to the provider under it");
+                    RENEW_EVERY
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "Cannot renew a lease");
+                    RENEW_AGAIN
+                }
+            };
         }
     }
 }
