@@ -30,7 +30,7 @@ pub use self::{
 use crate::{
     auth0::Auth0,
     cache::{Cache, Loaded, Rest, Use},
-    identity::{IdentityKey, StoredToken},
+    identity::{IdentityKey, StoredToken, UserId},
     store::{Store, StoreError},
     telemetry::Metrics,
 };
@@ -78,6 +78,8 @@ pub struct Renewals {
 /// An identity whose tokens are wanted, as a profile shows it.
 #[derive(Clone, Copy)]
 pub struct Subject<'a> {
+    /// Whose it is now.
+    pub user: &'a UserId,
     /// Which one.
     pub key: &'a Arc<IdentityKey>,
     /// The token that the profile shows.
@@ -125,7 +127,8 @@ impl Renewals {
             if age >= RECHECK || self.is_due(subject, &kept.value) { Use::TakeAndReload } else { Use::Take }
         };
         let load = |kept: Option<&Arc<Known>>, verdict| {
-            let (works, key, kept) = (Arc::clone(&self.works), Arc::clone(subject.key), kept.cloned());
+            let (works, kept) = (Arc::clone(&self.works), kept.cloned());
+            let (user, key) = (subject.user.clone(), Arc::clone(subject.key));
             // Whoever waits wants to know what is stored; the next call starts the renewal.
             let nobody_waits = verdict == Use::TakeAndReload;
             let is_due = nobody_waits && kept.as_ref().is_some_and(|kept| self.is_due(subject, kept));
@@ -135,7 +138,7 @@ impl Renewals {
             async move {
                 match ahead {
                     Some((job, _place)) => works.renew(job, kept).await,
-                    None => works.look(&key, kept.as_ref()).await,
+                    None => works.look(&user, &key, kept.as_ref()).await,
                 }
             }
         };
@@ -160,12 +163,13 @@ impl Renewals {
             if outlook == Ok(Outlook::Renewable) { Use::Reload } else { Use::Take }
         };
         let load = |kept: Option<&Arc<Known>>, _| {
-            let (works, key, kept) = (Arc::clone(&self.works), Arc::clone(subject.key), kept.cloned());
+            let (works, kept) = (Arc::clone(&self.works), kept.cloned());
+            let (user, key) = (subject.user.clone(), Arc::clone(subject.key));
             let job = Target::of(subject).map(|target| Job { target, why: Why::Needed(wish) });
             async move {
                 match job {
                     Some(job) => works.renew(job, kept).await,
-                    None => works.look(&key, kept.as_ref()).await,
+                    None => works.look(&user, &key, kept.as_ref()).await,
                 }
             }
         };

@@ -61,6 +61,7 @@ impl Broker {
         let load = |_: Option<&Word>, _| {
             let (client, metrics) = (Arc::clone(&entry.client), Arc::clone(&self.metrics));
             let (renewals, key) = (Arc::clone(&self.renewals), Arc::clone(&live.identity().key));
+            let user = live.user().clone();
             let origin = live.identity().fingerprint().unwrap_or(token);
             async move {
                 let word = match client.inspect(&access, Instant::now() + TIMEOUT, &metrics).await {
@@ -72,7 +73,7 @@ impl Broker {
                     }
                 };
                 if word == Word::Dead {
-                    renewals.refuse(&key, origin, token).await;
+                    renewals.refuse(&user, &key, origin, token).await;
                 }
                 Ok(word)
             }

@@ -10,7 +10,7 @@ use crate::{
     cache::Loaded,
     deadline::{Deadline, Stage},
     error::Error,
-    identity::{Identity, Profile, Selector, StoredToken},
+    identity::{Identity, Profile, Selector, StoredToken, UserId},
     policy::Permit,
     renewal::{Known, ProviderClient, Standing, Subject, Trouble},
 };
@@ -30,6 +30,11 @@ impl Found {
         &self.profile.identities[self.index]
     }
 
+    /// Whose it is.
+    pub(super) fn user(&self) -> &UserId {
+        &self.profile.user_id
+    }
+
     /// The token that the profile shows.
     pub(super) fn token(&self) -> &StoredToken {
         &self.token
@@ -41,7 +46,13 @@ impl Found {
     }
 
     pub(super) fn subject<'a>(&'a self, client: Option<&'a Arc<ProviderClient>>) -> Subject<'a> {
-        Subject { key: &self.identity().key, profile: &self.token, read: self.read, client }
+        Subject {
+            user: self.user(),
+            key: &self.identity().key,
+            profile: &self.token,
+            read: self.read,
+            client,
+        }
     }
 }
 

@@ -130,7 +130,7 @@ impl Broker {
                 // What has expired is never handed out again in any case.
                 if token.expiry.is_none_or(|expiry| !expiry.remaining().is_zero()) {
                     let origin = newest.found.token().access.fingerprint();
-                    self.renewals.refuse(&identity.key, origin, fingerprint).await;
+                    self.renewals.refuse(newest.found.user(), &identity.key, origin, fingerprint).await;
                 }
             }
         }
@@ -144,7 +144,7 @@ impl Broker {
 
     fn inspection(&self, newest: &Newest, told: Option<Inspected>) -> Inspection {
         let (identity, standing) = (newest.found.identity(), newest.standing());
-        let view = self.view_of(identity, &standing);
+        let view = self.view_of(newest.found.user(), identity, &standing);
         let active = told.is_some();
         let Inspected { expires_at, scopes, .. } = told.unwrap_or_default();
         let expiry = match expires_at {

@@ -39,7 +39,7 @@ impl Broker {
         let identities = visible.iter().skip(page.start).take(page.size);
         let mut views = Vec::with_capacity(identities.len());
         for identity in identities {
-            views.push(self.view(identity, began).await);
+            views.push(self.view(&profile.user_id, identity, began).await);
         }
         Ok((views, page.next(user, visible.len())))
     }

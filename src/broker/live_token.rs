@@ -199,7 +199,8 @@ impl Broker {
         };
         let entry = self.providers.of(identity);
         let client = entry.map(|entry| &entry.client);
-        let subject = Subject { key: &identity.key, profile: token, read: began, client };
+        let subject =
+            Subject { user: &profile.user_id, key: &identity.key, profile: token, read: began, client };
         let known = self.known(subject).await;
         let lacks = |since| Lacking { token: token.access.fingerprint(), since };
         let standing = match Standing::of(token, began, known.as_deref().ok()) {

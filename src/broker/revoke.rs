@@ -44,6 +44,6 @@ impl Broker {
             RevocationError::Busy => Error::DeadlineExceeded(Stage::Renewal),
             RevocationError::Overloaded => Error::Overloaded,
         })?;
-        Ok(self.view(identity, found.read).await)
+        Ok(self.view(found.user(), identity, found.read).await)
     }
 }

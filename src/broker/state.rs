@@ -63,9 +63,9 @@ pub struct IdentityView {
 
 impl IdentityView {
     /// An identity without a token.
-    fn new(identity: &Identity) -> Self {
+    fn new(user: &UserId, identity: &Identity) -> Self {
         Self {
-            user: identity.key.user.clone(),
+            user: user.clone(),
             provider: identity.provider.clone(),
             connection: identity.connection().to_owned(),
             account_id: identity.account_id().to_owned(),
@@ -86,32 +86,40 @@ impl LiveToken {
             renewable: self.renewable,
             expiry: self.token().expiry,
             trouble: self.trouble,
-            ..IdentityView::new(self.identity())
+            ..IdentityView::new(self.user(), self.identity())
         }
     }
 }
 
 impl Broker {
-    /// Describes `identity`, of a profile whose read began at `read`, as it stands now. A store that fails is done
+    /// Describes `identity` of `user`, of a profile whose read began at `read`, as it stands now. A store that fails is done
     /// without: then this is what the profile alone shows.
-    pub(super) async fn view(&self, identity: &Identity, read: Instant) -> IdentityView {
-        let view = IdentityView::new(identity);
+    pub(super) async fn view(&self, user: &UserId, identity: &Identity, read: Instant) -> IdentityView {
+        let view = IdentityView::new(user, identity);
         let Some(token) = &identity.token else {
             // Whether the user has connected the account is not asked for a list: it would cost an exchange for each.
             let state = if identity.in_vault { State::Active } else { State::NoToken };
             return IdentityView { state, renewable: identity.in_vault, ..view };
         };
         let client = self.providers.of(identity).map(|entry| &entry.client);
-        let known =
-            self.renewals.known(Subject { key: &identity.key, profile: token, read, client }).await.ok();
+        let known = self
+            .renewals
+            .known(Subject { user, key: &identity.key, profile: token, read, client })
+            .await
+            .ok();
         // A profile that may be older than what is known is taken as it is: whoever needs the token makes sure.
         let standing =
             Standing::of(token, read, known.as_deref()).or_else(|_| Standing::of(token, read, None));
-        standing.map_or(view, |standing| self.view_of(identity, &standing))
+        standing.map_or(view, |standing| self.view_of(user, identity, &standing))
     }
 
     /// Describes an identity that holds a token.
-    pub(super) fn view_of(&self, identity: &Identity, standing: &Standing<'_>) -> IdentityView {
+    pub(super) fn view_of(
+        &self,
+        user: &UserId,
+        identity: &Identity,
+        standing: &Standing<'_>,
+    ) -> IdentityView {
         let entry = self.providers.of(identity);
         let newest = standing.token();
         let state = match self.outlook(entry, standing) {
@@ -126,7 +134,7 @@ impl Broker {
             renewable: self.is_renewable(standing, entry),
             expiry: newest.expiry,
             trouble: standing.failure().map(RenewalTrouble::of),
-            ..IdentityView::new(identity)
+            ..IdentityView::new(user, identity)
         }
     }
 

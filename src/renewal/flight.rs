@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     auth0::{Auth0, Auth0Error, Fit, Need},
-    identity::{IdentityKey, Profile, StoredToken},
+    identity::{IdentityKey, Profile, StoredToken, UserId},
     provider::{self, Held, Renewal},
     store::{Record, RenewedTokens, Store, StoreError, Swap},
     telemetry::Metrics,
@@ -59,6 +59,7 @@ pub(super) struct Works {
 
 /// A [`Subject`] whose provider can be asked, for work that outlives its caller.
 pub(super) struct Target {
+    pub(super) user: UserId,
     pub(super) key: Arc<IdentityKey>,
     pub(super) client: Arc<ProviderClient>,
     /// The profile's token, as the caller saw it.
@@ -71,6 +72,7 @@ impl Target {
     /// `None` without an adapter: then there is nobody to ask.
     pub(super) fn of(subject: Subject<'_>) -> Option<Self> {
         Some(Self {
+            user: subject.user.clone(),
             key: Arc::clone(subject.key),
             client: Arc::clone(subject.client?),
             profile: Arc::clone(subject.profile),
@@ -106,11 +108,12 @@ impl Works {
     /// What the store knows of an identity.
     pub(super) async fn look(
         &self,
+        user: &UserId,
         key: &IdentityKey,
         kept: Option<&Arc<Known>>,
     ) -> Result<Arc<Known>, StoreError> {
         let began = Instant::now();
-        let stored = self.store.load(key).await?;
+        let stored = self.store.load(key, user).await?;
         Ok(Known::after(kept, stored, began))
     }
 
@@ -118,7 +121,7 @@ impl Works {
     pub(super) async fn renew(&self, job: Job, kept: Option<Arc<Known>>) -> Result<Arc<Known>, StoreError> {
         let _under_way = self.under_way.token();
         let is_news = |known: &Known| kept.as_ref().is_none_or(|kept| kept.generation != known.generation);
-        match self.turn(&job.target.key, kept.as_ref(), is_news).await? {
+        match self.turn(&job.target, kept.as_ref(), is_news).await? {
             Turn::Ours(lease) => {
                 let work = self.after_grace(lease.is_inherited(), &job, kept.clone());
                 lease::holding(&self.store, lease, work).await
@@ -151,7 +154,7 @@ impl Works {
         };
         // The last thing before the provider is asked: a process that was asleep until now may have lost the lease, and
         // with it the right to use what was stored before.
-        let known = self.look(&job.target.key, kept.as_ref()).await?;
+        let known = self.look(&job.target.user, &job.target.key, kept.as_ref()).await?;
         let Some((profile, read)) = newest else { return Ok(known) };
         let Ok(standing) = Standing::of(&profile, read, Some(&known)) else { return Ok(known) };
         if !self.is_wanted(job, &standing) {
@@ -162,7 +165,7 @@ impl Works {
         let held = Held { access: &standing.token().access, refresh };
         let outcome = exchange::renew(&job.target.client, renewal, held, deadline).await;
         self.tell(job, &standing, &outcome);
-        let settling = Settling { key: &job.target.key, profile: &profile, refresh, known: &known };
+        let settling = Settling { target: &job.target, profile: &profile, refresh, known: &known };
         match outcome {
             Outcome::Renewed(tokens) => self.store_tokens(&settling, renewal, tokens).await,
             Outcome::Failed(setback) => Ok(self.store_failure(&settling, &setback).await),
@@ -174,7 +177,7 @@ impl Works {
     pub(super) async fn newest_profile(&self, target: &Target) -> Option<(Arc<StoredToken>, Instant)> {
         let since = Instant::now();
         let fit = |_: &Profile, began| if began >= since { Fit::Serves } else { Fit::Outdated { since } };
-        let read = self.auth0.profile(&target.key.user, Need { fit: &fit });
+        let read = self.auth0.profile(&target.user, Need { fit: &fit });
         match tokio::time::timeout(PROFILE_TIMEOUT, read).await {
             Ok(Ok(profile)) => {
                 let mut identities = profile.value.identities.iter();
@@ -240,14 +243,25 @@ impl Works {
             }
         };
         let is_overtaken = |current: &Known| !settling.is_untouched(current);
-        self.swap(settling.key, settling.known, change, is_overtaken, patience).await
+        self.swap(&settling.target.user, &settling.target.key, settling.known, change, is_overtaken, patience)
+            .await
     }
 
     /// A failure that cannot be stored is remembered by this replica alone.
     async fn store_failure(&self, settling: &Settling<'_>, setback: &Setback) -> Arc<Known> {
         let change = |before: &Record| setback.added_to(settling.in_lineage(before));
         let is_overtaken = |current: &Known| !settling.is_untouched(current);
-        match self.swap(settling.key, settling.known, change, is_overtaken, STORE_OTHERS).await {
+        match self
+            .swap(
+                &settling.target.user,
+                &settling.target.key,
+                settling.known,
+                change,
+                is_overtaken,
+                STORE_OTHERS,
+            )
+            .await
+        {
             Ok(known) => known,
             Err(_) => {
                 let record = change(&settling.known.record);
@@ -260,6 +274,7 @@ impl Works {
     /// overtaken`: then that counts.
     pub(super) async fn swap(
         &self,
+        user: &UserId,
         key: &IdentityKey,
         known: &Known,
         change: impl Fn(&Record) -> Record,
@@ -270,7 +285,7 @@ impl Works {
         let (mut generation, mut record) = (known.generation, change(&known.record));
         let mut swaps = 0;
         loop {
-            match self.store.swap(key, generation, &record).await {
+            match self.store.swap(key, user, generation, &record).await {
                 Ok(Swap::Done(generation)) => {
                     return Ok(Arc::new(Known::new(generation, record, Instant::now())));
                 }
@@ -302,7 +317,7 @@ impl Works {
 
 /// A renewal whose outcome is known.
 struct Settling<'a> {
-    key: &'a IdentityKey,
+    target: &'a Target,
     profile: &'a StoredToken,
     /// What was renewed from.
     refresh: Option<&'a RefreshToken>,

@@ -6,7 +6,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::{
     Known,
-    flight::{RENEWAL_TIMEOUT, Works},
+    flight::{RENEWAL_TIMEOUT, Target, Works},
 };
 use crate::{
     identity::IdentityKey,
@@ -43,11 +43,11 @@ impl Works {
     /// `suffices`.
     pub(super) async fn turn(
         &self,
-        key: &IdentityKey,
+        target: &Target,
         kept: Option<&Arc<Known>>,
         suffices: impl Fn(&Known) -> bool,
     ) -> Result<Turn, StoreError> {
-        let name = LeaseName::Identity(key.clone());
+        let name = LeaseName::Identity(IdentityKey::clone(&target.key));
         let give_up = Instant::now() + WAIT_TIMEOUT;
         loop {
             match self.store.acquire(&name, &self.holder, LENGTH).await? {
@@ -58,7 +58,7 @@ impl Works {
                     tokio::time::sleep(pause).await;
                 }
             }
-            let known = self.look(key, kept).await?;
+            let known = self.look(&target.user, &target.key, kept).await?;
             if suffices(&known) || Instant::now() >= give_up {
                 return Ok(Turn::Others(known));
             }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::Renewals;
 use crate::{
     cache::Loaded,
-    identity::IdentityKey,
+    identity::{IdentityKey, UserId},
     store::{Record, StoreError},
     token::Fingerprint,
 };
@@ -15,8 +15,14 @@ use super::known::Known;
 impl Renewals {
     /// Remembers, for good, that the provider of an identity refuses `token`; `origin` is the token that Auth0's profile
     /// shows. What cannot be stored is logged and no more: another replica finds out by being refused.
-    pub async fn refuse(&self, key: &Arc<IdentityKey>, origin: Fingerprint, token: Fingerprint) {
-        match self.store_refusal(key, origin, token).await {
+    pub async fn refuse(
+        &self,
+        user: &UserId,
+        key: &Arc<IdentityKey>,
+        origin: Fingerprint,
+        token: Fingerprint,
+    ) {
+        match self.store_refusal(user, key, origin, token).await {
             Ok(known) => {
                 let began = known.since;
                 self.known.put(key, Loaded { value: known, began });
@@ -27,12 +33,13 @@ impl Renewals {
 
     async fn store_refusal(
         &self,
+        user: &UserId,
         key: &Arc<IdentityKey>,
         origin: Fingerprint,
         token: Fingerprint,
     ) -> Result<Arc<Known>, StoreError> {
         let kept = self.known.peek(key).map(|kept| kept.value);
-        let known = self.works.look(key, kept.as_ref()).await?;
+        let known = self.works.look(user, key, kept.as_ref()).await?;
         if known.record.refused.contains(&token) {
             return Ok(known);
         }
@@ -42,6 +49,6 @@ impl Renewals {
             record.refuse(token);
             record
         };
-        self.works.swap(key, &known, change, |_| false, Duration::ZERO).await
+        self.works.swap(user, key, &known, change, |_| false, Duration::ZERO).await
     }
 }

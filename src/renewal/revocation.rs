@@ -65,7 +65,7 @@ impl Renewals {
 
     async fn carry_out(&self, target: &Target) -> Result<(), RevocationError> {
         let kept = self.known.peek(&target.key).map(|kept| kept.value);
-        let lease = match self.works.turn(&target.key, kept.as_ref(), |_| false).await? {
+        let lease = match self.works.turn(target, kept.as_ref(), |_| false).await? {
             Turn::Ours(lease) => lease,
             Turn::Others(_) => return Err(RevocationError::Busy),
         };
@@ -80,7 +80,7 @@ impl Renewals {
 impl Works {
     /// Under the lease: nobody else renews or revokes now.
     async fn revoke(&self, target: &Target, kept: Option<&Arc<Known>>) -> Result<Outcome, RevocationError> {
-        let known = self.look(&target.key, kept).await?;
+        let known = self.look(&target.user, &target.key, kept).await?;
         let newest = self.newest_profile(target).await;
         let profile = newest.map_or_else(|| Arc::clone(&target.profile), |(token, _)| token);
         let told = self.tell_provider(target, &profile, &known).await?;
@@ -90,7 +90,7 @@ impl Works {
 
         let origin = profile.access.fingerprint();
         let change = |before: &Record| revoked(before, &profile);
-        let stored = self.swap(&target.key, &known, change, |_| false, STORE_OTHERS).await;
+        let stored = self.swap(&target.user, &target.key, &known, change, |_| false, STORE_OTHERS).await;
         let forgotten = |why| {
             let known = Known::new(known.generation, change(&known.record), Instant::now());
             Ok((Arc::new(known), Err(why)))
