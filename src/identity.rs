@@ -53,8 +53,8 @@ impl fmt::Display for UserId {
     }
 }
 
-/// Names one account at a provider within a tenant, whichever user has it: Auth0 moves an identity with its tokens to
-/// another user when accounts are linked, and back when they are unlinked
+/// Names one account at a provider within a tenant, whichever user has it: Auth0 moves an identity with its
+/// tokens to another user when accounts are linked, and back when they are unlinked
 /// (<https://auth0.com/docs/manage-users/user-accounts/user-account-linking>).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct IdentityKey {

@@ -92,8 +92,8 @@ impl LiveToken {
 }
 
 impl Broker {
-    /// Describes `identity` of `user`, of a profile whose read began at `read`, as it stands now. A store that fails is done
-    /// without: then this is what the profile alone shows.
+    /// Describes `identity` of `user`, of a profile whose read began at `read`, as it stands now. A store
+    /// that fails is done without: then this is what the profile alone shows.
     pub(super) async fn view(&self, user: &UserId, identity: &Identity, read: Instant) -> IdentityView {
         let view = IdentityView::new(user, identity);
         let Some(token) = &identity.token else {

@@ -37,8 +37,8 @@ const USED_ANEW: Duration = Duration::from_secs(3600);
 /// Rows that one statement removes or one step reads, so that none holds locks for long.
 const BATCH: i64 = 100;
 
-/// How often a row is looked for that is being adopted: another replica that does so is done at the second look, and
-/// `rekey` may come in between.
+/// How often a row is looked for that is being adopted: another replica that does so is done at the second
+/// look, and `rekey` may come in between.
 const LOOKS: u32 = 4;
 
 // In one statement: a row that is being adopted has the one name or the other.

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use super::KeyId;
 
-/// Why the store has no answer. Nothing was lost or destroyed by any of these, and any of them may pass while this process
-/// lives: a password comes back, a key is appended to its file, a table is restored. So whoever holds what is nowhere else
-/// tries again after each. The texts are for the log and the operator; see [`Self::public`].
+/// Why the store has no answer. Nothing was lost or destroyed by any of these, and any of them may pass while
+/// this process lives: a password comes back, a key is appended to its file, a table is restored. So whoever
+/// holds what is nowhere else tries again after each. The texts are for the log and the operator; see
+/// [`Self::public`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// It stays until the operator changes something; the text says what.
@@ -69,5 +70,20 @@ impl StoreError {
 
     pub(super) fn file(file: &Path, error: &std::io::Error) -> Self {
         Self::misconfigured(format!("cannot use {}: {error}", file.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_is_told_nothing_of_the_database() {
+        let detail = "canary: password authentication failed for user \"svc\"";
+        for error in [StoreError::misconfigured(detail), StoreError::unavailable(detail)] {
+            assert!(error.to_string().contains("canary"), "the log has the cause");
+            let public = error.public();
+            assert!(public.starts_with("the token store cannot be used") && !public.contains("canary"));
+        }
     }
 }

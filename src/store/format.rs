@@ -1,8 +1,9 @@
 //! Records as bytes, before they are sealed: JSON, which tolerates fields that a later version adds.
 //!
-//! The times in a record are by the clock of whoever wrote it, and `written_at` says what that clock showed then. The row
-//! beside says by the store's clock how old it is. So whoever reads it puts all times onto a clock of its own, and replicas
-//! whose clocks differ agree on how much life a token has left, to the few milliseconds that a statement takes.
+//! The times in a record are by the clock of whoever wrote it, and `written_at` says what that clock showed
+//! then. The row beside says by the store's clock how old it is. So whoever reads it puts all times onto a
+//! clock of its own, and replicas whose clocks differ agree on how much life a token has left, to the few
+//! milliseconds that a statement takes.
 
 use std::{borrow::Cow, time::SystemTime};
 
@@ -55,8 +56,8 @@ pub(super) fn encode(record: &Record) -> Zeroizing<Vec<u8>> {
     encode_at(record, SystemTime::now())
 }
 
-/// Whether two records say the same. Their times may be of two readings, and do not count: what tells renewals apart is
-/// what they brought, and failures are numbered.
+/// Whether two records say the same. Their times may be of two readings, and do not count: what tells
+/// renewals apart is what they brought, and failures are numbered.
 pub(super) fn is_same(one: &Record, other: &Record) -> bool {
     let timeless = |record: &Record| encode_at(&without_times(record.clone()), SystemTime::UNIX_EPOCH);
     timeless(one) == timeless(other)

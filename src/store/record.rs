@@ -65,8 +65,8 @@ impl Record {
     }
 }
 
-/// A record as it lies in the store. Those times are the store's, in milliseconds; those of `record` are put onto the
-/// clock of this machine.
+/// A record as it lies in the store. Those times are the store's, in milliseconds; those of `record` are put
+/// onto the clock of this machine.
 #[derive(Clone, Debug)]
 pub struct Stored {
     /// What the next swap has to expect; never 0, and greater than all generations before.

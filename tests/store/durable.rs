@@ -230,7 +230,8 @@ async fn replicas_and_a_store_whose_clocks_differ_agree_on_when_a_token_ends(wor
     // What a busy machine may take between two looks at a clock.
     const SLACK: Duration = Duration::from_secs(10);
     let store = world.open().await;
-    // The store's clock is an hour ahead, and one behind; then ten minutes pass that this machine's clock does not see.
+    // The store's clock is an hour ahead, and one behind; then ten minutes pass that this machine's clock
+    // does not see.
     for (ahead, passed) in [(60, 0), (-60, 0), (0, 10), (60, 10)] {
         world.set_clock(ahead * MINUTE).await;
         let now = SystemTime::now();

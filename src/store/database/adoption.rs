@@ -1,9 +1,10 @@
-//! Records of version 1, which were kept by user, connection and account: without a tenant, and lost from sight when
-//! Auth0 moved the account to another user.
+//! Records of version 1, which were kept by user, connection and account: without a tenant, and lost from
+//! sight when Auth0 moved the account to another user.
 //!
-//! They say whose they are only to whoever knows the user, so they cannot be renamed at once. Each is adopted when it is
-//! first asked for on behalf of its user: one statement gives it its new name, so that of several replicas one does it,
-//! and a crash leaves the old row or the new one. What nobody asks for goes like all that is unused.
+//! They say whose they are only to whoever knows the user, so they cannot be renamed at once. Each is adopted
+//! when it is first asked for on behalf of its user: one statement gives it its new name, so that of several
+//! replicas one does it, and a crash leaves the old row or the new one. What nobody asks for goes like all
+//! that is unused.
 
 use super::{
     Database, Names, Row, Value,

@@ -1,8 +1,8 @@
 //! How rows are found without saying whose they are: by HMAC-SHA-256 under a key of the store's own.
 //!
-//! The tenant is in every name: two tenants may share a database, and have the same accounts at the same providers. The
-//! Auth0 user is in none, since accounts move between users, see [`IdentityKey`]; that a row was last written for a user is
-//! noted beside it, so that all of a user's can be erased.
+//! The tenant is in every name: two tenants may share a database, and have the same accounts at the same
+//! providers. The Auth0 user is in none, since accounts move between users, see [`IdentityKey`]; that a row
+//! was last written for a user is noted beside it, so that all of a user's can be erased.
 //!
 //! Plain user and account ids would hand whoever reads a backup the list of all users with their accounts elsewhere;
 //! plain hashes could be guessed, since Google's and GitHub's ids are numbers. The price is that SQL by hand finds no

@@ -21,16 +21,16 @@ const CONNECTIONS: u32 = 8;
 /// How long to wait for a connection, be it a new one or one that others use.
 const CONNECT: Duration = Duration::from_secs(2);
 
-/// What every session begins with, whatever the server, the database or the role say. Statements, since PgBouncer refuses
-/// connections that ask for it at their start.
+/// What every session begins with, whatever the server, the database or the role say. Statements, since
+/// PgBouncer refuses connections that ask for it at their start.
 ///
 /// - A statement normally takes a millisecond: one that takes longer waits for a lock.
 /// - A transaction that is left open is that of a replica that hangs in a migration.
 /// - Compare-and-swap relies on a row being judged by its newest version.
-/// - A rotated refresh token is the only one in the world: it must be on disk when the server says so, and on that of a
-///   synchronous standby, if there is one, for a failover. Of all values that
-///   <https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-SYNCHRONOUS-COMMIT> lists, only `remote_apply` is
-///   stricter; it stays.
+/// - A rotated refresh token is the only one in the world: it must be on disk when the server says so, and on
+///   that of a synchronous standby, if there is one, for a failover. Of all values that
+///   <https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-SYNCHRONOUS-COMMIT> lists, only
+///   `remote_apply` is stricter; it stays.
 const SESSION: &str = "
     SET statement_timeout = '3s';
     SET idle_in_transaction_session_timeout = '10s';

@@ -78,14 +78,14 @@ fn close_to_others(file: &Path) {
         if mode & 0o077 == 0 {
             continue;
         }
-        let mode = format!("{mode:04o}");
+        let (file_name, mode) = (file.display(), format!("{mode:04o}"));
         match std::fs::set_permissions(&file, Permissions::from_mode(0o600)) {
             Ok(()) => {
-                tracing::warn!(file = %file.display(), mode, "Others could read the token store; closed to them")
+                tracing::warn!(file = %file_name, mode, "Others could read the token store; closed to them");
             }
-            Err(error) => tracing::warn!(
-                file = %file.display(), mode, %error, "Others can read the token store: `chmod 600` it"
-            ),
+            Err(error) => {
+                tracing::warn!(file = %file_name, mode, %error, "Others can read the token store: `chmod 600` it");
+            }
         }
     }
 }
