@@ -53,11 +53,11 @@ impl fmt::Display for UserId {
     }
 }
 
-/// Names one identity among all users'.
+/// Names one account at a provider within a tenant, whichever user has it: Auth0 moves an identity with its
+/// tokens to another user when accounts are linked, and back when they are unlinked
+/// (<https://auth0.com/docs/manage-users/user-accounts/user-account-linking>).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct IdentityKey {
-    /// The Auth0 user.
-    pub user: UserId,
     /// The Auth0 connection.
     pub connection: String,
     /// The provider's own id of the account.
@@ -111,7 +111,7 @@ pub struct Profile {
 pub struct Identity {
     /// The Auth0 strategy: `google-oauth2`, `github`, `oauth2`, ...
     pub provider: String,
-    /// Its user, connection and account; shared, since every call looks things up by it.
+    /// Its connection and account; shared, since every call looks things up by it.
     pub key: Arc<IdentityKey>,
     /// Whether Auth0 counts the connection as social.
     pub is_social: bool,

@@ -100,7 +100,9 @@ impl Server {
     /// # Errors
     /// When the token store or the audit log cannot be opened, a port is taken or TLS cannot be set up. Auth0 is not asked yet.
     pub async fn bind(config: &Config) -> Result<Self, StartError> {
-        let store = Arc::new(Store::open(&config.store.url, config.store.keys.clone()).await?);
+        let store = Arc::new(
+            Store::open(&config.store.url, config.store.keys.clone(), &config.auth0.audience).await?,
+        );
         let listener = bind(config.listen, "listen").await?;
         let admin_listener = bind(config.admin_listen, "admin_listen").await?;
         let metrics = Arc::new(Metrics::new(&METHODS));

@@ -11,11 +11,14 @@
 //! | `sqlite:///path` | the process, and a loss of power | processes of one machine | that machine's |
 //! | `postgres://...` | whatever the server survives | yes | the server's |
 //!
-//! In a database everything that tells something is sealed with AES-256-GCM under a key of the [`Keyring`], bound to
-//! its row and generation, and rows are found by keyed hashes. Whoever has the database without the keys learns how many
-//! users there are and when they were active: no tokens, no user or account ids, no connections. Whoever may also write
-//! to it can delete rows and put back a row as a whole as it once was, but cannot make one identity's row pass for
-//! another's, nor an old one for a newer generation.
+//! In a database everything that tells something is sealed with AES-256-GCM under a key of the [`Keyring`],
+//! bound to its row and generation, and rows are found by keyed hashes. Whoever has the database without the
+//! keys learns how many accounts there are and when they were active: no tokens, no user or account ids, no
+//! connections. Whoever may also write to it can delete rows and put back a row as a whole as it once was,
+//! but cannot make one account's row pass for another's, nor an old one for a newer generation.
+//!
+//! What is stored belongs to an account at a provider, not to an Auth0 user: Auth0 moves accounts between
+//! users. And a store serves one tenant: others may use the same database, and see nothing of it.
 //!
 //! The databases work on threads and sockets that tokio's paused clock does not know: only `memory:` fits tests that
 //! pause it.
@@ -33,7 +36,7 @@ pub use self::{
     url::StoreUrl,
 };
 
-use crate::identity::IdentityKey;
+use crate::identity::{IdentityKey, UserId};
 
 mod clock;
 mod database;
@@ -79,19 +82,23 @@ pub struct Removed {
 }
 
 impl Store {
-    /// Opens the store at `url`, creates or migrates its tables, and proves that `keys` are the right ones. Any number of
-    /// replicas may do so at the same time. A memory store needs no keys, and ignores them.
+    /// Opens the store at `url` for one `tenant`, creates or migrates its tables, and proves that `keys` are
+    /// the right ones. Any number of replicas may do so at the same time. A memory store needs no keys, and
+    /// ignores them.
+    ///
+    /// Under another name for the same tenant nothing is found that was stored before: a custom domain comes
+    /// and goes, so this is [`crate::config::Auth0::audience`].
     ///
     /// # Errors
     /// `Misconfigured` without keys, without rights, or where the file cannot be created; `UnknownKey` where the
     /// keyring cannot read the database; `Newer` where a later version has migrated it; `Unavailable` where it cannot
     /// be reached, within some 10 s.
-    pub async fn open(url: &StoreUrl, keys: Option<Arc<Keyring>>) -> Result<Self, StoreError> {
+    pub async fn open(url: &StoreUrl, keys: Option<Arc<Keyring>>, tenant: &str) -> Result<Self, StoreError> {
         if !url.needs_keys() {
             return Ok(Self::memory());
         }
         let keys = keys.ok_or_else(StoreError::keys_missing)?;
-        Ok(Self(Backend::Database(Box::new(Database::open(url, keys).await?))))
+        Ok(Self(Backend::Database(Box::new(Database::open(url, keys, tenant).await?))))
     }
 
     /// An empty store in memory.
@@ -104,37 +111,44 @@ impl Store {
         matches!(self.0, Backend::Database(_))
     }
 
-    /// What is known of an identity; `None` if nothing is. Counts as a use, see [`Self::remove_unused`].
+    /// What is known of an account; `None` if nothing is. Counts as a use, see [`Self::remove_unused`].
+    /// `user` is who has it now: an older version of this service kept records by user.
     ///
     /// # Errors
     /// `UnknownKey` or `Corrupt` where the row is there but cannot be read; `Unavailable`, within about 5 s.
-    pub async fn load(&self, key: &IdentityKey) -> Result<Option<Stored>, StoreError> {
+    pub async fn load(&self, key: &IdentityKey, user: &UserId) -> Result<Option<Stored>, StoreError> {
         match &self.0 {
             Backend::Memory(memory) => Ok(memory.load(key)),
-            Backend::Database(database) => database.load(key).await,
+            Backend::Database(database) => database.load(key, user).await,
         }
     }
 
-    /// Puts `record` in the place of generation `expected`, where 0 stands for "nothing is stored". Of any number of
-    /// writers with the same expectation one wins.
+    /// Puts `record`, on behalf of `user`, in the place of generation `expected`, where 0 stands for "nothing
+    /// is stored". Of any number of writers with the same expectation one wins.
     ///
     /// Safe to repeat: after `Unavailable` nobody knows whether the swap happened, and a second one with the same
     /// expectation and the same content finds its own work done.
     ///
     /// # Errors
     /// As [`Self::load`].
-    pub async fn swap(&self, key: &IdentityKey, expected: u64, record: &Record) -> Result<Swap, StoreError> {
+    pub async fn swap(
+        &self,
+        key: &IdentityKey,
+        user: &UserId,
+        expected: u64,
+        record: &Record,
+    ) -> Result<Swap, StoreError> {
         match &self.0 {
-            Backend::Memory(memory) => Ok(memory.swap(key, expected, record)),
-            Backend::Database(database) => database.swap(key, expected, record).await,
+            Backend::Memory(memory) => Ok(memory.swap(key, user, expected, record)),
+            Backend::Database(database) => database.swap(key, user, expected, record).await,
         }
     }
 
-    /// Removes all that is known of a user's identities; says of how many.
+    /// Removes the records that were last swapped on behalf of `user`; says how many.
     ///
     /// # Errors
     /// `Unavailable`.
-    pub async fn remove_user(&self, user: &crate::identity::UserId) -> Result<u64, StoreError> {
+    pub async fn remove_user(&self, user: &UserId) -> Result<u64, StoreError> {
         match &self.0 {
             Backend::Memory(memory) => Ok(memory.remove_user(user)),
             Backend::Database(database) => database.remove_user(user).await,

@@ -234,16 +234,17 @@ impl Tokens {
             if age >= RECHECK || is_due(&kept.value) { Lookup::HitAndRefresh } else { Lookup::Hit }
         };
         let load = |kept: Option<&Arc<StoredState>>, verdict| {
-            let (renewer, key, kept) = (Arc::clone(&self.renewer), Arc::clone(key), kept.cloned());
+            let (renewer, selected) = (Arc::clone(&self.renewer), snapshot.selected.clone());
+            let kept = kept.cloned();
             // Whoever waits wants to know what is stored; the next call starts the renewal.
             let nobody_waits = verdict == Lookup::HitAndRefresh;
             let is_due = nobody_waits && kept.as_deref().is_some_and(&is_due);
-            let job = if is_due { Job::new(snapshot, Why::Ahead(self.jitter(key.as_ref()))) } else { None };
+            let job = if is_due { Job::new(snapshot, Why::Ahead(self.jitter(key))) } else { None };
             let ahead = job.and_then(|job| Some((job, Arc::clone(&self.ahead).try_acquire_owned().ok()?)));
             async move {
                 match ahead {
                     Some((job, _place)) => renewer.renew(job, kept).await,
-                    None => renewer.load(&key, kept.as_ref()).await,
+                    None => renewer.load(&selected, kept.as_ref()).await,
                 }
             }
         };
@@ -272,12 +273,13 @@ impl Tokens {
             if is_wanted { Lookup::Miss } else { Lookup::Hit }
         };
         let load = |kept: Option<&Arc<StoredState>>, _| {
-            let (renewer, key, kept) = (Arc::clone(&self.renewer), Arc::clone(key), kept.cloned());
+            let (renewer, selected) = (Arc::clone(&self.renewer), snapshot.selected.clone());
+            let kept = kept.cloned();
             let job = Job::new(snapshot, Why::Needed(requirement));
             async move {
                 match job {
                     Some(job) => renewer.renew(job, kept).await,
-                    None => renewer.load(&key, kept.as_ref()).await,
+                    None => renewer.load(&selected, kept.as_ref()).await,
                 }
             }
         };

@@ -28,11 +28,7 @@ fn user(id: &str) -> UserId {
 
 /// A record that has every field.
 fn full() -> Record {
-    let key = IdentityKey {
-        user: user("auth0|1"),
-        connection: "github".to_owned(),
-        account_id: "2000001".to_owned(),
-    };
+    let key = IdentityKey { connection: "github".to_owned(), account_id: "2000001".to_owned() };
     let selector = ["github", "github", "2000001"].map(str::to_owned);
     let [provider, connection, account_id] = selector;
     Record {

@@ -8,6 +8,7 @@ use std::{
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use crate::{
     identity::{Identity, IdentityKey, Profile, StoredToken, UserId},
@@ -82,7 +83,7 @@ struct IdentityAnswer {
     #[serde(default, deserialize_with = "string_or_number")]
     connection: String,
     /// A number for some providers (GitHub) and a string for others.
-    #[serde(default, deserialize_with = "string_or_number")]
+    #[serde(default, deserialize_with = "id")]
     user_id: String,
     #[serde(default, rename = "isSocial")]
     is_social: Option<bool>,
@@ -106,7 +107,7 @@ impl UserAnswer {
         let basis = if identities.len() == 1 { ExpiryBasis::LastLogin } else { ExpiryBasis::UpperBound };
         let known = |answer: IdentityAnswer| {
             let in_vault = vault.contains(&answer.connection);
-            Identity { in_vault, ..answer.into_identity(&user, last_login, basis) }
+            Identity { in_vault, ..answer.into_identity(last_login, basis) }
         };
         let identities = identities.into_iter().map(known).collect();
         Some(Profile { user_id: user, identities })
@@ -114,21 +115,20 @@ impl UserAnswer {
 }
 
 impl IdentityAnswer {
-    fn into_identity(self, user: &UserId, last_login: Option<SystemTime>, basis: ExpiryBasis) -> Identity {
+    fn into_identity(self, last_login: Option<SystemTime>, basis: ExpiryBasis) -> Identity {
+        let key = IdentityKey { connection: self.connection, account_id: self.user_id };
+        // Tokens are kept by account: those of one without a name would be taken for another user's.
+        let is_named = !key.connection.is_empty() && !key.account_id.is_empty();
         let lifetime = self.expires_in.map(Duration::from_secs);
         let expiry = || Some(Expiry::at(last_login?.checked_add(lifetime?)?, basis));
         Identity {
-            token: self.access_token.filter(is_written).map(|access| {
+            token: self.access_token.filter(|access| is_named && is_written(access)).map(|access| {
                 let refresh = self.refresh_token.filter(is_written).map(RefreshToken::new);
                 Arc::new(StoredToken::of_profile(AccessToken::new(access), refresh, expiry()))
             }),
             in_vault: false,
             provider: self.provider,
-            key: Arc::new(IdentityKey {
-                user: user.clone(),
-                connection: self.connection,
-                account_id: self.user_id,
-            }),
+            key: Arc::new(key),
             is_social: self.is_social.unwrap_or_default(),
         }
     }
@@ -172,6 +172,16 @@ fn string_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String
     })
 }
 
+/// A text, or a number as it is written: read as one, two that are longer than 64 bits would become the same.
+fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let raw = Box::<RawValue>::deserialize(deserializer)?;
+    Ok(match raw.get().as_bytes().first() {
+        Some(b'"') => serde_json::from_str(raw.get()).unwrap_or_default(),
+        Some(b'-' | b'0'..=b'9') => raw.get().to_owned(),
+        _ => String::new(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -180,6 +190,11 @@ mod tests {
 
     fn profile(mut answer: serde_json::Value) -> Profile {
         answer["user_id"] = json!("user");
+        for identity in answer["identities"].as_array_mut().into_iter().flatten() {
+            for name in ["connection", "user_id"] {
+                identity.as_object_mut().expect("an object").entry(name).or_insert_with(|| json!(name));
+            }
+        }
         let user = UserId::parse("user".to_owned(), "user_id").expect("a valid id");
         let answer = serde_json::from_value::<UserAnswer>(answer).expect("a readable answer");
         answer.into_profile(user, &BTreeSet::new()).expect("it is this user's")
@@ -257,6 +272,29 @@ mod tests {
         let user =
             profile(json!({ "identities": [{ "provider": "auth0", "user_id": "1", "isSocial": false }] }));
         assert!(user.identities[0].token.is_none());
+    }
+
+    #[test]
+    fn accounts_are_told_apart_however_odd_their_ids_and_one_without_a_name_has_no_token() {
+        let of = |id: &str| {
+            let answer = format!(
+                r#"{{"user_id":"user","identities":[{{"connection":"c","user_id":{id},"access_token":"t"}}]}}"#
+            );
+            let answer = serde_json::from_str::<UserAnswer>(&answer).expect("a readable answer");
+            let user = UserId::parse("user".to_owned(), "user_id").expect("a valid id");
+            let profile = answer.into_profile(user, &BTreeSet::new()).expect("it is this user's");
+            let identity = profile.identities.first().expect("one identity").clone();
+            (identity.account_id().to_owned(), identity.token.is_some())
+        };
+        for id in ["-5", "583231", "583231.0", "18446744073709551616", "18446744073709551617", "1e3"] {
+            assert_eq!(of(id), (id.to_owned(), true));
+        }
+        assert_eq!(of(r#""a\u0062""#), ("ab".to_owned(), true));
+        for id in ["null", r#""""#, "true", "{}", "[1]"] {
+            assert_eq!(of(id), (String::new(), false), "{id}");
+        }
+        let nowhere = profile(json!({ "identities": [{ "connection": "", "access_token": "t" }] }));
+        assert!(nowhere.identities[0].token.is_none());
     }
 
     #[test]

@@ -210,12 +210,12 @@ impl Broker {
     ) -> Result<Answer, Error> {
         let first = self.send(exchange, &live).await?;
         if let Verdict::ScopeNotGranted { .. } = first.verdict {
-            return self.with_wider_token(exchange, first, live, request).await;
+            return Box::pin(self.with_wider_token(exchange, first, live, request)).await;
         }
         if first.verdict != Verdict::TokenRefused {
             return Ok(exchange.answer(first, live));
         }
-        let another = match self.tokens.replace(&live, request).await {
+        let another = match Box::pin(self.tokens.replace(&live, request)).await {
             Ok(Replacement::Another(another)) => another,
             Ok(Replacement::StillActive) => return Ok(exchange.answer(first, live)),
             Err(error) => return Err(self.error(error, OPERATION)),

@@ -84,7 +84,7 @@ fn verdict(findings: &[Finding]) -> Result<(), Failure> {
 }
 
 async fn check_store(config: &Config) -> Finding {
-    match Store::open(&config.store.url, config.store.keys.clone()).await {
+    match Store::open(&config.store.url, config.store.keys.clone(), &config.auth0.audience).await {
         Ok(store) if store.is_durable() => {
             finding(Grade::Well, "the token store answers, and its encryption keys are the right ones")
         }

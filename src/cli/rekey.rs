@@ -11,7 +11,9 @@ pub(super) async fn run(config: &Config) -> Result<(), Failure> {
     // The store says of each row why it cannot be read.
     start_logging("warn", Format::Text);
     let failed = |error| Failure::of_store(&error);
-    let store = Store::open(&config.store.url, config.store.keys.clone()).await.map_err(failed)?;
+    let store = Store::open(&config.store.url, config.store.keys.clone(), &config.auth0.audience)
+        .await
+        .map_err(failed)?;
     if !store.is_durable() {
         return Err(Failure::Usage(IN_MEMORY.to_owned()));
     }

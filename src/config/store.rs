@@ -39,6 +39,12 @@ impl Store {
             ),
             _ => {}
         }
+        if let Some(mode) = url.unverified() {
+            section.warn(format!(
+                "`store.url` says `sslmode={mode}`: whoever is between this machine and the database can pass for it, and \
+                 read what is sent; write `sslmode=verify-full`, with `sslrootcert=/path/of/its/ca.pem` if need be"
+            ));
+        }
         Some(Self { url, keys })
     }
 }

@@ -4,11 +4,7 @@ fn identity(provider: &str, connection: &str, account_id: &str, token: bool) -> 
     let access = AccessToken::new(format!("{connection}-{account_id}"));
     Identity {
         provider: provider.to_owned(),
-        key: Arc::new(IdentityKey {
-            user: UserId("user".to_owned()),
-            connection: connection.to_owned(),
-            account_id: account_id.to_owned(),
-        }),
+        key: Arc::new(IdentityKey { connection: connection.to_owned(), account_id: account_id.to_owned() }),
         is_social: true,
         token: token.then(|| Arc::new(StoredToken::of_profile(access, None, None))),
         in_vault: connection == "vaulted",

@@ -82,7 +82,7 @@ fn selector(provider: &str, connection: &str) -> Selector {
 }
 
 fn identity(provider: &str, connection: &str) -> Identity {
-    let key = IdentityKey { user: user(ADA), connection: connection.to_owned(), account_id: "1".to_owned() };
+    let key = IdentityKey { connection: connection.to_owned(), account_id: "1".to_owned() };
     Identity {
         provider: provider.to_owned(),
         key: Arc::new(key),

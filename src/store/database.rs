@@ -11,12 +11,14 @@ use self::{
 };
 use super::{
     IdentityKey, KeyId, Keyring, Record, StoreError, StoreUrl, Stored, Swap,
-    clock::{duration, from_millis, next_generation},
+    clock::{from_millis, millis, next_generation},
     format,
     keyring::Sealed,
     seal::Place,
 };
+use crate::identity::UserId;
 
+mod adoption;
 mod engine;
 mod failure;
 mod index;
@@ -35,25 +37,31 @@ const USED_ANEW: Duration = Duration::from_secs(3600);
 /// Rows that one statement removes or one step reads, so that none holds locks for long.
 const BATCH: i64 = 100;
 
+/// How often a row is looked for that is being adopted: another replica that does so is done at the second
+/// look, and `rekey` may come in between.
+const LOOKS: u32 = 4;
+
+// In one statement: a row that is being adopted has the one name or the other.
 const LOAD: &str = "
-    SELECT generation, key_id, sealed, created_at, updated_at, last_used_at,
-           (SELECT now FROM idp_token_clock) - last_used_at AS unused_for
-    FROM idp_token_record WHERE identity = $1";
+    SELECT account, owner, version, generation, key_id, sealed, created_at, updated_at, last_used_at,
+           (SELECT now FROM idp_token_clock) AS now
+    FROM idp_token_record WHERE account IN ($1, $2) ORDER BY version DESC LIMIT 1";
 
 const USED: &str = "
-    UPDATE idp_token_record SET last_used_at = (SELECT now FROM idp_token_clock) WHERE identity = $1";
+    UPDATE idp_token_record SET last_used_at = (SELECT now FROM idp_token_clock) WHERE account = $1";
 
-// `WHERE true` keeps SQLite from taking ON CONFLICT for a join.
+// Nothing is new that waits for its adoption as $6.
 const INSERT: &str = "
     INSERT INTO idp_token_record
-        (identity, owner, generation, key_id, sealed, created_at, updated_at, last_used_at)
-    SELECT $1, $2, $3, $4, $5, now, now, now FROM idp_token_clock WHERE true
-    ON CONFLICT (identity) DO NOTHING";
+        (account, owner, version, generation, key_id, sealed, created_at, updated_at, last_used_at)
+    SELECT $1, $2, 2, $3, $4, $5, now, now, now FROM idp_token_clock
+    WHERE NOT EXISTS (SELECT 1 FROM idp_token_record WHERE account = $6)
+    ON CONFLICT (account) DO NOTHING";
 
 const UPDATE: &str = "
-    UPDATE idp_token_record SET generation = $2, key_id = $3, sealed = $4,
+    UPDATE idp_token_record SET owner = $2, generation = $3, key_id = $4, sealed = $5,
            updated_at = (SELECT now FROM idp_token_clock), last_used_at = (SELECT now FROM idp_token_clock)
-    WHERE identity = $1 AND generation = $5";
+    WHERE account = $1 AND generation = $6";
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -63,32 +71,58 @@ pub(super) struct Database {
     index: Index,
 }
 
+/// What an account's row is called.
+struct Names {
+    account: Digest,
+    /// Who has the account now.
+    owner: Digest,
+    /// What version 1 called the row, see [`adoption`].
+    former: Digest,
+}
+
 impl Database {
-    pub(super) async fn open(url: &StoreUrl, keys: Arc<Keyring>) -> Result<Self, StoreError> {
+    pub(super) async fn open(url: &StoreUrl, keys: Arc<Keyring>, tenant: &str) -> Result<Self, StoreError> {
         let engine = Engine::open(url).await?;
-        let index = Index::open(&engine, &keys).await?;
+        let index = Index::open(&engine, &keys, tenant).await?;
         Ok(Self { engine, keys, index })
     }
 
-    pub(super) async fn load(&self, key: &IdentityKey) -> Result<Option<Stored>, StoreError> {
-        let (identity, owner) = (self.index.identity(key), self.index.owner(&key.user));
-        let Some(row) = self.engine.fetch_one(LOAD, &[Value::Bytes(&identity)]).await? else {
-            return Ok(None);
-        };
-        let stored = self.read(&row, &identity, &owner).await?;
-        if duration(row.integer("unused_for")?) >= USED_ANEW {
-            self.used(&identity).await;
+    pub(super) async fn load(&self, key: &IdentityKey, user: &UserId) -> Result<Option<Stored>, StoreError> {
+        let names = self.names(key, user);
+        let Some(row) = self.find(&names).await? else { return Ok(None) };
+        if row.millis_since("last_used_at")? >= millis(USED_ANEW) {
+            self.used(&names.account).await;
         }
-        Ok(Some(stored))
+        self.read(&names, &row).await.map(Some)
     }
 
-    async fn read(&self, row: &Row, identity: &Digest, owner: &Digest) -> Result<Stored, StoreError> {
+    fn names(&self, key: &IdentityKey, user: &UserId) -> Names {
+        Names {
+            account: self.index.account(key),
+            owner: self.index.owner(user),
+            former: self.index.former_account(key, user),
+        }
+    }
+
+    /// The account's row, which is adopted first if it must be.
+    async fn find(&self, names: &Names) -> Result<Option<Row>, StoreError> {
+        let values = [Value::Bytes(&names.account), Value::Bytes(&names.former)];
+        for _ in 0..LOOKS {
+            match self.engine.fetch_one(LOAD, &values).await? {
+                Some(row) if row.is_former()? => self.adopt(names, &row).await?,
+                found => return Ok(found),
+            }
+        }
+        Err(StoreError::unavailable("others keep changing a row"))
+    }
+
+    async fn read(&self, names: &Names, row: &Row) -> Result<Stored, StoreError> {
         let generation = row.generation()?;
-        let place = Place::Record { identity, owner, generation };
+        let place = Place::Record { account: &names.account, owner: &row.bytes("owner")?, generation };
         let plain = self.keys.open(place, &row.sealed()?).await?;
         Ok(Stored {
             generation,
-            record: format::decode(&plain)?,
+            record: format::decode(&plain, row.millis_since("updated_at")?)?,
             created_at: from_millis(row.integer("created_at")?),
             updated_at: from_millis(row.integer("updated_at")?),
             last_used_at: from_millis(row.integer("last_used_at")?),
@@ -96,8 +130,8 @@ impl Database {
     }
 
     /// The tokens are at hand: that this cannot be written down is no reason to withhold them.
-    async fn used(&self, identity: &Digest) {
-        if let Err(error) = self.engine.execute(USED, &[Value::Bytes(identity)]).await {
+    async fn used(&self, account: &Digest) {
+        if let Err(error) = self.engine.execute(USED, &[Value::Bytes(account)]).await {
             tracing::warn!(%error, "Cannot write down that a record is in use; unused ones are removed one day");
         }
     }
@@ -105,54 +139,48 @@ impl Database {
     pub(super) async fn swap(
         &self,
         key: &IdentityKey,
+        user: &UserId,
         expected: u64,
         record: &Record,
     ) -> Result<Swap, StoreError> {
-        let (identity, owner) = (self.index.identity(key), self.index.owner(&key.user));
-        let generation = next_generation(expected);
-        let place = Place::Record { identity: &identity, owner: &owner, generation };
-        let sealed = self.keys.seal(place, format::encode(record));
+        let (names, generation) = (self.names(key, user), next_generation(expected));
+        let sealed = self.keys.seal(names.place(generation), format::encode(record));
         let swapped = match expected {
-            0 => self.insert(&identity, &owner, generation, &sealed).await?,
-            _ => self.update(&identity, expected, generation, &sealed).await?,
+            0 => self.insert(&names, generation, &sealed).await?,
+            _ => self.update(&names, expected, generation, &sealed).await?,
         };
         if swapped {
             return Ok(Swap::Done(generation));
         }
-        let row = self.engine.fetch_one(LOAD, &[Value::Bytes(&identity)]).await?;
-        let current = match &row {
-            Some(row) => Some(self.read(row, &identity, &owner).await?),
+        let current = match self.find(&names).await? {
+            Some(row) => Some(self.read(&names, &row).await?),
             None => None,
         };
         Ok(Swap::lost(current, expected, record))
     }
 
-    async fn insert(
-        &self,
-        identity: &Digest,
-        owner: &Digest,
-        generation: u64,
-        sealed: &Sealed,
-    ) -> Result<bool, StoreError> {
+    async fn insert(&self, names: &Names, generation: u64, sealed: &Sealed) -> Result<bool, StoreError> {
         let values = [
-            Value::Bytes(identity),
-            Value::Bytes(owner),
+            Value::Bytes(&names.account),
+            Value::Bytes(&names.owner),
             Value::generation(generation),
             Value::Bytes(sealed.key.as_bytes()),
             Value::Bytes(&sealed.bytes),
+            Value::Bytes(&names.former),
         ];
         Ok(self.engine.execute(INSERT, &values).await? == 1)
     }
 
     async fn update(
         &self,
-        identity: &Digest,
+        names: &Names,
         expected: u64,
         generation: u64,
         sealed: &Sealed,
     ) -> Result<bool, StoreError> {
         let values = [
-            Value::Bytes(identity),
+            Value::Bytes(&names.account),
+            Value::Bytes(&names.owner),
             Value::generation(generation),
             Value::Bytes(sealed.key.as_bytes()),
             Value::Bytes(&sealed.bytes),
@@ -162,7 +190,18 @@ impl Database {
     }
 }
 
+impl Names {
+    fn place(&self, generation: u64) -> Place<'_> {
+        Place::Record { account: &self.account, owner: &self.owner, generation }
+    }
+}
+
 impl Row {
+    /// How long ago the time in `column` was, by the store's clock, which is in the column `now`.
+    fn millis_since(&self, column: &str) -> Result<i64, StoreError> {
+        Ok(self.integer("now")?.saturating_sub(self.integer(column)?).max(0))
+    }
+
     fn generation(&self) -> Result<u64, StoreError> {
         Ok(self.integer("generation")?.unsigned_abs())
     }

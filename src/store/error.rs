@@ -4,7 +4,10 @@ use std::path::Path;
 
 use super::KeyId;
 
-/// Why the store has no answer. Nothing was lost or destroyed by any of these.
+/// Why the store has no answer. Nothing was lost or destroyed by any of these, and any of them may pass while
+/// this process lives: a password comes back, a key is appended to its file, a table is restored. So whoever
+/// holds what is nowhere else tries again after each. The texts are for the log and the operator; see
+/// [`Self::public`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// It stays until the operator changes something; the text says what.
@@ -40,6 +43,16 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// What a caller may be told, who learns nothing of the database, its users and its hosts.
+    pub fn public(&self) -> &'static str {
+        match self {
+            Self::Unavailable { .. } => "the token store cannot be used now; try again shortly",
+            Self::Misconfigured { .. } | Self::UnknownKey { .. } | Self::Corrupt { .. } | Self::Newer => {
+                "the token store cannot be used until this service's operator has mended it; the log says how"
+            }
+        }
+    }
+
     pub(super) fn misconfigured(detail: impl Into<String>) -> Self {
         Self::Misconfigured { detail: detail.into() }
     }
@@ -57,5 +70,20 @@ impl StoreError {
 
     pub(super) fn file(file: &Path, error: &std::io::Error) -> Self {
         Self::misconfigured(format!("cannot use {}: {error}", file.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_is_told_nothing_of_the_database() {
+        let detail = "canary: password authentication failed for user \"svc\"";
+        for error in [StoreError::misconfigured(detail), StoreError::unavailable(detail)] {
+            assert!(error.to_string().contains("canary"), "the log has the cause");
+            let public = error.public();
+            assert!(public.starts_with("the token store cannot be used") && !public.contains("canary"));
+        }
     }
 }

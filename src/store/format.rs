@@ -1,6 +1,11 @@
 //! Records as bytes, before they are sealed: JSON, which tolerates fields that a later version adds.
+//!
+//! The times in a record are by the clock of whoever wrote it, and `written_at` says what that clock showed
+//! then. The row beside says by the store's clock how old it is. So whoever reads it puts all times onto a
+//! clock of its own, and replicas whose clocks differ agree on how much life a token has left, to the few
+//! milliseconds that a statement takes.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::SystemTime};
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -14,6 +19,8 @@ use crate::token::{AccessToken, Fingerprint, RefreshToken};
 
 #[derive(Serialize, Deserialize)]
 struct Plain<'a> {
+    /// Version 1 had none: its times are taken as they are.
+    written_at: Option<i64>,
     #[serde(borrow)]
     tokens: Option<PlainTokens<'a>>,
     #[serde(borrow)]
@@ -44,9 +51,33 @@ struct PlainFailure<'a> {
     permanent: bool,
 }
 
-/// The record as bytes. Equal records are equal bytes.
+/// The record as bytes.
 pub(super) fn encode(record: &Record) -> Zeroizing<Vec<u8>> {
+    encode_at(record, SystemTime::now())
+}
+
+/// Whether two records say the same. Their times may be of two readings, and do not count: what tells
+/// renewals apart is what they brought, and failures are numbered.
+pub(super) fn is_same(one: &Record, other: &Record) -> bool {
+    let timeless = |record: &Record| encode_at(&without_times(record.clone()), SystemTime::UNIX_EPOCH);
+    timeless(one) == timeless(other)
+}
+
+fn without_times(mut record: Record) -> Record {
+    if let Some(tokens) = &mut record.tokens {
+        tokens.obtained_at = SystemTime::UNIX_EPOCH;
+        tokens.expires_at = tokens.expires_at.and(Some(SystemTime::UNIX_EPOCH));
+    }
+    if let Some(failure) = &mut record.failure {
+        failure.rest_until = SystemTime::UNIX_EPOCH;
+    }
+    record
+}
+
+/// Equal records at equal times are equal bytes.
+fn encode_at(record: &Record, now: SystemTime) -> Zeroizing<Vec<u8>> {
     let plain = Plain {
+        written_at: Some(to_millis(now)),
         tokens: record.tokens.as_ref().map(|tokens| PlainTokens {
             access: tokens.access.expose().into(),
             refresh: tokens.refresh.as_ref().map(|refresh| refresh.expose().into()),
@@ -83,22 +114,29 @@ pub(super) fn size(record: &Record) -> usize {
     512 + tokens + spare + failure
 }
 
-/// The record that `bytes` are.
-pub(super) fn decode(bytes: &[u8]) -> Result<Record, StoreError> {
+/// The record that `bytes` are, which were written `age` milliseconds ago.
+pub(super) fn decode(bytes: &[u8], age: i64) -> Result<Record, StoreError> {
+    decode_at(bytes, age, SystemTime::now())
+}
+
+fn decode_at(bytes: &[u8], age: i64, now: SystemTime) -> Result<Record, StoreError> {
     let plain: Plain<'_> = serde_json::from_slice(bytes).map_err(|_| unreadable())?;
+    let behind = |written_at| to_millis(now).saturating_sub(age).saturating_sub(written_at);
+    let behind = plain.written_at.map_or(0, behind);
+    let time = |millis: i64| from_millis(millis.saturating_add(behind));
     Ok(Record {
         tokens: plain.tokens.map(|tokens| RenewedTokens {
             access: AccessToken::new(secret(tokens.access)),
             refresh: tokens.refresh.map(|refresh| RefreshToken::new(secret(refresh))),
-            obtained_at: from_millis(tokens.obtained_at),
-            expires_at: tokens.expires_at.map(from_millis),
+            obtained_at: time(tokens.obtained_at),
+            expires_at: tokens.expires_at.map(time),
             scopes: tokens.scopes.into_owned(),
         }),
         spare: plain.spare.map(|refresh| RefreshToken::new(secret(refresh))),
         descends_from: plain.descends_from.as_deref().map(fingerprint).transpose()?,
         failure: plain.failure.map(|failure| Failure {
             count: failure.count,
-            rest_until: from_millis(failure.rest_until),
+            rest_until: time(failure.rest_until),
             reason: failure.reason.into_owned(),
             permanent: failure.permanent,
         }),
@@ -125,13 +163,10 @@ fn unreadable() -> StoreError {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
-
     use super::*;
 
-    #[test]
-    fn a_record_reads_back_as_it_was() {
-        let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
+    /// Which has everything, at `time`.
+    fn full(time: SystemTime) -> Record {
         let mut record = Record {
             tokens: Some(RenewedTokens {
                 access: AccessToken::new("access \" \u{1} ü"),
@@ -152,19 +187,68 @@ mod tests {
             refused: Vec::new(),
         };
         record.refuse(Fingerprint::of("refused"));
-        for record in [record, Record::default()] {
-            let bytes = encode(&record);
-            let again = decode(&bytes).expect("what was encoded decodes");
+        record
+    }
+
+    const TIME: i64 = 1_700_000_000_123;
+    const HOUR: i64 = 3_600_000;
+
+    #[test]
+    fn a_record_reads_back_as_it_was() {
+        let time = from_millis(TIME);
+        for record in [full(time), Record::default()] {
+            let bytes = encode_at(&record, time);
+            let again = decode_at(&bytes, HOUR, from_millis(TIME + HOUR)).expect("what was encoded decodes");
             assert_eq!(format!("{record:?}"), format!("{again:?}"));
-            assert_eq!(bytes, encode(&again));
+            assert_eq!(bytes, encode_at(&again, time));
         }
+    }
+
+    #[test]
+    fn times_are_put_onto_the_readers_clock() {
+        // Who writes and who reads has a clock that is wrong by this much; a minute passes in between.
+        for (writer, reader) in [(0, 0), (HOUR, 0), (0, HOUR), (-HOUR, HOUR), (HOUR, HOUR)] {
+            let bytes = encode_at(&full(from_millis(TIME + writer)), from_millis(TIME + writer));
+            let now = from_millis(TIME + 60_000 + reader);
+            let read = decode_at(&bytes, 60_000, now).expect("what was encoded decodes");
+            let expected = full(from_millis(TIME + reader));
+            assert_eq!(format!("{read:?}"), format!("{expected:?}"), "{writer} {reader}");
+        }
+    }
+
+    #[test]
+    fn times_of_version_1_are_taken_as_they_are_and_absurd_ones_do_no_harm() {
+        let failure =
+            |time: i64| format!(r#"{{"count":1,"rest_until":{time},"reason":"x","permanent":false}}"#);
+        let rest_until = |written_at: &str, time, age| {
+            let rest = r#""tokens":null,"spare":null,"descends_from":null,"revoked":false,"refused":[]"#;
+            let text = format!(r#"{{{written_at}{rest},"failure":{}}}"#, failure(time));
+            let record = decode_at(text.as_bytes(), age, from_millis(TIME)).expect("a record");
+            record.failure.map(|failure| to_millis(failure.rest_until))
+        };
+        assert_eq!(rest_until("", TIME, HOUR), Some(TIME));
+        for extreme in [i64::MIN, 0, i64::MAX] {
+            for age in [0, i64::MAX] {
+                rest_until(&format!(r#""written_at":{extreme},"#), extreme, age);
+            }
+        }
+    }
+
+    #[test]
+    fn times_do_not_tell_records_apart_and_all_else_does() {
+        let (one, later) = (full(from_millis(TIME)), full(from_millis(TIME + 7)));
+        assert!(is_same(&one, &later));
+        assert!(!is_same(&one, &Record { revoked: false, ..later.clone() }));
+        assert!(!is_same(&one, &Record { failure: None, ..later.clone() }));
+        let tokens = RenewedTokens { expires_at: None, ..later.tokens.clone().expect("it has tokens") };
+        assert!(!is_same(&one, &Record { tokens: Some(tokens), ..later }));
     }
 
     #[test]
     fn what_a_later_version_adds_is_ignored_and_what_lacks_is_damage() {
         let known = r#""tokens":null,"spare":null,"descends_from":null,"failure":null,"revoked":false"#;
-        assert!(decode(format!(r#"{{{known},"refused":[],"new":1}}"#).as_bytes()).is_ok());
-        assert!(decode(format!("{{{known}}}").as_bytes()).is_err());
-        assert!(decode(format!(r#"{{{known},"refused":["?"]}}"#).as_bytes()).is_err());
+        assert!(decode(format!(r#"{{{known},"refused":[],"new":1}}"#).as_bytes(), 0).is_ok());
+        assert!(decode(format!("{{{known}}}").as_bytes(), 0).is_err());
+        assert!(decode(format!(r#"{{{known},"refused":["?"]}}"#).as_bytes(), 0).is_err());
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct Memory {
 
 #[derive(Clone)]
 struct Entry {
+    /// For whom it was last written.
+    owner: UserId,
     stored: Stored,
     used: Instant,
 }
@@ -61,7 +63,7 @@ impl Memory {
         Some(entry.into_value().stored)
     }
 
-    pub(super) fn swap(&self, key: &IdentityKey, expected: u64, record: &Record) -> Swap {
+    pub(super) fn swap(&self, key: &IdentityKey, owner: &UserId, expected: u64, record: &Record) -> Swap {
         let mut outcome = Swap::Lost(None);
         self.records.entry_by_ref(key).and_compute_with(|entry| {
             let current = entry.map(moka::Entry::into_value);
@@ -71,16 +73,17 @@ impl Memory {
             }
             let generation = next_generation(expected);
             outcome = Swap::Done(generation);
-            Op::Put(self.entry(generation, record, current))
+            Op::Put(self.entry(owner, generation, record, current))
         });
         outcome
     }
 
-    fn entry(&self, generation: u64, record: &Record, before: Option<Entry>) -> Entry {
+    fn entry(&self, owner: &UserId, generation: u64, record: &Record, before: Option<Entry>) -> Entry {
         let now = self.clock.wall();
         let created_at = before.map_or(now, |entry| entry.stored.created_at);
         let record = record.clone();
         self.used_now(Entry {
+            owner: owner.clone(),
             stored: Stored { generation, record, created_at, updated_at: now, last_used_at: now },
             used: Instant::now(),
         })
@@ -93,7 +96,7 @@ impl Memory {
     }
 
     pub(super) fn remove_user(&self, user: &UserId) -> u64 {
-        self.remove_where(|key, _| key.user == *user)
+        self.remove_where(|_, entry| entry.owner == *user)
     }
 
     pub(super) fn remove_unused(&self, older_than: Duration) -> Removed {
@@ -168,8 +171,8 @@ fn lost(current: Option<Entry>, expected: u64, record: &Record) -> Swap {
 }
 
 fn weight(key: &IdentityKey, entry: &Entry) -> u32 {
-    let key = key.user.as_str().len() + key.connection.len() + key.account_id.len();
-    (key + format::size(&entry.stored.record)).try_into().unwrap_or(u32::MAX)
+    let names = entry.owner.as_str().len() + key.connection.len() + key.account_id.len();
+    (names + format::size(&entry.stored.record)).try_into().unwrap_or(u32::MAX)
 }
 
 /// The wall clock, moved on by tokio's, so that tests can pause it.
@@ -194,8 +197,12 @@ mod tests {
     use crate::store::{Acquired, LeaseName};
 
     fn key(account: usize) -> IdentityKey {
-        let user = UserId::parse(format!("auth0|{account}"), "user_id").expect("a valid id");
-        IdentityKey { user, connection: "github".to_owned(), account_id: account.to_string() }
+        IdentityKey { connection: "github".to_owned(), account_id: account.to_string() }
+    }
+
+    fn swap(memory: &Memory, account: usize) -> Swap {
+        let owner = UserId::parse("auth0|ada".to_owned(), "user_id").expect("a valid id");
+        memory.swap(&key(account), &owner, 0, &Record::default())
     }
 
     #[tokio::test(start_paused = true)]
@@ -203,7 +210,7 @@ mod tests {
         let memory = Memory::new(100 * 1024);
         let newest = 2000;
         for account in 0..=newest {
-            memory.swap(&key(account), 0, &Record::default());
+            swap(&memory, account);
         }
         memory.records.run_pending_tasks();
         assert!(memory.records.weighted_size() <= 100 * 1024);
@@ -215,8 +222,8 @@ mod tests {
     async fn what_is_used_stays_and_what_is_not_goes_by_tokios_clock() {
         const DAY: Duration = Duration::from_secs(24 * 3600);
         let memory = Memory::new(MEMORY_BYTES);
-        memory.swap(&key(1), 0, &Record::default());
-        memory.swap(&key(2), 0, &Record::default());
+        swap(&memory, 1);
+        swap(&memory, 2);
         tokio::time::advance(100 * DAY).await;
         let used = memory.load(&key(1)).expect("it was stored");
         assert!(used.last_used_at >= used.created_at + 100 * DAY);

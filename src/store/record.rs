@@ -31,7 +31,7 @@ pub struct RenewedTokens {
     pub access: AccessToken,
     /// The refresh token that the next renewal needs: the provider's new one, or the old one if it sent none.
     pub refresh: Option<RefreshToken>,
-    /// When they were obtained, by the clock of whoever obtained them.
+    /// When they were obtained.
     pub obtained_at: SystemTime,
     /// When the access token stops working, as the provider said; `None` if it did not.
     pub expires_at: Option<SystemTime>,
@@ -70,7 +70,8 @@ impl Record {
     }
 }
 
-/// A record as it lies in the store. Times are the store's, in milliseconds.
+/// A record as it lies in the store. Those times are the store's, in milliseconds; those of `record` are put
+/// onto the clock of this machine.
 #[derive(Clone, Debug)]
 pub struct Stored {
     /// What the next swap has to expect; never 0, and greater than all generations before.
@@ -99,7 +100,7 @@ impl Swap {
     /// swap did happen, though its answer was lost.
     pub(super) fn lost(current: Option<Stored>, expected: u64, record: &Record) -> Self {
         match current {
-            Some(current) if current.follows(expected) && current.record.is(record) => {
+            Some(current) if current.follows(expected) && format::is_same(&current.record, record) => {
                 Self::Done(current.generation)
             }
             current => Self::Lost(current.map(Box::new)),
@@ -110,11 +111,5 @@ impl Swap {
 impl Stored {
     fn follows(&self, expected: u64) -> bool {
         expected == 0 || self.generation == expected.saturating_add(1)
-    }
-}
-
-impl Record {
-    fn is(&self, other: &Self) -> bool {
-        format::encode(self) == format::encode(other)
     }
 }

@@ -11,8 +11,8 @@ const VERSION: u8 = 1;
 /// The place that something is sealed for: in no other can it be opened.
 #[derive(Clone, Copy)]
 pub(super) enum Place<'a> {
-    /// A record of `identity`, which belongs to `owner`: both as keyed hashes.
-    Record { identity: &'a [u8], owner: &'a [u8], generation: u64 },
+    /// The record of `account`, which was last written for `owner`: both as keyed hashes.
+    Record { account: &'a [u8], owner: &'a [u8], generation: u64 },
     /// A shared value.
     Shared { name: &'a str, generation: u64 },
     /// The key of the keyed hashes.
@@ -23,7 +23,7 @@ impl Place<'_> {
     /// What goes into the associated data. Lengths stand in front, so that no two places read alike.
     fn bytes(self) -> Vec<u8> {
         let (label, parts, generation): (_, [&[u8]; 2], _) = match self {
-            Self::Record { identity, owner, generation } => ("record", [identity, owner], generation),
+            Self::Record { account, owner, generation } => ("record", [account, owner], generation),
             Self::Shared { name, generation } => ("shared", [name.as_bytes(), &[]], generation),
             Self::IndexKey => ("index key", [&[], &[]], 0),
         };
@@ -91,8 +91,8 @@ impl Sealer {
 mod tests {
     use super::*;
 
-    fn record(identity: &[u8], generation: u64) -> Place<'_> {
-        Place::Record { identity, owner: b"owner", generation }
+    fn record(account: &[u8], generation: u64) -> Place<'_> {
+        Place::Record { account, owner: b"owner", generation }
     }
 
     #[test]

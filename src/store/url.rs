@@ -51,6 +51,21 @@ impl StoreUrl {
     /// The store that forgets everything with the process.
     pub const MEMORY: Self = Self(Target::Memory);
 
+    /// The `sslmode` of a server elsewhere that need not prove who it is; `None` for all that is safe.
+    pub fn unverified(&self) -> Option<&'static str> {
+        let Target::Postgres(options) = &self.0 else { return None };
+        if is_local(options) {
+            return None;
+        }
+        match options.get_ssl_mode() {
+            PgSslMode::Disable => Some("disable"),
+            PgSslMode::Allow => Some("allow"),
+            PgSslMode::Prefer => Some("prefer"),
+            PgSslMode::Require => Some("require"),
+            PgSslMode::VerifyCa | PgSslMode::VerifyFull => None,
+        }
+    }
+
     /// Whether encryption keys are needed.
     pub fn needs_keys(&self) -> bool {
         !matches!(self.0, Target::Memory)
@@ -166,6 +181,25 @@ mod tests {
         ] {
             let Ok(StoreUrl(Target::Postgres(options))) = parse(text) else { panic!("{text} is valid") };
             assert_eq!(matches!(options.get_ssl_mode(), PgSslMode::VerifyFull), verified, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_server_elsewhere_that_proves_nothing_is_told_from_one_that_is_safe() {
+        for mode in ["disable", "allow", "prefer", "require"] {
+            for (place, told) in [("db.example", Some(mode)), ("10.0.0.1", Some(mode)), ("[::1]", None)] {
+                let url = parse(&format!("postgres://{place}/tokens?sslmode={mode}")).expect("a valid URL");
+                assert_eq!(url.unverified(), told, "{place} {mode}");
+            }
+        }
+        for safe in [
+            "memory:",
+            "sqlite:///a",
+            "postgres://db/t",
+            "postgres://db/t?sslmode=verify-ca",
+            "postgres:///t?host=/run",
+        ] {
+            assert_eq!(parse(safe).expect("a valid URL").unverified(), None, "{safe}");
         }
     }
 }

@@ -154,6 +154,7 @@ impl Tokens {
         deadline.enter(if self.auth0.is_throttled() { Stage::Queue } else { Stage::Auth0 });
     }
 
+    /// What happens rarely is boxed, so that the future of a call that needs none of it stays small.
     async fn step(
         self: &Arc<Self>,
         request: &TokenRequest<'_>,
@@ -162,7 +163,7 @@ impl Tokens {
         let selected = Selected::of(profile, request.selector, request.grant)?;
         request.ctx.audit().found(selected.identity());
         let Some(token) = selected.identity().token.clone() else {
-            return Ok(Step::Done(self.vault_token(request, selected).await?));
+            return Ok(Step::Done(Box::pin(self.vault_token(request, selected)).await?));
         };
         let snapshot = self.snapshot(selected, token);
         let stored = self.load_with_patience(&snapshot).await?;
@@ -179,10 +180,10 @@ impl Tokens {
         }
         if snapshot.selected.identity().in_vault {
             // What the profile still has is older than what the user connected since.
-            return Ok(Step::Done(self.vault_token(request, snapshot.selected).await?));
+            return Ok(Step::Done(Box::pin(self.vault_token(request, snapshot.selected)).await?));
         }
         let plan = match plan {
-            Ok(_) if !self.may_renew(&snapshot, &status, rejection).await => {
+            Ok(_) if !Box::pin(self.may_renew(&snapshot, &status, rejection)).await => {
                 Err(Blocker::Unusable(Unusable::Refused))
             }
             plan => plan,
@@ -193,7 +194,7 @@ impl Tokens {
             return Ok(Step::Recheck(lacks(rejection.map(|rejection| rejection.since)), error));
         }
         request.ctx.deadline().enter(Stage::Renewal);
-        self.renew(&snapshot, requirement).await?;
+        Box::pin(self.renew(&snapshot, requirement)).await?;
         Ok(Step::Again)
     }
 

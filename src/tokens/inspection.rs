@@ -50,9 +50,9 @@ impl Tokens {
         let newest = self.newest(request, None).await?;
         let told = self.ask(request, &newest).await?;
         if told == Told::Inactive
-            && let Some(later) = self.after_a_login(request, &newest).await
+            && let Some(later) = Box::pin(self.after_a_login(request, &newest)).await
         {
-            let told = self.ask(request, &later).await?;
+            let told = Box::pin(self.ask(request, &later)).await?;
             return Ok((later, told));
         }
         Ok((newest, told))

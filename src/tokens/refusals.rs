@@ -33,7 +33,7 @@ impl Tokens {
     ) -> Result<Arc<StoredState>, StoreError> {
         let key = selected.key();
         let kept = self.records.peek(key).map(|kept| kept.value);
-        let stored = self.renewer.load(key, kept.as_ref()).await?;
+        let stored = self.renewer.load(selected, kept.as_ref()).await?;
         if stored.record.refused.contains(&token) == is_refused {
             return Ok(stored);
         }
@@ -48,6 +48,6 @@ impl Tokens {
             }
             record
         };
-        self.renewer.swap(key, &stored, change, |_| false, Duration::ZERO).await
+        self.renewer.swap(selected, &stored, change, |_| false, Duration::ZERO).await
     }
 }

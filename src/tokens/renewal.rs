@@ -14,12 +14,12 @@ use self::{
     timing::{GRACE, RENEWAL_TIMEOUT},
 };
 use super::{
-    IdentitySnapshot, StoredState, TokenStatus,
+    IdentitySnapshot, Selected, StoredState, TokenStatus,
     status::{Plan, Requirement},
 };
 use crate::{
     auth0::{Acceptance, Auth0, Auth0Error},
-    identity::{IdentityKey, Profile, StoredToken},
+    identity::{Profile, StoredToken},
     provider::{self, Held, Renewal},
     provider_client::ProviderClient,
     store::{Record, RenewedTokens, Store, StoreError, Swap},
@@ -95,8 +95,8 @@ impl Job {
         Some(Self { snapshot: snapshot.clone(), client, why })
     }
 
-    fn key(&self) -> &IdentityKey {
-        self.snapshot.selected.key()
+    fn selected(&self) -> &Selected {
+        &self.snapshot.selected
     }
 
     /// Whether the caller's profile is as good as a new one.
@@ -117,11 +117,11 @@ impl Renewer {
     /// What the store knows of an identity.
     pub(super) async fn load(
         &self,
-        key: &IdentityKey,
+        identity: &Selected,
         kept: Option<&Arc<StoredState>>,
     ) -> Result<Arc<StoredState>, StoreError> {
         let began = Instant::now();
-        let stored = self.store.load(key).await?;
+        let stored = self.store.load(identity.key(), identity.user()).await?;
         Ok(StoredState::after(kept, stored, began))
     }
 
@@ -134,7 +134,7 @@ impl Renewer {
         let _under_way = self.under_way.token();
         let is_news =
             |stored: &StoredState| kept.as_ref().is_none_or(|kept| kept.generation != stored.generation);
-        match self.acquire(job.key(), kept.as_ref(), is_news).await? {
+        match self.acquire(job.selected(), kept.as_ref(), is_news).await? {
             Acquired::Leader(lease) => lease.during(self.lead(&lease, &job, kept.clone())).await,
             Acquired::Follower(stored) => Ok(stored),
         }
@@ -158,7 +158,7 @@ impl Renewer {
         } else {
             self.newest_snapshot(&job.snapshot).await
         };
-        let stored = self.load(job.key(), kept.as_ref()).await?;
+        let stored = self.load(job.selected(), kept.as_ref()).await?;
         let Some(snapshot) = newest else { return Ok(stored) };
         let Ok(status) = TokenStatus::of(&snapshot, Some(&stored), self.store.is_durable()) else {
             return Ok(stored);
@@ -170,9 +170,10 @@ impl Renewer {
         let refresh = status.refresh_token(renewal.rotates());
         let held = Held { access: &status.token().access, refresh };
         let exchanged = exchange::renew(&job.client, renewal, held, lease, deadline).await?;
-        let Some(outcome) = exchanged else { return self.load(job.key(), None).await };
+        let Some(outcome) = exchanged else { return self.load(job.selected(), None).await };
         self.record_outcome(job, &status, &outcome);
-        let settlement = Settlement { key: job.key(), profile: &snapshot.token, refresh, stored: &stored };
+        let settlement =
+            Settlement { identity: job.selected(), profile: &snapshot.token, refresh, stored: &stored };
         match outcome {
             Outcome::Renewed(tokens) => self.store_tokens(&settlement, renewal, tokens).await,
             Outcome::Failed(failure) => Ok(self.store_failure(&settlement, &failure).await),
@@ -200,7 +201,7 @@ impl Renewer {
 
     /// The log and the metrics.
     fn record_outcome(&self, job: &Job, status: &TokenStatus<'_>, outcome: &Outcome) {
-        let (provider, connection) = (&job.client.name, &job.key().connection);
+        let (provider, connection) = (&job.client.name, &job.selected().key().connection);
         let old = status.token().access.fingerprint();
         let ahead = matches!(job.why, Why::Ahead(_));
         match outcome {
@@ -242,7 +243,7 @@ impl Renewer {
             }
         };
         let is_overtaken = |current: &StoredState| !settlement.is_untouched(current);
-        self.swap(settlement.key, settlement.stored, change, is_overtaken, patience).await
+        self.swap(settlement.identity, settlement.stored, change, is_overtaken, patience).await
     }
 
     /// A failure that cannot be stored is remembered by this replica alone.
@@ -256,7 +257,7 @@ impl Renewer {
             record
         };
         let is_overtaken = |current: &StoredState| !settlement.is_untouched(current);
-        match self.swap(settlement.key, settlement.stored, change, is_overtaken, STORE_OTHERS).await {
+        match self.swap(settlement.identity, settlement.stored, change, is_overtaken, STORE_OTHERS).await {
             Ok(stored) => stored,
             Err(_) => {
                 let record = change(&settlement.stored.record);
@@ -270,18 +271,19 @@ impl Renewer {
     /// password that is refused now may be mended in a minute.
     pub(super) async fn swap(
         &self,
-        key: &IdentityKey,
+        identity: &Selected,
         stored: &StoredState,
         change: impl Fn(&Record) -> Record,
         is_overtaken: impl Fn(&StoredState) -> bool,
         patience: Duration,
     ) -> Result<Arc<StoredState>, StoreError> {
         let give_up = Instant::now() + patience;
+        let (key, user) = (identity.key(), identity.user());
         let (mut generation, mut record) = (stored.generation, change(&stored.record));
         let mut swaps = 0;
         let mut told: Option<Instant> = None;
         loop {
-            let swap = self.store.swap(key, generation, &record);
+            let swap = self.store.swap(key, user, generation, &record);
             let swapped = tokio::time::timeout(STORE_TRY, swap).await;
             match swapped
                 .unwrap_or_else(|_| Err(StoreError::Unavailable { detail: "no answer in time".to_owned() }))
@@ -324,7 +326,7 @@ impl Renewer {
 
 /// A renewal whose outcome is known and has to be stored.
 struct Settlement<'a> {
-    key: &'a IdentityKey,
+    identity: &'a Selected,
     profile: &'a StoredToken,
     /// What was renewed from.
     refresh: Option<&'a RefreshToken>,

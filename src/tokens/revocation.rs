@@ -68,7 +68,7 @@ impl Tokens {
     ) -> Result<(), TokenError> {
         let key = snapshot.selected.key();
         let kept = self.records.peek(key).map(|kept| kept.value);
-        let lease = match self.renewer.acquire(key, kept.as_ref(), |_| false).await? {
+        let lease = match self.renewer.acquire(&snapshot.selected, kept.as_ref(), |_| false).await? {
             Acquired::Leader(lease) => lease,
             Acquired::Follower(_) => return Err(TokenError::Late(Stage::Renewal)),
         };
@@ -88,7 +88,7 @@ impl Renewer {
     ) -> Result<Outcome, TokenError> {
         let key = snapshot.selected.key();
         let identity = snapshot.selected.identity();
-        let stored = self.load(key, kept).await?;
+        let stored = self.load(&snapshot.selected, kept).await?;
         let snapshot = self.newest_snapshot(snapshot).await.unwrap_or_else(|| snapshot.clone());
         let told = self.tell_provider(&snapshot, client, &stored).await;
         let told = told.map_err(|error| TokenError::provider(identity, error))?;
@@ -98,7 +98,7 @@ impl Renewer {
 
         let origin = snapshot.token.access.fingerprint();
         let change = |before: &Record| revoked(before, &snapshot.token);
-        let swapped = self.swap(key, &stored, change, |_| false, STORE_OTHERS).await;
+        let swapped = self.swap(&snapshot.selected, &stored, change, |_| false, STORE_OTHERS).await;
         let remembered_here = |why| {
             let stored = StoredState::new(stored.generation, change(&stored.record), Instant::now());
             Ok((Arc::new(stored), Err(why)))

@@ -166,7 +166,7 @@ async fn lend(world: &World, rejected: &str) -> GetIdentityTokenResponse {
 async fn stored(store: &Store) -> RenewedTokens {
     let user = UserId::parse(USER.to_owned(), "user_id").unwrap();
     let (connection, account_id) = (CONNECTION.to_owned(), "acme-crm|ada".to_owned());
-    let record = store.load(&IdentityKey { user, connection, account_id }).await.unwrap().unwrap().record;
+    let record = store.load(&IdentityKey { connection, account_id }, &user).await.unwrap().unwrap().record;
     record.tokens.unwrap()
 }
 

@@ -1,33 +1,20 @@
 //! What the databases promise.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use idp_token_service::{
     identity::IdentityKey,
-    store::{Failure, Record, Store, StoreError, Stored, Swap},
+    store::{Acquired, Failure, LeaseName, Record, Store, StoreError, Stored, Swap},
 };
+use secrecy::{ExposeSecret, SecretString};
 use tokio::task::JoinSet;
 
-use crate::world::{World, ada, identity, name, put, record};
+use crate::world::{TENANT, World, account, ada, adas, name, put, record, user};
 
 const HOUR: i64 = 3_600_000;
-
-macro_rules! on_every_database {
-    ($($name:ident,)*) => {
-        on_every_database!(@ sqlite $($name)*);
-        on_every_database!(@ postgres $($name)*);
-    };
-    (@ $backend:ident $($name:ident)*) => {
-        mod $backend {
-            $(
-                #[tokio::test(flavor = "multi_thread")]
-                async fn $name() {
-                    super::$name(super::World::$backend().await).await;
-                }
-            )*
-        }
-    };
-}
 
 on_every_database![
     tokens_survive_a_restart,
@@ -40,78 +27,83 @@ on_every_database![
     replicas_that_start_at_once_agree,
     a_newer_schema_is_left_alone,
     a_use_is_written_down_once_an_hour,
+    two_tenants_on_one_database_see_nothing_of_each_other,
+    replicas_and_a_store_whose_clocks_differ_agree_on_when_a_token_ends,
 ];
 
 async fn load(store: &Store, key: &IdentityKey) -> Stored {
-    store.load(key).await.unwrap().unwrap()
+    crate::world::load(store, key).await.unwrap()
 }
 
 async fn tokens_survive_a_restart(world: World) {
     let store = world.open().await;
     assert!(store.is_durable());
-    let generation = put(&store, &ada(), 0, "kept").await;
+    let generation = put(&store, &adas(), 0, "kept").await;
     drop(store);
-    let stored = load(&*world.open().await, &ada()).await;
+    let stored = load(&*world.open().await, &adas()).await;
     assert_eq!((stored.generation, name(&stored)), (generation, "kept".to_owned()));
 }
 
 async fn nothing_that_tells_something_is_written_in_plain(world: World) {
     let store = world.open().await;
-    let key = identity("auth0|canary-user", "canary-account");
     let failure = Failure {
         count: 1,
         rest_until: std::time::UNIX_EPOCH,
         reason: "canary-reason".to_owned(),
         permanent: false,
     };
-    let key = IdentityKey { connection: "canary-connection".to_owned(), ..key };
-    store.swap(&key, 0, &Record { failure: Some(failure), ..record("x") }).await.unwrap();
-    let shared = secrecy::SecretString::from("canary-shared");
+    let key = IdentityKey { connection: "canary-connection".to_owned(), ..account("canary-account") };
+    store
+        .swap(&key, &user("auth0|canary-user"), 0, &Record { failure: Some(failure), ..record("x") })
+        .await
+        .unwrap();
+    let shared = SecretString::from("canary-shared");
     store.put_shared("visible-name", 0, &shared, Duration::from_secs(60)).await.unwrap();
     let bytes = world.bytes().await;
     let holds = |text: &str| memchr::memmem::find(&bytes, text.as_bytes()).is_some();
     assert!(holds("visible-name"), "the search finds what is there");
     let plain = ["canary-access", "canary-refresh", "canary-shared", "canary-user", "canary-account"];
-    for text in plain.into_iter().chain(["canary-connection", "canary-reason", "repository:write"]) {
+    let tenant = TENANT.trim_start_matches("https://").split('/').next().unwrap();
+    for text in plain.into_iter().chain(["canary-connection", "canary-reason", "repository:write", tenant]) {
         assert!(!holds(text), "{text}");
     }
 }
 
 async fn without_keys_no_database_is_opened(world: World) {
-    let error = Store::open(&world.url(), None).await.unwrap_err();
+    let error = Store::open(&world.url(), None, TENANT).await.unwrap_err();
     assert!(
         matches!(&error, StoreError::Misconfigured { detail } if detail.contains("encryption_keys_file"))
     );
 }
 
 async fn a_wrong_keyring_is_an_error_at_the_start_and_destroys_nothing(world: World) {
-    put(&*world.open().await, &ada(), 0, "kept").await;
+    put(&*world.open().await, &adas(), 0, "kept").await;
     let error = world.open_with(&[2]).await.unwrap_err();
     assert!(matches!(error, StoreError::UnknownKey { .. }), "{error}");
     let again = world.open_with(&[2, 1]).await.unwrap();
-    assert_eq!(name(&load(&again, &ada()).await), "kept");
+    assert_eq!(name(&load(&again, &adas()).await), "kept");
 }
 
 async fn a_row_under_an_unknown_key_is_an_error_that_destroys_nothing(world: World) {
     let (old, ahead) = (world.open().await, world.open_with(&[2, 1]).await.unwrap());
-    let generation = put(&ahead, &ada(), 0, "kept").await;
-    assert!(matches!(old.load(&ada()).await, Err(StoreError::UnknownKey { .. })));
-    assert!(matches!(old.swap(&ada(), 0, &record("x")).await, Err(StoreError::UnknownKey { .. })));
+    let generation = put(&ahead, &adas(), 0, "kept").await;
+    assert!(matches!(old.load(&adas(), &ada()).await, Err(StoreError::UnknownKey { .. })));
+    assert!(matches!(old.swap(&adas(), &ada(), 0, &record("x")).await, Err(StoreError::UnknownKey { .. })));
     let rekeyed = old.rekey().await.unwrap();
     assert_eq!((rekeyed.resealed, rekeyed.left), (0, 1), "what cannot be read stays");
-    let stored = load(&ahead, &ada()).await;
+    let stored = load(&ahead, &adas()).await;
     assert_eq!((stored.generation, name(&stored)), (generation, "kept".to_owned()));
 }
 
 async fn rekeying_while_others_write_loses_nothing_and_frees_the_old_key(world: World) {
     const ROWS: usize = 250;
     let (old, new) = (world.open_with(&[1, 2]).await.unwrap(), world.open_with(&[2, 1]).await.unwrap());
-    let key = |row: usize| identity("auth0|ada", &row.to_string());
+    let key = |row: usize| account(&row.to_string());
     let mut generations = Vec::new();
     for row in 0..ROWS {
         generations.push(put(&old, &key(row), 0, "0").await);
     }
-    old.put_shared("token", 0, &secrecy::SecretString::from("x"), Duration::from_secs(600)).await.unwrap();
+    old.put_shared("token", 0, &SecretString::from("x"), Duration::from_secs(600)).await.unwrap();
 
     let mut writers = JoinSet::new();
     for (row, first) in generations.iter().copied().enumerate().step_by(5) {
@@ -138,17 +130,17 @@ async fn rekeying_while_others_write_loses_nothing_and_frees_the_old_key(world: 
 
 async fn rows_that_were_tampered_with_are_refused(world: World) {
     let store = world.open().await;
-    let (one, two) = (ada(), identity("auth0|grace", "2"));
+    let (one, two) = (adas(), account("2"));
     put(&store, &one, 0, "one").await;
     put(&store, &two, 0, "two").await;
-    let undo = "UPDATE idp_token_record SET sealed = (SELECT kept.sealed FROM kept WHERE kept.identity = \
-                idp_token_record.identity), generation = (SELECT kept.generation FROM kept WHERE kept.identity = \
-                idp_token_record.identity)";
+    let undo = "UPDATE idp_token_record SET sealed = (SELECT kept.sealed FROM kept WHERE kept.account = \
+                idp_token_record.account), generation = (SELECT kept.generation FROM kept WHERE kept.account = \
+                idp_token_record.account)";
     world.sql("CREATE TABLE kept AS SELECT * FROM idp_token_record").await;
     let other = |column: &str| {
         format!(
             "UPDATE idp_token_record SET {column} = (SELECT kept.{column} FROM kept \
-             WHERE kept.identity <> idp_token_record.identity)"
+             WHERE kept.account <> idp_token_record.account)"
         )
     };
     let bump = "UPDATE idp_token_record SET generation = generation + 1".to_owned();
@@ -156,7 +148,7 @@ async fn rows_that_were_tampered_with_are_refused(world: World) {
     for attack in [other("sealed"), swapped, bump] {
         world.sql(&attack).await;
         for key in [&one, &two] {
-            let outcome = store.load(key).await;
+            let outcome = store.load(key, &ada()).await;
             assert!(matches!(outcome, Err(StoreError::Corrupt { .. })), "{attack}: {outcome:?}");
         }
         world.sql(undo).await;
@@ -172,11 +164,11 @@ async fn replicas_that_start_at_once_agree(world: World) {
         replicas.spawn(async move { world.open().await });
     }
     let replicas = replicas.join_all().await;
-    put(&replicas[0], &ada(), 0, "x").await;
+    put(&replicas[0], &adas(), 0, "x").await;
     for replica in &replicas {
-        assert_eq!(name(&load(replica, &ada()).await), "x");
+        assert_eq!(name(&load(replica, &adas()).await), "x");
     }
-    assert_eq!(world.number("SELECT count(*) FROM idp_token_schema").await, 1);
+    assert_eq!(world.number("SELECT count(*) FROM idp_token_schema").await, 2);
     assert_eq!(world.number("SELECT count(*) FROM idp_token_index_key").await, 1);
 }
 
@@ -188,7 +180,7 @@ async fn a_newer_schema_is_left_alone(world: World) {
 
 async fn a_use_is_written_down_once_an_hour(world: World) {
     let store = world.open().await;
-    put(&store, &ada(), 0, "x").await;
+    put(&store, &adas(), 0, "x").await;
     let unused_for = "SELECT (SELECT now FROM idp_token_clock) - last_used_at FROM idp_token_record";
     for (age, written) in [(HOUR / 2, false), (2 * HOUR, true)] {
         world
@@ -196,8 +188,71 @@ async fn a_use_is_written_down_once_an_hour(world: World) {
                 "UPDATE idp_token_record SET last_used_at = (SELECT now FROM idp_token_clock) - {age}"
             ))
             .await;
-        let before = load(&store, &ada()).await;
+        let before = load(&store, &adas()).await;
         assert_eq!(world.number(unused_for).await < HOUR / 4, written, "{age}");
-        assert!(matches!(store.swap(&ada(), before.generation + 1, &record("y")).await, Ok(Swap::Lost(_))));
+        assert!(matches!(
+            store.swap(&adas(), &ada(), before.generation + 1, &record("y")).await,
+            Ok(Swap::Lost(_))
+        ));
+    }
+}
+
+async fn two_tenants_on_one_database_see_nothing_of_each_other(world: World) {
+    const LONG: Duration = Duration::from_secs(60);
+    let ours = world.open().await;
+    let theirs = world.open_for("https://other.eu.auth0.com/api/v2/", &[1]).await.unwrap();
+    for (store, name) in [(&ours, "ours"), (&theirs, "theirs")] {
+        assert!(
+            crate::world::load(store, &adas()).await.is_none()
+                && store.get_shared("token").await.unwrap().is_none()
+        );
+        put(store, &adas(), 0, name).await;
+        store.put_shared("token", 0, &SecretString::from(name), LONG).await.unwrap();
+        for lease in [LeaseName::Identity(adas()), LeaseName::Shared("token".to_owned())] {
+            assert!(
+                matches!(store.acquire(&lease, name, LONG).await.unwrap(), Acquired::Yes(_)),
+                "{lease:?}"
+            );
+        }
+    }
+    // Erasing a user, removing what is old and changing keys: the first is a tenant's own affair.
+    assert_eq!(theirs.remove_user(&ada()).await.unwrap(), 1);
+    assert!(crate::world::load(&theirs, &adas()).await.is_none());
+    assert_eq!(name(&load(&ours, &adas()).await), "ours");
+    let shared = theirs.get_shared("token").await.unwrap().unwrap();
+    assert_eq!(shared.value.expose_secret(), "theirs");
+    let rekeyed = world.open_with(&[2, 1]).await.unwrap().rekey().await.unwrap();
+    assert_eq!((rekeyed.resealed, rekeyed.left), (4, 0), "a record, two shared values, and the index key");
+}
+
+async fn replicas_and_a_store_whose_clocks_differ_agree_on_when_a_token_ends(world: World) {
+    const MINUTE: i64 = 60_000;
+    // What a busy machine may take between two looks at a clock.
+    const SLACK: Duration = Duration::from_secs(10);
+    let store = world.open().await;
+    // The store's clock is an hour ahead, and one behind; then ten minutes pass that this machine's clock
+    // does not see.
+    for (ahead, passed) in [(60, 0), (-60, 0), (0, 10), (60, 10)] {
+        world.set_clock(ahead * MINUTE).await;
+        let now = SystemTime::now();
+        let times = [20, 30, 40].map(|minutes| now + Duration::from_secs(minutes * 60));
+        let mut given = record("timed");
+        let tokens = given.tokens.as_mut().unwrap();
+        (tokens.obtained_at, tokens.expires_at) = (times[0], Some(times[1]));
+        let rest_until = times[2];
+        given.failure =
+            Some(Failure { count: 1, rest_until, reason: "timeout".to_owned(), permanent: false });
+        let before = crate::world::load(&store, &adas()).await.map_or(0, |stored| stored.generation);
+        store.swap(&adas(), &ada(), before, &given).await.unwrap();
+
+        world.set_clock((ahead + passed) * MINUTE).await;
+        let read = load(&*world.open().await, &adas()).await.record;
+        let tokens = read.tokens.unwrap();
+        let read = [tokens.obtained_at, tokens.expires_at.unwrap(), read.failure.unwrap().rest_until];
+        for (read, given) in read.into_iter().zip(times) {
+            let expected = given - Duration::from_millis((passed * MINUTE).unsigned_abs());
+            let off = read.max(expected).duration_since(read.min(expected)).unwrap();
+            assert!(off < SLACK, "{ahead} {passed}: {off:?}");
+        }
     }
 }

@@ -7,13 +7,14 @@ use std::{
 };
 
 use idp_token_service::{
+    identity::IdentityKey,
     store::{Acquired, Failure, Lease, LeaseName, Record, SharedSwap, Store, Swap},
     token::Fingerprint,
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::task::JoinSet;
 
-use crate::world::{World, ada, eventually, identity, name, put, record};
+use crate::world::{World, account, ada, adas, eventually, load, name, put, record, user};
 
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(40);
@@ -47,13 +48,14 @@ on_every_backend![
     a_shared_value_is_replaced_by_one_writer_and_runs_out,
     removing_a_user_removes_all_of_theirs_and_nothing_else,
     what_is_unused_for_long_is_removed_with_what_ran_out,
+    an_account_has_one_record_whichever_user_it_is_linked_to,
     keys_that_look_alike_are_different,
     callers_that_leave_halfway_do_no_harm,
 ];
 
 async fn a_record_reads_back_as_it_was_stored(world: World) {
     let store = world.open().await;
-    assert!(store.load(&ada()).await.unwrap().is_none());
+    assert!(load(&store, &adas()).await.is_none());
     let mut given = record("first");
     given.failure = Some(Failure {
         count: 2,
@@ -63,14 +65,23 @@ async fn a_record_reads_back_as_it_was_stored(world: World) {
     });
     given.revoked = true;
     given.refuse(Fingerprint::of("refused"));
-    let Swap::Done(generation) = store.swap(&ada(), 0, &given).await.unwrap() else { panic!("nobody else") };
+    let Swap::Done(generation) = store.swap(&adas(), &ada(), 0, &given).await.unwrap() else {
+        panic!("nobody else")
+    };
 
-    let stored = world.open().await.load(&ada()).await.unwrap().unwrap();
+    let mut stored = load(&*world.open().await, &adas()).await.unwrap();
+    // Times are put onto the reader's clock, of which tests/store/durable.rs tells.
+    let (tokens, failure) = (stored.record.tokens.as_mut().unwrap(), stored.record.failure.as_mut().unwrap());
+    let life = tokens.expires_at.unwrap().duration_since(tokens.obtained_at).unwrap();
+    assert_eq!(life, Duration::from_secs(100_000_000));
+    let given_tokens = given.tokens.as_ref().unwrap();
+    (tokens.obtained_at, tokens.expires_at) = (given_tokens.obtained_at, given_tokens.expires_at);
+    failure.rest_until = given.failure.as_ref().unwrap().rest_until;
     assert_eq!(format!("{:?}", stored.record), format!("{given:?}"));
     assert_eq!((stored.generation, name(&stored)), (generation, "first".to_owned()));
     assert_eq!(stored.created_at, stored.updated_at);
-    let again = put(&store, &ada(), generation, "second").await;
-    let stored = store.load(&ada()).await.unwrap().unwrap();
+    let again = put(&store, &adas(), generation, "second").await;
+    let stored = load(&store, &adas()).await.unwrap();
     assert!(again > generation && stored.generation == again);
     assert!(stored.created_at <= stored.updated_at && stored.updated_at <= stored.last_used_at);
 }
@@ -83,7 +94,7 @@ async fn of_64_writers_exactly_one_wins_each_generation(world: World) {
         for writer in 0..64 {
             let store = Arc::clone(&replicas[writer % 2]);
             let record = record(&format!("{round}-{writer}"));
-            writers.spawn(async move { store.swap(&ada(), generation, &record).await.unwrap() });
+            writers.spawn(async move { store.swap(&adas(), &ada(), generation, &record).await.unwrap() });
         }
         let outcomes = writers.join_all().await;
         let won: Vec<_> = outcomes
@@ -93,7 +104,7 @@ async fn of_64_writers_exactly_one_wins_each_generation(world: World) {
                 Swap::Lost(_) => None,
             })
             .collect();
-        let current = replicas[0].load(&ada()).await.unwrap().unwrap();
+        let current = load(&replicas[0], &adas()).await.unwrap();
         assert_eq!(won, [current.generation], "round {round}");
         for outcome in &outcomes {
             let Swap::Lost(seen) = outcome else { continue };
@@ -107,9 +118,9 @@ async fn a_repeated_swap_finds_its_own_work_done_and_another_is_lost(world: Worl
     let store = world.open().await;
     let mut expected = 0;
     for content in ["first", "second"] {
-        let generation = put(&store, &ada(), expected, content).await;
-        assert_eq!(put(&store, &ada(), expected, content).await, generation);
-        let other = store.swap(&ada(), expected, &record("other")).await.unwrap();
+        let generation = put(&store, &adas(), expected, content).await;
+        assert_eq!(put(&store, &adas(), expected, content).await, generation);
+        let other = store.swap(&adas(), &ada(), expected, &record("other")).await.unwrap();
         assert!(matches!(other, Swap::Lost(Some(stored)) if name(&stored) == content));
         expected = generation;
     }
@@ -117,18 +128,18 @@ async fn a_repeated_swap_finds_its_own_work_done_and_another_is_lost(world: Worl
 
 async fn a_swap_that_expects_what_is_gone_is_lost_even_if_it_was_made_again(world: World) {
     let store = world.open().await;
-    let old = put(&store, &ada(), 0, "old").await;
-    assert_eq!(store.remove_user(&ada().user).await.unwrap(), 1);
-    assert!(matches!(store.swap(&ada(), old, &record("late")).await.unwrap(), Swap::Lost(None)));
+    let old = put(&store, &adas(), 0, "old").await;
+    assert_eq!(store.remove_user(&ada()).await.unwrap(), 1);
+    assert!(matches!(store.swap(&adas(), &ada(), old, &record("late")).await.unwrap(), Swap::Lost(None)));
     // Generations count milliseconds at first: the next one begins later.
     tokio::time::sleep(Duration::from_millis(5)).await;
-    put(&store, &ada(), 0, "new").await;
-    let late = store.swap(&ada(), old, &record("late")).await.unwrap();
+    put(&store, &adas(), 0, "new").await;
+    let late = store.swap(&adas(), &ada(), old, &record("late")).await.unwrap();
     assert!(matches!(late, Swap::Lost(Some(stored)) if name(&stored) == "new"));
 }
 
 fn lease_name() -> LeaseName {
-    LeaseName::Identity(ada())
+    LeaseName::Identity(adas())
 }
 
 async fn take(store: &Store, holder: &str, length: Duration) -> Option<Lease> {
@@ -217,23 +228,42 @@ async fn a_shared_value_is_replaced_by_one_writer_and_runs_out(world: World) {
 
 async fn removing_a_user_removes_all_of_theirs_and_nothing_else(world: World) {
     let store = world.open().await;
-    let (first, second, other) = (ada(), identity("auth0|ada", "2"), identity("auth0|grace", "3"));
-    for key in [&first, &second, &other] {
+    let (first, second, other) = (adas(), account("2"), account("3"));
+    for key in [&first, &second] {
         put(&store, key, 0, "x").await;
     }
-    assert_eq!(store.remove_user(&ada().user).await.unwrap(), 2);
-    assert_eq!(store.remove_user(&ada().user).await.unwrap(), 0);
-    assert!(store.load(&first).await.unwrap().is_none() && store.load(&second).await.unwrap().is_none());
-    assert!(store.load(&other).await.unwrap().is_some());
+    store.swap(&other, &user("auth0|grace"), 0, &record("x")).await.unwrap();
+    assert_eq!(store.remove_user(&ada()).await.unwrap(), 2);
+    assert_eq!(store.remove_user(&ada()).await.unwrap(), 0);
+    assert!(load(&store, &first).await.is_none() && load(&store, &second).await.is_none());
+    assert!(load(&store, &other).await.is_some());
+}
+
+async fn an_account_has_one_record_whichever_user_it_is_linked_to(world: World) {
+    let (store, grace) = (world.open().await, user("auth0|grace"));
+    let first = put(&store, &adas(), 0, "renewed").await;
+    let seen = store.load(&adas(), &grace).await.unwrap().unwrap();
+    assert_eq!((seen.generation, name(&seen)), (first, "renewed".to_owned()));
+    assert!(matches!(store.swap(&adas(), &grace, 0, &record("anew")).await.unwrap(), Swap::Lost(Some(_))));
+    let Swap::Done(second) = store.swap(&adas(), &grace, first, &record("again")).await.unwrap() else {
+        panic!("nobody else")
+    };
+    let seen = load(&store, &adas()).await.unwrap();
+    assert_eq!((seen.generation, name(&seen)), (second, "again".to_owned()));
+    // It goes with the user who had it last.
+    assert_eq!(store.remove_user(&ada()).await.unwrap(), 0);
+    assert!(load(&store, &adas()).await.is_some());
+    assert_eq!(store.remove_user(&grace).await.unwrap(), 1);
+    assert!(load(&store, &adas()).await.is_none());
 }
 
 async fn what_is_unused_for_long_is_removed_with_what_ran_out(world: World) {
     let store = world.open().await;
-    put(&store, &ada(), 0, "x").await;
+    put(&store, &adas(), 0, "x").await;
     take(&store, "a", SHORT).await.unwrap();
     store.put_shared("token", 0, &SecretString::from("x"), SHORT).await.unwrap();
     let first = store.remove_unused(LONG).await.unwrap();
-    assert!(first.records == 0 && store.load(&ada()).await.unwrap().is_some());
+    assert!(first.records == 0 && load(&store, &adas()).await.is_some());
     let mut removed = first;
     eventually(async || {
         let now = store.remove_unused(SHORT).await.unwrap();
@@ -243,48 +273,49 @@ async fn what_is_unused_for_long_is_removed_with_what_ran_out(world: World) {
         ((removed.records, removed.leases, removed.shared) == (1, 1, 1)).then_some(())
     })
     .await;
-    assert!(store.load(&ada()).await.unwrap().is_none());
+    assert!(load(&store, &adas()).await.is_none());
 }
 
 async fn keys_that_look_alike_are_different(world: World) {
     let store = world.open().await;
-    let mut keys =
-        vec![identity("a|b", "c"), identity("a", "b|c"), identity("a|b", "C"), identity("a|b", "c ")];
-    keys.push(idp_token_service::identity::IdentityKey {
-        connection: "bitbucketc".to_owned(),
-        ..identity("a|b", "")
+    let keys = [("a", "bc"), ("ab", "c"), ("ab", "C"), ("ab", "c "), ("abc", ""), ("", "abc"), ("ab", "c\0")];
+    let keys = keys.map(|(connection, account_id)| IdentityKey {
+        connection: connection.to_owned(),
+        account_id: account_id.to_owned(),
     });
     for (key, number) in keys.iter().zip(0..) {
         put(&store, key, 0, &format!("{number}")).await;
     }
     let mut names = HashSet::new();
     for key in &keys {
-        names.insert(name(&store.load(key).await.unwrap().unwrap()));
+        names.insert(name(&load(&store, key).await.unwrap()));
     }
     assert_eq!(names.len(), keys.len());
 }
 
 async fn callers_that_leave_halfway_do_no_harm(world: World) {
     let store = world.open().await;
-    let mut generation = put(&store, &ada(), 0, "0").await;
+    let mut generation = put(&store, &adas(), 0, "0").await;
     for patience in 0..50 {
         let patience = Duration::from_micros(patience * 40);
-        let _ = tokio::time::timeout(patience, store.load(&ada())).await;
-        let _ = tokio::time::timeout(patience, store.swap(&ada(), generation, &Record::default())).await;
+        let _ = tokio::time::timeout(patience, store.load(&adas(), &ada())).await;
+        let _ =
+            tokio::time::timeout(patience, store.swap(&adas(), &ada(), generation, &Record::default())).await;
         // Whether that happened is unknown to whoever left, so look.
-        let current = eventually(async || store.load(&ada()).await.ok().flatten()).await;
-        generation = match store.swap(&ada(), current.generation, &record("on")).await.unwrap() {
+        let current = eventually(async || store.load(&adas(), &ada()).await.ok().flatten()).await;
+        generation = match store.swap(&adas(), &ada(), current.generation, &record("on")).await.unwrap() {
             Swap::Done(generation) => generation,
             // It happened after all, later than we looked.
             Swap::Lost(current) => current.unwrap().generation,
         };
     }
-    let last = eventually(async || match store.swap(&ada(), generation, &record("last")).await.unwrap() {
-        Swap::Done(_) => Some("last"),
-        Swap::Lost(current) => {
-            generation = current.unwrap().generation;
-            None
-        }
-    });
-    assert_eq!(last.await, name(&store.load(&ada()).await.unwrap().unwrap()));
+    let last =
+        eventually(async || match store.swap(&adas(), &ada(), generation, &record("last")).await.unwrap() {
+            Swap::Done(_) => Some("last"),
+            Swap::Lost(current) => {
+                generation = current.unwrap().generation;
+                None
+            }
+        });
+    assert_eq!(last.await, name(&load(&store, &adas()).await.unwrap()));
 }

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use idp_token_service::store::{Store, StoreError};
+use idp_token_service::{
+    identity::IdentityKey,
+    store::{Store, StoreError},
+};
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -16,7 +19,7 @@ use tokio::{
 
 use crate::{
     server::Server,
-    world::{World, ada, eventually, keyring, name, put},
+    world::{TENANT, World, ada, adas, eventually, keyring, name, put},
 };
 
 /// An operation gives up after 5 s; the machine may be busy.
@@ -27,7 +30,7 @@ async fn fails_quickly(store: &Arc<Store>) {
     let mut callers = JoinSet::new();
     for _ in 0..20 {
         let store = Arc::clone(store);
-        callers.spawn(async move { store.load(&ada()).await });
+        callers.spawn(async move { store.load(&adas(), &ada()).await });
     }
     for outcome in callers.join_all().await {
         assert!(matches!(outcome, Err(StoreError::Unavailable { .. })), "{outcome:?}");
@@ -36,7 +39,7 @@ async fn fails_quickly(store: &Arc<Store>) {
 }
 
 async fn recovers(store: &Store) {
-    let stored = eventually(async || store.load(&ada()).await.ok().flatten()).await;
+    let stored = eventually(async || store.load(&adas(), &ada()).await.ok().flatten()).await;
     assert_eq!(name(&stored), "kept");
 }
 
@@ -45,7 +48,7 @@ async fn a_stopped_server_is_unavailable_quickly_and_the_store_recovers_when_it_
     let mut server = Server::start();
     let world = World::at(server.database().await);
     let store = world.open().await;
-    put(&store, &ada(), 0, "kept").await;
+    put(&store, &adas(), 0, "kept").await;
     server.stop();
     fails_quickly(&store).await;
     let error = world.open_with(&[1]).await.unwrap_err();
@@ -106,7 +109,7 @@ async fn cut_off(store: &Arc<Store>, direct: &World, network: &watch::Sender<Net
     let mut callers = JoinSet::new();
     for _ in 0..8 {
         let store = Arc::clone(store);
-        callers.spawn(async move { store.load(&ada()).await });
+        callers.spawn(async move { store.load(&adas(), &ada()).await });
     }
     eventually(async || (direct.number(WAITING).await == 8).then_some(())).await;
     network.send_modify(|network| network.stalled = true);
@@ -122,7 +125,7 @@ async fn a_network_that_swallows_everything_is_unavailable_quickly_and_leaves_no
     let (port, network) = proxy(shared.port()).await;
     let world = World::at(direct.address().replace(&format!(":{}/", shared.port()), &format!(":{port}/")));
     let store = world.open().await;
-    put(&store, &ada(), 0, "kept").await;
+    put(&store, &adas(), 0, "kept").await;
     cut_off(&store, &direct, &network).await;
     fails_quickly(&store).await;
     network.send_modify(|network| *network = Network { generation: network.generation + 1, stalled: false });
@@ -149,7 +152,7 @@ async fn a_replica_without_the_right_to_create_tables_works_once_they_are_there(
     world.sql(&format!("CREATE ROLE {role} LOGIN")).await;
     let modest = || async {
         let url = url.replace("postgres@", &format!("{role}@")).parse().unwrap();
-        Store::open(&url, Some(Arc::new(keyring(&[1])))).await
+        Store::open(&url, Some(Arc::new(keyring(&[1]))), TENANT).await
     };
     let error = modest().await.unwrap_err();
     assert!(matches!(&error, StoreError::Misconfigured { detail } if detail.contains("rights")), "{error}");
@@ -158,5 +161,35 @@ async fn a_replica_without_the_right_to_create_tables_works_once_they_are_there(
     world
         .sql(&format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"))
         .await;
-    put(&modest().await.unwrap(), &ada(), 0, "x").await;
+    put(&modest().await.unwrap(), &adas(), 0, "x").await;
+}
+
+#[tokio::test]
+async fn what_is_stored_is_on_disk_whatever_the_database_says_and_a_stricter_word_stands() {
+    let world = World::at(Server::shared().database().await);
+    let database = world.address().rsplit_once('/').unwrap().1;
+    let account = |text: &str| IdentityKey { account_id: text.to_owned(), ..adas() };
+    drop(world.open().await);
+    world
+        .sql(
+            "CREATE TABLE seen (setting TEXT NOT NULL); \
+             CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             INSERT INTO seen VALUES (current_setting('synchronous_commit')); RETURN NEW; END $$; \
+             CREATE TRIGGER see BEFORE INSERT ON idp_token_record FOR EACH ROW EXECUTE FUNCTION see()",
+        )
+        .await;
+    for (set, seen) in [
+        ("off", "on"),
+        ("local", "on"),
+        ("remote_write", "on"),
+        ("on", "on"),
+        ("remote_apply", "remote_apply"),
+    ] {
+        world
+            .sql(&format!("DELETE FROM seen; ALTER DATABASE {database} SET synchronous_commit = {set}"))
+            .await;
+        put(&*world.open().await, &account(set), 0, "x").await;
+        let sql = format!("SELECT count(*) FROM seen WHERE setting = '{seen}'");
+        assert_eq!(world.number(&sql).await, 1, "{set}");
+    }
 }

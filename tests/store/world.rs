@@ -55,9 +55,14 @@ impl World {
 
     /// A replica with these keys, each named by a number.
     pub(crate) async fn open_with(&self, keys: &[u8]) -> Result<Arc<Store>, StoreError> {
+        self.open_for(TENANT, keys).await
+    }
+
+    /// A replica of another tenant's service.
+    pub(crate) async fn open_for(&self, tenant: &str, keys: &[u8]) -> Result<Arc<Store>, StoreError> {
         match &self.memory {
             Some(memory) => Ok(Arc::clone(memory)),
-            None => Store::open(&self.url(), Some(Arc::new(keyring(keys)))).await.map(Arc::new),
+            None => Store::open(&self.url(), Some(Arc::new(keyring(keys))), tenant).await.map(Arc::new),
         }
     }
 
@@ -73,17 +78,34 @@ impl World {
     /// Changes the database behind the store's back.
     pub(crate) async fn sql(&self, sql: &str) {
         let sql = AssertSqlSafe(sql.to_owned());
-        if self.url.starts_with("sqlite") {
+        if self.is_sqlite() {
             SqliteConnection::connect(&self.url).await.unwrap().execute(sql).await.unwrap();
         } else {
             PgConnection::connect(&self.url).await.unwrap().execute(sql).await.unwrap();
         }
     }
 
+    /// Lets the database's clock be wrong by so many milliseconds.
+    pub(crate) async fn set_clock(&self, ahead: i64) {
+        let now = if self.is_sqlite() {
+            "CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)"
+        } else {
+            "(extract(epoch FROM clock_timestamp()) * 1000)::BIGINT"
+        };
+        self.sql(&format!(
+            "DROP VIEW idp_token_clock; CREATE VIEW idp_token_clock AS SELECT {now} + {ahead} AS now"
+        ))
+        .await;
+    }
+
+    pub(crate) fn is_sqlite(&self) -> bool {
+        self.url.starts_with("sqlite")
+    }
+
     /// The one number that `sql` asks for.
     pub(crate) async fn number(&self, sql: &str) -> i64 {
         let query = AssertSqlSafe(sql.to_owned());
-        if self.url.starts_with("sqlite") {
+        if self.is_sqlite() {
             let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
             sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
         } else {
@@ -94,7 +116,7 @@ impl World {
 
     /// Every byte that the database has written.
     pub(crate) async fn bytes(&self) -> Vec<u8> {
-        let folder = if self.url.starts_with("sqlite") {
+        let folder = if self.is_sqlite() {
             self.folder.path().to_owned()
         } else {
             self.sql("CHECKPOINT").await;
@@ -121,14 +143,25 @@ pub(crate) fn keyring(keys: &[u8]) -> Keyring {
     Keyring::parse(&lines.join("\n")).unwrap()
 }
 
-pub(crate) fn identity(user: &str, account: &str) -> IdentityKey {
-    let user = UserId::parse(user.to_owned(), "user_id").unwrap();
-    IdentityKey { user, connection: "bitbucket".to_owned(), account_id: account.to_owned() }
+/// An account at the one provider.
+pub(crate) fn account(id: &str) -> IdentityKey {
+    IdentityKey { connection: "bitbucket".to_owned(), account_id: id.to_owned() }
 }
 
-pub(crate) fn ada() -> IdentityKey {
-    identity("auth0|ada", "ada-at-bitbucket")
+pub(crate) fn user(id: &str) -> UserId {
+    UserId::parse(id.to_owned(), "user_id").unwrap()
 }
+
+pub(crate) fn ada() -> UserId {
+    user("auth0|ada")
+}
+
+/// Ada's.
+pub(crate) fn adas() -> IdentityKey {
+    account("ada-at-bitbucket")
+}
+
+pub(crate) const TENANT: &str = "https://acme.eu.auth0.com/api/v2/";
 
 /// A record that `name` tells from others.
 pub(crate) fn record(name: &str) -> Record {
@@ -151,9 +184,14 @@ pub(crate) fn name(stored: &Stored) -> String {
     refresh.expose().strip_prefix("canary-refresh-").unwrap().to_owned()
 }
 
-/// Stores `record(name)`; the new generation.
+/// What is stored of `key`, as Ada asks for it.
+pub(crate) async fn load(store: &Store, key: &IdentityKey) -> Option<Stored> {
+    store.load(key, &ada()).await.unwrap()
+}
+
+/// Stores `record(name)` on Ada's behalf; the new generation.
 pub(crate) async fn put(store: &Store, key: &IdentityKey, expected: u64, name: &str) -> u64 {
-    match store.swap(key, expected, &record(name)).await.unwrap() {
+    match store.swap(key, &ada(), expected, &record(name)).await.unwrap() {
         Swap::Done(generation) => generation,
         lost @ Swap::Lost(_) => panic!("{lost:?}"),
     }

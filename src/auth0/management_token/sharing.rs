@@ -147,11 +147,11 @@ async fn within<T>(question: impl Future<Output = Result<T, StoreError>>) -> Res
     tokio::time::timeout(STORE_TIMEOUT, question).await.unwrap_or_else(|_| Err(late()))
 }
 
-/// What the token is valid for: replicas of other tenants, applications or audiences may use the same database. Names
-/// are stored in plain text, so it is hashed.
+/// What the token is valid for, besides the tenant whose store this is: other applications may use it, and
+/// the token's issuer is the domain. Names are stored in plain text, so it is hashed.
 fn digest(settings: &config::Auth0) -> String {
     let mut context = Context::new(&SHA256);
-    for part in [&settings.domain, &settings.client_id, &settings.audience] {
+    for part in [&settings.domain, &settings.client_id] {
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part.as_bytes());
     }

@@ -93,7 +93,7 @@ fn a_wrong_store_gets_its_remedy_and_no_value_is_quoted() {
 }
 
 #[test]
-fn keys_without_a_database_and_files_that_others_may_read_are_warned_of() {
+fn what_is_of_no_use_or_unsafe_in_a_store_is_warned_of() {
     let folder = folder();
     let warnings = |store: &str, mode: u32| -> Vec<_> {
         let text = format!("[auth0]\ndomain = 'a.auth0.com'\nclient_id = 'app'\n[store]\n{store}");
@@ -110,4 +110,10 @@ fn keys_without_a_database_and_files_that_others_may_read_are_warned_of() {
     let password = format!("url = 'postgres://a:b@c/d'\n{right}");
     assert!(warnings(&password, 0o640)[0].contains("the configuration file holds a secret"));
     assert!(warnings(&password.replace(":b@", "@"), 0o640).is_empty());
+    let unverified = format!("url = 'postgres://a@c/d?sslmode=require'\n{right}");
+    let warned = warnings(&unverified, 0o600);
+    assert!(warned[0].contains("`sslmode=require`") && warned[0].contains("write `sslmode=verify-full`"));
+    assert_eq!(warned.len(), 1);
+    assert!(warnings(&unverified.replace("@c/", "@localhost/"), 0o600).is_empty());
+    assert!(warnings(&unverified.replace("require", "verify-full"), 0o600).is_empty());
 }

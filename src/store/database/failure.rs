@@ -30,6 +30,7 @@ impl From<sqlx::Error> for StoreError {
 
 /// SQLite's code for "another process is at it".
 pub(super) const BUSY: i32 = 5;
+const ERROR: i32 = 1;
 const CORRUPT: i32 = 11;
 const NOT_A_DATABASE: i32 = 26;
 
@@ -45,6 +46,7 @@ fn of_database(error: &dyn DatabaseError) -> StoreError {
         Some(CORRUPT | NOT_A_DATABASE) => {
             StoreError::Corrupt { what: "the file is no SQLite database, or a damaged one" }
         }
+        Some(ERROR) if error.message().starts_with("no such ") => changed(error.message()),
         Some(code) => StoreError::unavailable(format!("{} (SQLite code {code})", error.message())),
         None => of_postgres(&error.code().unwrap_or_default(), error.message()),
     }
@@ -57,13 +59,19 @@ fn of_postgres(code: &str, said: &str) -> StoreError {
         )),
         "3D000" => StoreError::misconfigured(format!("{said}: create it, or correct `store.url`")),
         "42501" => StoreError::misconfigured(format!(
-            "{said}: the user of `store.url` needs the rights to create tables, once, and to read and change them"
+            "{said}: the user of `store.url` needs the rights to create and alter tables, once for each version, and to read and change \
+             their rows"
         )),
-        "42P01" | "42703" => StoreError::misconfigured(format!(
-            "{said}: a table of this service is gone or was changed; restart to create missing tables"
-        )),
+        "42P01" | "42703" => changed(said),
         code => StoreError::unavailable(format!("{said} (SQLSTATE {code})")),
     }
+}
+
+fn changed(said: &str) -> StoreError {
+    StoreError::misconfigured(format!(
+        "{said}: a table of this service is gone, or a newer version has changed it; restart to create missing tables \
+         or to learn which version it takes"
+    ))
 }
 
 /// Whether the connection leads to a server that only reads: one that was the primary, before another took over.

@@ -1,5 +1,9 @@
 //! How rows are found without saying whose they are: by HMAC-SHA-256 under a key of the store's own.
 //!
+//! The tenant is in every name: two tenants may share a database, and have the same accounts at the same
+//! providers. The Auth0 user is in none, since accounts move between users, see [`IdentityKey`]; that a row
+//! was last written for a user is noted beside it, so that all of a user's can be erased.
+//!
 //! Plain user and account ids would hand whoever reads a backup the list of all users with their accounts elsewhere;
 //! plain hashes could be guessed, since Google's and GitHub's ids are numbers. The price is that SQL by hand finds no
 //! user: [`super::Database::remove_user`] does.
@@ -11,6 +15,7 @@
 use std::sync::Arc;
 
 use aws_lc_rs::{hmac, rand};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
 use super::engine::{Engine, Row, Value};
@@ -31,39 +36,47 @@ const RESEAL: &str = "
     UPDATE idp_token_index_key SET key_id = $1, sealed = $2 WHERE only_one = 1 AND sealed = $3";
 
 #[derive(Debug)]
-pub(super) struct Index(hmac::Key);
+pub(super) struct Index {
+    key: hmac::Key,
+    tenant: String,
+}
 
 impl Index {
     /// Reads the key, or makes it. Of replicas that do so at the same time one makes it for all.
-    pub(super) async fn open(engine: &Engine, keys: &Arc<Keyring>) -> Result<Self, StoreError> {
+    pub(super) async fn open(engine: &Engine, keys: &Arc<Keyring>, tenant: &str) -> Result<Self, StoreError> {
         let row = match engine.fetch_one(READ, &[]).await? {
             Some(row) => row,
             None => create(engine, keys).await?,
         };
         let key = keys.open(Place::IndexKey, &row.sealed()?).await?;
-        Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &key)))
+        Ok(Self { key: hmac::Key::new(hmac::HMAC_SHA256, &key), tenant: tenant.to_owned() })
     }
 
     pub(super) fn owner(&self, user: &UserId) -> Digest {
-        self.digest("owner", &[user.as_str()])
+        self.digest("tenant, user", &[&self.tenant, user.as_str()])
     }
 
-    pub(super) fn identity(&self, key: &IdentityKey) -> Digest {
-        self.digest("identity", &[key.user.as_str(), &key.connection, &key.account_id])
+    pub(super) fn account(&self, key: &IdentityKey) -> Digest {
+        self.digest("tenant, account", &[&self.tenant, &key.connection, &key.account_id])
     }
 
     pub(super) fn lease(&self, name: &LeaseName) -> Digest {
         match name {
             LeaseName::Identity(key) => {
-                self.digest("identity lease", &[key.user.as_str(), &key.connection, &key.account_id])
+                self.digest("tenant, account lease", &[&self.tenant, &key.connection, &key.account_id])
             }
-            LeaseName::Shared(name) => self.digest("shared lease", &[name]),
+            LeaseName::Shared(name) => self.digest("tenant, shared lease", &[&self.tenant, name]),
         }
     }
 
+    /// Shared values keep their names in plain text; only the tenant's is hashed.
+    pub(super) fn shared(&self, name: &str) -> String {
+        format!("{}/{name}", URL_SAFE_NO_PAD.encode(self.digest("tenant", &[&self.tenant])))
+    }
+
     /// Lengths stand in front, so that no two names read alike.
-    fn digest(&self, kind: &str, parts: &[&str]) -> Digest {
-        let mut context = hmac::Context::with_key(&self.0);
+    pub(super) fn digest(&self, kind: &str, parts: &[&str]) -> Digest {
+        let mut context = hmac::Context::with_key(&self.key);
         for part in [kind].iter().chain(parts) {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part.as_bytes());

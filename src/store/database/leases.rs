@@ -13,12 +13,16 @@ use crate::store::{
     clock::{duration, millis},
 };
 
-// Takes what is free or has run out. Who waits for another's statement judges the row as that one left it.
+// Takes what is free.
 const ACQUIRE: &str = "
     INSERT INTO idp_token_lease (name, holder, expires_at)
     SELECT $1, $2, now + $3 FROM idp_token_clock WHERE true
-    ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at
-    WHERE idp_token_lease.expires_at <= (SELECT now FROM idp_token_clock)";
+    ON CONFLICT (name) DO NOTHING";
+
+// Takes over what has run out. Who waits for another's statement judges the row as that one left it.
+const TAKE_OVER: &str = "
+    UPDATE idp_token_lease SET holder = $2, expires_at = (SELECT now FROM idp_token_clock) + $3
+    WHERE name = $1 AND expires_at <= (SELECT now FROM idp_token_clock)";
 
 const HOLDER: &str = "
     SELECT holder, expires_at - (SELECT now FROM idp_token_clock) AS remaining
@@ -31,8 +35,9 @@ const RENEW: &str = "
 
 const RELEASE: &str = "DELETE FROM idp_token_lease WHERE name = $1 AND holder = $2";
 
+// An hour later than it ran out: until then whoever takes it over must learn that somebody had it, and wait for them.
 const REMOVE_EXPIRED: &str = "
-    DELETE FROM idp_token_lease WHERE expires_at < (SELECT now FROM idp_token_clock)";
+    DELETE FROM idp_token_lease WHERE expires_at < (SELECT now FROM idp_token_clock) - 3600000";
 
 impl Database {
     pub(in crate::store) async fn acquire(
@@ -43,15 +48,17 @@ impl Database {
     ) -> Result<Acquired, StoreError> {
         let lease = Lease::new(name, holder, length);
         let name = self.index.lease(name);
-        let before = self.engine.fetch_one(HOLDER, &[Value::Bytes(&name)]).await?;
-        if let Some(row) = &before
+        if let Some(row) = &self.engine.fetch_one(HOLDER, &[Value::Bytes(&name)]).await?
             && row.integer("remaining")? > 0
         {
             return held(row);
         }
         let values = [Value::Bytes(&name), Value::Text(&lease.holder), Value::Integer(millis(length))];
         if self.engine.execute(ACQUIRE, &values).await? == 1 {
-            return Ok(Acquired::Yes(Lease { inherited: before.is_some(), ..lease }));
+            return Ok(Acquired::Yes(lease));
+        }
+        if self.engine.execute(TAKE_OVER, &values).await? == 1 {
+            return Ok(Acquired::Yes(Lease { inherited: true, ..lease }));
         }
         // Somebody was quicker.
         match self.engine.fetch_one(HOLDER, &[Value::Bytes(&name)]).await? {

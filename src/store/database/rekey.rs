@@ -4,12 +4,12 @@ use super::{BATCH, Database, Row, engine::Value, index};
 use crate::store::{Rekeyed, StoreError, keyring::Sealed, seal::Place};
 
 const RECORDS: &str = "
-    SELECT identity, owner, generation, key_id, sealed FROM idp_token_record
-    WHERE key_id <> $1 AND identity > $2 ORDER BY identity LIMIT $3";
+    SELECT account, owner, generation, key_id, sealed FROM idp_token_record
+    WHERE key_id <> $1 AND account > $2 ORDER BY account LIMIT $3";
 
 // Whoever changes a row meanwhile seals it anew, with another nonce: then this changes nothing.
 const RESEAL_RECORD: &str = "
-    UPDATE idp_token_record SET key_id = $1, sealed = $2 WHERE identity = $3 AND sealed = $4";
+    UPDATE idp_token_record SET key_id = $1, sealed = $2 WHERE account = $3 AND sealed = $4";
 
 const SHARED: &str = "SELECT name, generation, key_id, sealed FROM idp_token_shared WHERE key_id <> $1";
 
@@ -39,7 +39,7 @@ impl Database {
             let values = [Value::Bytes(first.as_bytes()), Value::Bytes(&after), Value::Integer(BATCH)];
             let rows = self.engine.fetch(RECORDS, &values).await?;
             let Some(last) = rows.last() else { return Ok(resealed) };
-            after = last.bytes("identity")?;
+            after = last.bytes("account")?;
             for row in &rows {
                 resealed += self.rekey_record(row).await?;
             }
@@ -47,9 +47,9 @@ impl Database {
     }
 
     async fn rekey_record(&self, row: &Row) -> Result<u64, StoreError> {
-        let (identity, owner) = (row.bytes("identity")?, row.bytes("owner")?);
-        let place = Place::Record { identity: &identity, owner: &owner, generation: row.generation()? };
-        self.reseal(RESEAL_RECORD, place, &row.sealed()?, Value::Bytes(&identity)).await
+        let (account, owner) = (row.bytes("account")?, row.bytes("owner")?);
+        let place = Place::Record { account: &account, owner: &owner, generation: row.generation()? };
+        self.reseal(RESEAL_RECORD, place, &row.sealed()?, Value::Bytes(&account)).await
     }
 
     async fn rekey_shared(&self) -> Result<u64, StoreError> {

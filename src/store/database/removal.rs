@@ -8,18 +8,20 @@ use crate::{
     store::{Removed, StoreError, clock::millis},
 };
 
-const REMOVE_USER: &str = "DELETE FROM idp_token_record WHERE owner = $1";
+// $2 finds rows that nobody has asked for since version 1, see the module `adoption`.
+const REMOVE_USER: &str = "DELETE FROM idp_token_record WHERE owner IN ($1, $2)";
 
 // The condition is there twice, since a row may be used between the choice and its removal.
 const REMOVE_UNUSED: &str = "
     DELETE FROM idp_token_record
-    WHERE identity IN (SELECT identity FROM idp_token_record
+    WHERE account IN (SELECT account FROM idp_token_record
                        WHERE last_used_at < (SELECT now FROM idp_token_clock) - $1 LIMIT $2)
     AND last_used_at < (SELECT now FROM idp_token_clock) - $1";
 
 impl Database {
     pub(in crate::store) async fn remove_user(&self, user: &UserId) -> Result<u64, StoreError> {
-        self.engine.execute(REMOVE_USER, &[Value::Bytes(&self.index.owner(user))]).await
+        let (owner, former) = (self.index.owner(user), self.index.former_owner(user));
+        self.engine.execute(REMOVE_USER, &[Value::Bytes(&owner), Value::Bytes(&former)]).await
     }
 
     pub(in crate::store) async fn remove_unused(&self, older_than: Duration) -> Result<Removed, StoreError> {

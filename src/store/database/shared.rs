@@ -32,8 +32,9 @@ const REMOVE_EXPIRED: &str = "
 
 impl Database {
     pub(in crate::store) async fn get_shared(&self, name: &str) -> Result<Option<Shared>, StoreError> {
-        match self.engine.fetch_one(GET, &[Value::Text(name)]).await? {
-            Some(row) => self.read_shared(name, &row).await.map(Some),
+        let name = self.index.shared(name);
+        match self.engine.fetch_one(GET, &[Value::Text(&name)]).await? {
+            Some(row) => self.read_shared(&name, &row).await.map(Some),
             None => Ok(None),
         }
     }
@@ -53,11 +54,11 @@ impl Database {
         value: &SecretString,
         length: Duration,
     ) -> Result<SharedSwap, StoreError> {
-        let generation = next_generation(expected);
+        let (stored_name, generation) = (self.index.shared(name), next_generation(expected));
         let plain = Zeroizing::new(value.expose_secret().as_bytes().to_vec());
-        let sealed = self.keys.seal(Place::Shared { name, generation }, plain);
+        let sealed = self.keys.seal(Place::Shared { name: &stored_name, generation }, plain);
         let values = [
-            Value::Text(name),
+            Value::Text(&stored_name),
             Value::generation(generation),
             Value::Bytes(sealed.key.as_bytes()),
             Value::Bytes(&sealed.bytes),

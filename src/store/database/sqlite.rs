@@ -1,6 +1,11 @@
 //! SQLite: one file, for the processes of one machine. Not for network file systems, which its locks do not survive.
 
-use std::{fs::OpenOptions, path::Path, time::Duration};
+use std::{
+    ffi::{OsStr, OsString},
+    fs::OpenOptions,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use sqlx::{
     Connection, SqliteConnection, SqlitePool,
@@ -10,7 +15,10 @@ use sqlx::{
 use super::{failure, lent::Lent, schema};
 use crate::store::StoreError;
 
-const SCRIPTS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_tokens.sql")];
+const SCRIPTS: [&str; 2] = [
+    include_str!("../../../migrations/sqlite/0001_tokens.sql"),
+    include_str!("../../../migrations/sqlite/0002_accounts.sql"),
+];
 
 /// How long to wait for a connection: all that are waiting for the one writer may be in front.
 const CONNECT: Duration = Duration::from_secs(4);
@@ -45,6 +53,7 @@ pub(super) async fn open(file: &Path) -> Result<Pools, StoreError> {
     make_ready(&pools.writer).await?;
     let mut lent = Lent::from(&pools.writer).await?;
     migrate(lent.connection()).await?;
+    close_to_others(file);
     lent.settle(Ok(pools))
 }
 
@@ -56,6 +65,33 @@ fn create(file: &Path) -> std::io::Result<()> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(file).map(drop)
 }
+
+/// A file that was there already may be open to others, and so may those beside it, which have its mode.
+#[cfg(unix)]
+fn close_to_others(file: &Path) {
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt};
+
+    for suffix in ["", "-wal", "-shm"] {
+        let file = PathBuf::from([file.as_os_str(), OsStr::new(suffix)].into_iter().collect::<OsString>());
+        let Ok(metadata) = file.metadata() else { continue };
+        let mode = metadata.permissions().mode() & 0o777;
+        if mode & 0o077 == 0 {
+            continue;
+        }
+        let (file_name, mode) = (file.display(), format!("{mode:04o}"));
+        match std::fs::set_permissions(&file, Permissions::from_mode(0o600)) {
+            Ok(()) => {
+                tracing::warn!(file = %file_name, mode, "Others could read the token store; closed to them");
+            }
+            Err(error) => {
+                tracing::warn!(file = %file_name, mode, %error, "Others can read the token store: `chmod 600` it");
+            }
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn close_to_others(_: &Path) {}
 
 /// Waits for another process that is switching the file to write-ahead logging, which SQLite does not do by itself. Ends
 /// with the limit of the operation.

@@ -8,7 +8,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    Renewer, StoredState,
+    Renewer, Selected, StoredState,
     timing::{LEASE, RENEW_AGAIN, RENEW_EVERY, RENEWAL_TIMEOUT},
 };
 use crate::{
@@ -35,11 +35,11 @@ impl Renewer {
     /// `suffices`.
     pub(in crate::tokens) async fn acquire(
         &self,
-        key: &IdentityKey,
+        identity: &Selected,
         kept: Option<&Arc<StoredState>>,
         suffices: impl Fn(&StoredState) -> bool,
     ) -> Result<Acquired, StoreError> {
-        let name = LeaseName::Identity(key.clone());
+        let name = LeaseName::Identity(IdentityKey::clone(identity.key()));
         let give_up = Instant::now() + WAIT_TIMEOUT;
         loop {
             match self.store.acquire(&name, &self.holder, LEASE).await? {
@@ -52,7 +52,7 @@ impl Renewer {
                     tokio::time::sleep(pause).await;
                 }
             }
-            let stored = self.load(key, kept).await?;
+            let stored = self.load(identity, kept).await?;
             if suffices(&stored) || Instant::now() >= give_up {
                 return Ok(Acquired::Follower(stored));
             }

@@ -35,11 +35,7 @@ fn client(strategy: &str, bare: bool) -> ProviderClient {
 /// An identity whose profile was read at `read` and shows `token`.
 fn snapshot(token: &Arc<StoredToken>, read: Instant, client: Option<ProviderClient>) -> IdentitySnapshot {
     let user_id = UserId::parse("google-oauth2|1".to_owned(), "user_id").expect("a user id");
-    let key = IdentityKey {
-        user: user_id.clone(),
-        connection: "google-oauth2".to_owned(),
-        account_id: "1".to_owned(),
-    };
+    let key = IdentityKey { connection: "google-oauth2".to_owned(), account_id: "1".to_owned() };
     let identity = Identity {
         provider: "google-oauth2".to_owned(),
         key: Arc::new(key),

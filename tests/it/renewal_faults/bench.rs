@@ -148,7 +148,12 @@ impl Bench {
 
     /// What the store holds of the user.
     pub(super) async fn record(&self, user: &User<'_>) -> Record {
-        self.store.load(&user.key()).await.unwrap().expect("something is known of the identity").record
+        self.store
+            .load(&user.key(), &user.id())
+            .await
+            .unwrap()
+            .expect("something is known of the identity")
+            .record
     }
 
     /// The access token that Auth0 has.
@@ -184,10 +189,13 @@ impl<'a> User<'a> {
         user
     }
 
+    pub(super) fn id(&self) -> UserId {
+        UserId::parse(self.id.clone(), "user_id").unwrap()
+    }
+
     /// By which the store knows the identity.
     pub(super) fn key(&self) -> IdentityKey {
-        let user = UserId::parse(self.id.clone(), "user_id").unwrap();
-        IdentityKey { user, connection: self.kind.connection.to_owned(), account_id: self.account.clone() }
+        IdentityKey { connection: self.kind.connection.to_owned(), account_id: self.account.clone() }
     }
 
     /// A request for a token that lives `seconds`.

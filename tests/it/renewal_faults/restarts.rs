@@ -75,7 +75,8 @@ impl Surroundings {
     }
 
     async fn record(&self, user: &User<'_>) -> (u64, Record) {
-        let stored = self.database.open().await.unwrap().load(&user.key()).await.unwrap().unwrap();
+        let stored =
+            self.database.open().await.unwrap().load(&user.key(), &user.id()).await.unwrap().unwrap();
         (stored.generation, stored.record)
     }
 
@@ -85,7 +86,7 @@ impl Surroundings {
         let tokens = record.tokens.as_mut().unwrap();
         let long_ago = SystemTime::now() - HOUR * 3;
         (tokens.obtained_at, tokens.expires_at) = (long_ago, Some(long_ago + LIFE));
-        self.database.open().await.unwrap().swap(&user.key(), generation, &record).await.unwrap();
+        self.database.open().await.unwrap().swap(&user.key(), &user.id(), generation, &record).await.unwrap();
     }
 }
 

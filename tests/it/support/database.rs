@@ -6,6 +6,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use idp_token_service::{
     config::{Config, Store as Settings},
     identity::{IdentityKey, UserId},
+    sandbox::Seed,
     store::{Keyring, Record, RenewedTokens, Store, StoreError},
     token::{AccessToken, RefreshToken},
 };
@@ -59,9 +60,10 @@ impl Database {
         config.store = Settings { url: self.url().parse().unwrap(), keys: Some(self.keyring()) };
     }
 
-    /// The store as a replica sees it.
+    /// The store as a replica for the sandbox's tenant sees it.
     pub async fn open(&self) -> Result<Store, StoreError> {
-        Store::open(&self.url().parse().unwrap(), Some(self.keyring())).await
+        let tenant = format!("https://{}/api/v2/", Seed::sample().domain);
+        Store::open(&self.url().parse().unwrap(), Some(self.keyring()), &tenant).await
     }
 
     fn keyring(&self) -> Arc<Keyring> {
@@ -96,17 +98,20 @@ impl Database {
             scopes: Vec::new(),
         };
         let record = Record { tokens: Some(tokens), ..Record::default() };
-        self.open().await.unwrap().swap(&key(account), 0, &record).await.unwrap();
+        self.open().await.unwrap().swap(&key(account), &ada(), 0, &record).await.unwrap();
     }
 
     /// The refresh token that is stored of `account`.
     pub async fn refresh_token(&self, account: &str) -> Option<String> {
-        let stored = self.open().await.unwrap().load(&key(account)).await.unwrap()?;
+        let stored = self.open().await.unwrap().load(&key(account), &ada()).await.unwrap()?;
         stored.record.tokens?.refresh.map(|refresh| refresh.expose().to_owned())
     }
 }
 
 fn key(account: &str) -> IdentityKey {
-    let user = UserId::parse("auth0|ada".to_owned(), "user_id").unwrap();
-    IdentityKey { user, connection: "bitbucket".to_owned(), account_id: account.to_owned() }
+    IdentityKey { connection: "bitbucket".to_owned(), account_id: account.to_owned() }
+}
+
+fn ada() -> UserId {
+    UserId::parse("auth0|ada".to_owned(), "user_id").unwrap()
 }
