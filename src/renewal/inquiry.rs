@@ -81,7 +81,7 @@ impl ProviderClient {
             let answer = self.exchange(request, deadline).await.map_err(|error| unanswered(&error))?;
             match inspection.read(&answer, SystemTime::now()) {
                 InspectionVerdict::Active(inspected) => Ok(Some(inspected)),
-                InspectionVerdict::Dead => Ok(None),
+                InspectionVerdict::Dead | InspectionVerdict::DeadOrForeign => Ok(None),
                 InspectionVerdict::ClientRefused { code } => Err(self.refused(code)),
                 InspectionVerdict::Passing(passing) => Err(passing.into()),
             }

@@ -11,7 +11,7 @@ use super::failure::LONGEST_REST;
 use crate::{
     identity::StoredToken,
     store::{Record, RenewedTokens, Stored},
-    token::{Expiry, ExpiryBasis, TokenSource},
+    token::{Expiry, ExpiryBasis, TokenSource, TokenType},
 };
 
 /// A token is not renewed again so soon: whoever needs another one after that keeps asking for something that
@@ -73,6 +73,7 @@ fn rest(record: &Record) -> Duration {
 fn token(tokens: &RenewedTokens) -> StoredToken {
     StoredToken {
         access: tokens.access.clone(),
+        token_type: TokenType::Bearer,
         refresh: tokens.refresh.clone(),
         expiry: tokens.expires_at.map(|time| Expiry::at(time, ExpiryBasis::Provider)),
         scopes: tokens.scopes.clone(),
