@@ -131,6 +131,8 @@ pub enum Error {
         provider: String,
         /// What happened.
         cause: String,
+        /// How long it asks to wait.
+        retry_after: Option<Duration>,
     },
     /// The connection broke under a request that must not be sent twice.
     #[error(

@@ -69,9 +69,11 @@ pub enum TokenType {
 }
 
 impl TokenType {
-    /// What providers call bearer tokens besides `Bearer`: gateways of Apigee's kind (github.com/guillp/requests_oauth2client/issues/15),
-    /// Azure DevOps (github.com/MicrosoftDocs/azure-devops-docs/issues/810), eBay (github.com/postmanlabs/postman-app-support/issues/5434),
-    /// and Slack, by whom a token acts for (<https://docs.slack.dev/authentication/using-token-rotation>).
+    /// What providers call bearer tokens besides `Bearer`: gateways of Apigee's kind
+    /// (github.com/guillp/requests_oauth2client/issues/15), Azure DevOps
+    /// (github.com/MicrosoftDocs/azure-devops-docs/issues/810), eBay
+    /// (github.com/postmanlabs/postman-app-support/issues/5434), and Slack, by whom a token acts for
+    /// (<https://docs.slack.dev/authentication/using-token-rotation>).
     const BEARERS: [&str; 6] = ["Bearer", "BearerToken", "jwt-bearer", "User Access Token", "user", "bot"];
 
     /// The type that a provider calls `name`. Several send none, and mean bearer tokens.

@@ -88,7 +88,8 @@ struct IdentityAnswer {
     is_social: Option<bool>,
     #[serde(default)]
     access_token: Option<SecretString>,
-    /// What requests are signed with at providers of OAuth 1.0a, such as Twitter: its access tokens are of no use alone.
+    /// What requests are signed with at providers of OAuth 1.0a, such as Twitter: its access tokens are of no
+    /// use alone.
     #[serde(default, rename = "access_token_secret", deserialize_with = "oauth1_if_there")]
     token_type: TokenType,
     #[serde(default)]

@@ -101,7 +101,9 @@ pub(super) fn error(identity: &Identity, operation: &'static str, trouble: Troub
         Trouble::NotConfigured { missing } => Error::NotConfigured { provider: Some(provider), missing },
         Trouble::Refused { code, keys } => Error::ApplicationRefused { provider, code, keys },
         Trouble::RateLimited { retry_after } => Error::ProviderRateLimited { provider, retry_after },
-        Trouble::Unavailable { cause, .. } => Error::ProviderUnavailable { provider, cause },
+        Trouble::Unavailable { cause, retry_after, .. } => {
+            Error::ProviderUnavailable { provider, cause, retry_after }
+        }
         Trouble::Unreadable { cause } => Error::ProviderProtocol { provider, cause },
     }
 }

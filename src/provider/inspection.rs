@@ -42,8 +42,8 @@ pub enum InspectionVerdict {
     Active(Inspected),
     /// It does not: that is its certain word about this token.
     Dead,
-    /// It knows no such token of this application: the token is dead, or was issued to another application. A word of death only once
-    /// the application is known to be the right one.
+    /// It knows no such token of this application: the token is dead, or was issued to another application. A
+    /// word of death only once the application is known to be the right one.
     DeadOrForeign,
     /// The provider refuses the application: only an operator can mend it.
     ClientRefused {

@@ -79,7 +79,8 @@ pub enum RenewalVerdict {
 pub struct Tokens {
     /// The access token.
     pub access: AccessToken,
-    /// How it is presented. Of an odd type the tokens are kept all the same: a refresh token that was used has no other heir.
+    /// How it is presented. Of an odd type the tokens are kept all the same: a refresh token that was used
+    /// has no other heir.
     pub token_type: TokenType,
     /// The new refresh token; `None` means that the old one stays.
     pub refresh: Option<RefreshToken>,

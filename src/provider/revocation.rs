@@ -61,9 +61,10 @@ pub enum RevocationVerdict {
 }
 
 impl RevocationVerdict {
-    /// Where the status tells all. A success is one even for a token that the server does not know, and its content is ignored
-    /// (RFC 7009, section 2.2): some answer with a page. It is no portal's page that is believed here: none can answer in the
-    /// provider's name over TLS, unless the operator trusts a proxy to do so.
+    /// Where the status tells all. A success is one even for a token that the server does not know, and its
+    /// content is ignored (RFC 7009, section 2.2): some answer with a page. It is no portal's page that is
+    /// believed here: none can answer in the provider's name over TLS, unless the operator trusts a proxy to
+    /// do so.
     pub(super) fn by_status(answer: &Response<Bytes>, dialect: Dialect, now: SystemTime) -> Self {
         if answer.status().is_success() {
             return Self::Revoked;

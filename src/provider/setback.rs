@@ -119,8 +119,9 @@ pub(super) fn known(text: &str, names: &[&'static str]) -> Option<&'static str> 
     names.iter().copied().find(|name| *name == text)
 }
 
-/// RFC 6749, section 5.2; `invalid_target` is RFC 8707's, `invalid_resource` what its drafts and Microsoft call that,
-/// `unsupported_token_type` RFC 7009's, and the last two want proofs of possession, RFC 9449's, which nobody makes here.
+/// RFC 6749, section 5.2; `invalid_target` is RFC 8707's, `invalid_resource` what its drafts and Microsoft
+/// call that, `unsupported_token_type` RFC 7009's, and the last two want proofs of possession, RFC 9449's,
+/// which nobody makes here.
 pub(super) fn standard(code: &str) -> Option<Meaning> {
     const CLIENT: [&str; 10] = [
         "invalid_client",

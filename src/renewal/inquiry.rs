@@ -41,6 +41,8 @@ pub enum Trouble {
         cause: String,
         /// A word for it, for metrics.
         word: &'static str,
+        /// How long it asks to wait.
+        retry_after: Option<Duration>,
     },
     /// Its answer cannot be read; what was asked may have been done.
     Unreadable {
@@ -145,9 +147,13 @@ fn is_refused<T>(outcome: &Result<T, Trouble>) -> bool {
 
 impl From<Passing> for Trouble {
     fn from(passing: Passing) -> Self {
-        match passing.retry_after {
-            Some(retry_after) => Self::RateLimited { retry_after },
-            None => Self::Unavailable { cause: passing.what, word: "unavailable" },
+        match passing {
+            Passing { throttled: true, retry_after: Some(retry_after), .. } => {
+                Self::RateLimited { retry_after }
+            }
+            Passing { what, retry_after, .. } => {
+                Self::Unavailable { cause: what, word: "unavailable", retry_after }
+            }
         }
     }
 }
@@ -157,7 +163,7 @@ fn unanswered(error: &TransportError) -> Trouble {
     match error {
         TransportError::Malformed { .. } | TransportError::TooLarge { .. } => Trouble::Unreadable { cause },
         TransportError::Connect { .. } | TransportError::Timeout { .. } | TransportError::Broken { .. } => {
-            Trouble::Unavailable { cause, word: exchange::word(error) }
+            Trouble::Unavailable { cause, word: exchange::word(error), retry_after: None }
         }
     }
 }

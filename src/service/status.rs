@@ -173,10 +173,10 @@ fn parts(error: &Error, message: &str) -> Parts {
                 .quota(provider, message)
                 .retry(*retry_after)
         }
-        Error::ProviderUnavailable { provider, .. } => {
+        Error::ProviderUnavailable { provider, retry_after, .. } => {
             Parts::new(Code::Unavailable, ErrorReason::ProviderUnavailable)
                 .with("provider", provider)
-                .retry(SHORTLY)
+                .retry(retry_after.unwrap_or(SHORTLY))
         }
         // Not UNAVAILABLE, as the contract has it for this reason: who repeats that by itself, as sidecars do, would send the
         // request twice. For the same cause there is no RetryInfo.

@@ -1,5 +1,5 @@
-//! What a token, introspection or revocation endpoint answers, read as the most liberal honest client would: an answer may hold the
-//! only live tokens of a grant, and there is no second one.
+//! What a token, introspection or revocation endpoint answers, read as the most liberal honest client would:
+//! an answer may hold the only live tokens of a grant, and there is no second one.
 
 use std::{borrow::Cow, char::REPLACEMENT_CHARACTER};
 
@@ -13,11 +13,13 @@ mod member;
 
 /// The members of a JSON object or a form, by name. A body that is neither has none.
 ///
-/// The body alone tells which it is: an object begins with `{`, and a form with a name and `=`. Content types are not asked: JSON comes
-/// as `text/html`, forms come as `text/plain`, and neither can be mistaken for the other, nor a page for people for either.
+/// The body alone tells which it is: an object begins with `{`, and a form with a name and `=`. Content types
+/// are not asked: JSON comes as `text/html`, forms come as `text/plain`, and neither can be mistaken for the
+/// other, nor a page for people for either.
 ///
-/// Of members with the same name the last counts that can be read as what is wanted, as in most parsers (RFC 8259, section 4).
-#[derive(Debug, Default)]
+/// Of members with the same name the last counts that can be read as what is wanted, as in most parsers (RFC
+/// 8259, section 4).
+#[derive(Default)]
 pub(in crate::provider) struct Document(Vec<(String, Value)>);
 
 impl Document {
@@ -81,7 +83,8 @@ impl Document {
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// The text of a body: UTF-8, or UTF-16 where it says so. What is neither costs the letters that cannot be read and no others.
+/// The text of a body: UTF-8, or UTF-16 where it says so. What is neither costs the letters that cannot be
+/// read and no others.
 fn decoded(body: &[u8]) -> Cow<'_, str> {
     match body {
         [0xff, 0xfe, text @ ..] => of_utf16(text, u16::from_le_bytes).into(),
@@ -100,9 +103,9 @@ fn of_form(text: &str) -> Option<Vec<(String, Value)>> {
     let (first, _) = text.split_once('=')?;
     let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
     let is_name = !first.is_empty() && first.bytes().all(is_letter);
-    let fields = form_urlencoded::parse(text.as_bytes());
-    is_name
-        .then(|| fields.map(|(name, value)| (name.into_owned(), Value::Text(value.into_owned()))).collect())
+    let field =
+        |(name, value): (Cow<'_, str>, Cow<'_, str>)| (name.into_owned(), Value::Text(value.into_owned()));
+    is_name.then(|| form_urlencoded::parse(text.as_bytes()).map(field).collect())
 }
 
 #[cfg(test)]

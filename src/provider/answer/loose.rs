@@ -38,7 +38,8 @@ impl Loose {
         }
     }
 
-    /// The number, which may be written as text, and then as a duration of protobuf's JSON, such as `3600s`, too.
+    /// The number, which may be written as text, and then as a duration of protobuf's JSON, such as `3600s`,
+    /// too.
     pub(in crate::provider) fn number(&self) -> Option<i64> {
         match self {
             Self::Text(text) => whole(text.trim().trim_end_matches('s')),

@@ -34,11 +34,9 @@ impl DebugToken {
         let client = Client::with_secret(settings)?;
         Ok(Self { client, url: url(settings.inspect_url.as_ref(), version, "debug_token") })
     }
-}
 
-impl DebugToken {
-    /// Whether what Graph says is about a token of this application. A token that it cannot tell from others has no `app_id`, and then
-    /// the code says whether it is dead.
+    /// Whether what Graph says is about a token of this application. A token that it cannot tell from others
+    /// has no `app_id`, and then the code says whether it is dead.
     fn is_own(&self, data: &Document) -> bool {
         match data.id("app_id") {
             Some(id) => id == self.client.id(),

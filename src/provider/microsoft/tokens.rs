@@ -76,8 +76,8 @@ const DEAD: [&str; 11] = [
     "user_password_expired",
 ];
 
-/// What an operator must mend, whatever it is called: the application, its secret or key, its tenant, or the resource that it asks for
-/// is not known, has ended or is switched off.
+/// What an operator must mend, whatever it is called: the application, its secret or key, its tenant, or the
+/// resource that it asks for is not known, has ended or is switched off.
 /// <https://learn.microsoft.com/entra/identity-platform/reference-error-codes>
 const CLIENT: [(i64, &str); 9] = [
     (90_002, "AADSTS90002"),
@@ -91,7 +91,8 @@ const CLIENT: [(i64, &str); 9] = [
     (7_000_222, "AADSTS7000222"),
 ];
 
-/// The numbers are not for programs to rely on, so only those are looked at that save a grant, or name what `error` does not.
+/// The numbers are not for programs to rely on, so only those are looked at that save a grant, or name what
+/// `error` does not.
 fn dialect(error: &OAuthError) -> Option<Meaning> {
     let code = error.code.as_str();
     let is_grant = code == "invalid_grant" || code == "interaction_required";

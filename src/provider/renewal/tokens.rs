@@ -14,23 +14,23 @@ use crate::{
 /// No provider's access tokens live longer; more is nonsense, and would overflow clocks.
 const LONGEST_LIFE: i64 = 10 * 365 * 24 * 60 * 60;
 
-/// The tokens in an answer; `None` if there is no access token. A token is a success whatever the status says of it beyond that, and
-/// nothing else in it is worth losing one for that may be the only live one: an odd lifetime, scope or refresh token counts as not there.
+/// The tokens in an answer; `None` if there is no access token. Nothing else in it is worth losing a token
+/// for that may be the only live one: an odd lifetime, scope or refresh token counts as not there. Nor is its
+/// status: some answer 201.
 pub(in crate::provider) fn read_tokens(answer: &Response<Bytes>) -> Option<Tokens> {
     if !answer.status().is_success() {
         return None;
     }
     let document = Document::read(answer.body());
-    // Bitbucket called `scope` so until May 2026.
-    let scopes = ["scope", "scopes"].map(|name| document.words(name)).into_iter();
-    // Facebook called `expires_in` so once, and Stack Exchange does.
-    let lifetimes = ["expires_in", "expires"].into_iter().filter_map(|name| document.number(name));
+    // Bitbucket's second name until May 2026, and Facebook's and Stack Exchange's.
+    let mut scopes = ["scope", "scopes"].into_iter().map(|name| document.words(name));
+    let mut lifetimes = ["expires_in", "expires"].into_iter().filter_map(|name| document.number(name));
     Some(Tokens {
         access: AccessToken::new(document.token("access_token")?.to_owned()),
         token_type: TokenType::named(document.text("token_type")),
         refresh: document.token("refresh_token").map(|token| RefreshToken::new(token.to_owned())),
-        expires_in: lifetimes.filter_map(lifetime).next(),
-        scopes: scopes.filter(|scopes| !scopes.is_empty()).next().unwrap_or_default(),
+        expires_in: lifetimes.find_map(lifetime),
+        scopes: scopes.find(|scopes| !scopes.is_empty()).unwrap_or_default(),
     })
 }
 

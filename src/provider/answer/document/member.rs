@@ -8,7 +8,6 @@ use serde::{
 };
 
 /// The value of a member.
-#[derive(Debug)]
 pub(super) enum Value {
     /// A text.
     Text(String),
@@ -48,10 +47,11 @@ impl Value {
     }
 }
 
-/// The members of the object that `text` begins with; `None` if it begins with none, or the object does not end.
+/// The members of the object that `text` begins with; `None` if it begins with none, or the object does not
+/// end.
 ///
-/// A value is told by its quotes and brackets alone, so that one that a parser would stop at (a number beyond all range, half of a
-/// surrogate pair, a line break inside a text) costs nobody the others.
+/// A value is told by its quotes and brackets alone, so that one that a parser would stop at (a number beyond
+/// all range, half of a surrogate pair, a line break inside a text) costs nobody the others.
 pub(super) fn of_object(text: &str) -> Option<Vec<(String, Value)>> {
     let mut members = Vec::new();
     let mut rest = text.strip_prefix('{')?.trim_start();
