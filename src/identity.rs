@@ -6,7 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::{
     field::InvalidField,
-    token::{AccessToken, Expiry, Fingerprint, RefreshToken, TokenSource},
+    token::{AccessToken, Expiry, Fingerprint, RefreshToken, TokenSource, TokenType},
 };
 
 /// Everything but RFC 3986's unreserved characters: what must be encoded wherever text becomes part of a URL.
@@ -152,6 +152,8 @@ impl Identity {
 pub struct StoredToken {
     /// The provider's access token.
     pub access: AccessToken,
+    /// How it is presented.
+    pub token_type: TokenType,
     /// The provider's refresh token, if it issued one.
     pub refresh: Option<RefreshToken>,
     /// When the access token stops working, as far as is known.
@@ -168,9 +170,10 @@ impl StoredToken {
         self.expiry.is_some_and(|expiry| expiry.remaining().is_zero())
     }
 
-    /// A token that Auth0 keeps in the profile; it does not keep the scopes.
+    /// A bearer token that Auth0 keeps in the profile; it does not keep the scopes.
     pub fn of_profile(access: AccessToken, refresh: Option<RefreshToken>, expiry: Option<Expiry>) -> Self {
-        Self { access, refresh, expiry, scopes: Vec::new(), source: TokenSource::Auth0Profile }
+        let (token_type, scopes, source) = (TokenType::Bearer, Vec::new(), TokenSource::Auth0Profile);
+        Self { access, token_type, refresh, expiry, scopes, source }
     }
 }
 

@@ -1,7 +1,10 @@
 //! The providers as the configuration has them: each an adapter, the transport that carries it, its retry budget and its
 //! places for calls.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -40,13 +43,16 @@ pub struct ProviderClient {
     pub budget: RetryBudget,
     /// Calls under way.
     pub places: Semaphore,
+    /// Whether the provider has called a token of this application active since the process started, so that the application is
+    /// the one that tokens are issued to.
+    proven: AtomicBool,
 }
 
 impl ProviderClient {
     /// The provider that `adapter` speaks for, as the table `name` has it.
     pub fn new(name: String, strategy: String, adapter: Box<dyn Provider>, transport: Transport) -> Self {
         let (budget, places) = (RetryBudget::default(), Semaphore::new(CALLS_PER_PROVIDER));
-        Self { name, strategy, adapter, transport, budget, places }
+        Self { name, strategy, adapter, transport, budget, places, proven: AtomicBool::new(false) }
     }
 
     /// Sends what an adapter described for a token, inspection or revocation endpoint. Once: such a request may not be

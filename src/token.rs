@@ -58,6 +58,64 @@ impl RefreshToken {
     }
 }
 
+/// How an access token is presented: RFC 6749, section 7.1. Case does not matter in its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum TokenType {
+    /// In the `authorization` header, as RFC 6750 has it.
+    #[default]
+    Bearer,
+    /// In a way that this service does not know: `DPoP`, `mac`, OAuth 1.0a's signatures.
+    Other(TokenTypeName),
+}
+
+impl TokenType {
+    /// What providers call bearer tokens besides `Bearer`: gateways of Apigee's kind
+    /// (github.com/guillp/requests_oauth2client/issues/15), Azure DevOps
+    /// (github.com/MicrosoftDocs/azure-devops-docs/issues/810), eBay
+    /// (github.com/postmanlabs/postman-app-support/issues/5434), and Slack, by whom a token acts for
+    /// (<https://docs.slack.dev/authentication/using-token-rotation>).
+    const BEARERS: [&str; 6] = ["Bearer", "BearerToken", "jwt-bearer", "User Access Token", "user", "bot"];
+
+    /// The type that a provider calls `name`. Several send none, and mean bearer tokens.
+    pub fn named(name: &str) -> Self {
+        let name = name.trim();
+        if name.is_empty() || Self::BEARERS.iter().any(|bearer| name.eq_ignore_ascii_case(bearer)) {
+            return Self::Bearer;
+        }
+        Self::Other(TokenTypeName::of(name))
+    }
+
+    /// The type of tokens that come with a secret, which requests are signed with: RFC 5849.
+    pub fn oauth1() -> Self {
+        Self::Other(TokenTypeName::of("OAuth 1.0a"))
+    }
+}
+
+impl fmt::Display for TokenType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bearer => f.write_str("Bearer"),
+            Self::Other(TokenTypeName(name)) => f.write_str(name),
+        }
+    }
+}
+
+/// What a provider calls a token type, as far as logs and errors may repeat it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenTypeName(Box<str>);
+
+impl TokenTypeName {
+    /// Letters; the longest of the registered names, a URN, has about 50.
+    const LONGEST: usize = 64;
+
+    /// `name` with `?` for what no registered name has, and cut off at [`Self::LONGEST`].
+    fn of(name: &str) -> Self {
+        let is_harmless = |letter: char| letter.is_ascii_alphanumeric() || "-._:/+ ".contains(letter);
+        let letters = name.chars().map(|letter| if is_harmless(letter) { letter } else { '?' });
+        Self(letters.take(Self::LONGEST).collect())
+    }
+}
+
 /// Names a token without revealing it: the first 16 bytes of its SHA-256, written as unpadded base64url.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint([u8; Self::BYTES]);
@@ -201,6 +259,26 @@ mod tests {
         {
             assert_eq!(wrong.parse::<Fingerprint>(), Err(NotAFingerprint), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_token_type_is_bearer_where_providers_mean_it() {
+        for name in ["", " ", "Bearer", "bearer", "BEARER", " Bearer\n", "BearerToken", "jwt-bearer", "bot"] {
+            assert_eq!(TokenType::named(name), TokenType::Bearer, "{name}");
+        }
+        for name in ["DPoP", "mac", "N_A", "pop", "urn:ietf:params:oauth:token-type:jwt", "bearer2"] {
+            let other = TokenType::named(name);
+            assert_ne!(other, TokenType::Bearer, "{name}");
+            assert_eq!(TokenType::named(&other.to_string()), other, "its name is read back");
+        }
+        assert_eq!(TokenType::named("OAuth 1.0a"), TokenType::oauth1());
+    }
+
+    #[test]
+    fn the_name_of_a_token_type_may_be_repeated() {
+        let name = |text: &str| TokenType::named(text).to_string();
+        assert_eq!(name("a\nb\u{1b}[31m\"ü"), "a?b??31m??");
+        assert_eq!(name(&"x".repeat(1000)).len(), 64);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     identity::{Identity, IdentityKey, Profile, StoredToken, UserId},
-    token::{AccessToken, Expiry, ExpiryBasis, RefreshToken},
+    token::{AccessToken, Expiry, ExpiryBasis, RefreshToken, TokenType},
 };
 
 /// The answer of `POST /oauth/token`.
@@ -25,6 +25,9 @@ pub(super) struct TokenAnswer {
     /// What was really granted, separated by spaces.
     #[serde(default)]
     pub(super) scope: String,
+    /// Empty where Auth0 does not say it.
+    #[serde(default, deserialize_with = "string_or_nothing")]
+    pub(super) token_type: String,
 }
 
 /// Both shapes of Auth0's errors: `error` is a code at the token endpoint and a title at the Management API,
@@ -89,6 +92,10 @@ struct IdentityAnswer {
     is_social: Option<bool>,
     #[serde(default)]
     access_token: Option<SecretString>,
+    /// What requests are signed with at providers of OAuth 1.0a, such as Twitter: its access tokens are of no
+    /// use alone.
+    #[serde(default, rename = "access_token_secret", deserialize_with = "oauth1_if_there")]
+    token_type: TokenType,
     #[serde(default)]
     refresh_token: Option<SecretString>,
     #[serde(default, deserialize_with = "lenient_seconds")]
@@ -124,7 +131,8 @@ impl IdentityAnswer {
         Identity {
             token: self.access_token.filter(|access| is_named && is_written(access)).map(|access| {
                 let refresh = self.refresh_token.filter(is_written).map(RefreshToken::new);
-                Arc::new(StoredToken::of_profile(AccessToken::new(access), refresh, expiry()))
+                let token = StoredToken::of_profile(AccessToken::new(access), refresh, expiry());
+                Arc::new(StoredToken { token_type: self.token_type, ..token })
             }),
             in_vault: false,
             provider: self.provider,
@@ -157,11 +165,21 @@ fn lenient_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     })
 }
 
+fn string_or_nothing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(lenient_text(deserializer)?.unwrap_or_default())
+}
+
 fn lenient_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(match Lenient::deserialize(deserializer)? {
         Lenient::Text(text) => Some(text),
         Lenient::Integer(_) | Lenient::Other(_) => None,
     })
+}
+
+/// OAuth 1.0a's type if a secret stands there, which itself is of no use here.
+fn oauth1_if_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TokenType, D::Error> {
+    let is_there = matches!(Lenient::deserialize(deserializer)?, Lenient::Text(text) if !text.is_empty());
+    Ok(if is_there { TokenType::oauth1() } else { TokenType::Bearer })
 }
 
 fn string_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
@@ -295,6 +313,21 @@ mod tests {
         }
         let nowhere = profile(json!({ "identities": [{ "connection": "", "access_token": "t" }] }));
         assert!(nowhere.identities[0].token.is_none());
+    }
+
+    #[test]
+    fn a_token_that_comes_with_a_secret_is_one_of_oauth_1_0a() {
+        for (secret, token_type) in [
+            (json!("s"), TokenType::oauth1()),
+            (json!(""), TokenType::Bearer),
+            (json!(null), TokenType::Bearer),
+            (json!({ "a": [1] }), TokenType::Bearer),
+        ] {
+            let identity = json!({ "access_token": "5-a", "access_token_secret": secret });
+            let user = profile(json!({ "identities": [identity] }));
+            let token = user.identities[0].token.as_ref().expect("it is listed");
+            assert_eq!(token.token_type, token_type, "{secret}");
+        }
     }
 
     #[test]

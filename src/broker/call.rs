@@ -334,7 +334,7 @@ impl Exchange<'_> {
                 Error::ProviderOutcomeUnknown { provider, cause: error.to_string() }
             }
             TransportError::Connect { .. } | TransportError::Broken { .. } => {
-                Error::ProviderUnavailable { provider, cause: error.to_string() }
+                Error::ProviderUnavailable { provider, cause: error.to_string(), retry_after: None }
             }
         }
     }

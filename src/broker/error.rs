@@ -1,6 +1,6 @@
 //! Why a use case failed: the subsystems' errors, and those that arise between them.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use http::StatusCode;
 
@@ -14,6 +14,7 @@ use crate::{
     identity::SelectError,
     policy::Denied,
     store::StoreError,
+    token::TokenType,
     tokens::{Owner, ProviderError, TokenError, Unusable},
 };
 
@@ -69,8 +70,19 @@ pub enum Error {
          old one: set `store.url` to a database; until then a login helps"
     )]
     NotDurable(Owner),
-    /// The token store gave no answer, and going on would not be safe.
-    #[error(transparent)]
+    /// The token is no bearer token.
+    #[error(
+        "the {owner} is a {token_type} token: it takes more than the token to authorise a request with it, so it would be of \
+         no use; configure the connection for bearer tokens"
+    )]
+    NotBearer {
+        /// Whose.
+        owner: Owner,
+        /// What it is.
+        token_type: TokenType,
+    },
+    /// The token store gave no answer, and going on would not be safe. What the database says is for the log.
+    #[error("{}", .0.public())]
     Store(#[from] StoreError),
     /// The provider offers nothing for this, or this service does not.
     #[error("this version does not offer {operation}{}", for_provider(.provider.as_deref()))]
@@ -117,6 +129,8 @@ pub enum Error {
         provider: String,
         /// What happened.
         cause: String,
+        /// How long it asks to wait.
+        retry_after: Option<Duration>,
     },
     /// The connection broke under a request that must not be sent twice.
     #[error(
@@ -206,6 +220,7 @@ impl Error {
             Self::Vault { cause: VaultError::MfaPolicy, .. }
             | Self::NotConfigured { .. }
             | Self::NotDurable(_)
+            | Self::NotBearer { .. }
             | Self::ApplicationRefused { .. }
             | Self::Store(
                 StoreError::Misconfigured { .. }
@@ -228,11 +243,12 @@ fn blame(error: &Auth0Error) -> Blame {
 
 impl Error {
     /// What the caller is not told, for the log.
-    pub fn untold(&self) -> Option<&str> {
+    pub fn internal_detail(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::ProviderProtocol { cause, .. }
-            | Self::Caller(AuthenticationError::KeysUnavailable { cause, .. }) => Some(cause),
-            Self::Internal => Some("a panic, which was reported when it happened"),
+            | Self::Caller(AuthenticationError::KeysUnavailable { cause, .. }) => Some(cause.into()),
+            Self::Store(error) => Some(error.to_string().into()),
+            Self::Internal => Some("a panic, which was reported when it happened".into()),
             _ => None,
         }
     }
@@ -258,6 +274,7 @@ impl Broker {
                 Error::NotConfigured { provider: Some(owner.provider), missing }
             }
             TokenError::NotDurable(owner) => Error::NotDurable(owner),
+            TokenError::NotBearer { owner, token_type } => Error::NotBearer { owner, token_type },
             TokenError::NeverSoLong { owner, min_validity, lifetime } => {
                 let (wanted, lifetime) = (min_validity.as_secs(), lifetime.as_secs());
                 let provider = owner.provider;
@@ -281,7 +298,9 @@ fn provider_error(provider: String, cause: ProviderError, operation: &'static st
         }
         ProviderError::Refused { code, keys } => Error::ApplicationRefused { provider, code, keys },
         ProviderError::RateLimited { retry_after } => Error::ProviderRateLimited { provider, retry_after },
-        ProviderError::Unavailable { cause, .. } => Error::ProviderUnavailable { provider, cause },
+        ProviderError::Unavailable { cause, retry_after, .. } => {
+            Error::ProviderUnavailable { provider, cause, retry_after }
+        }
         ProviderError::Unreadable { cause } => Error::ProviderProtocol { provider, cause },
     }
 }

@@ -40,7 +40,7 @@ impl Broker {
         selector: &Selector,
     ) -> Result<Inspection, Error> {
         let request = TokenRequest::of(call, selector, Duration::ZERO);
-        let inspected = self.tokens.inspect(&request).await;
+        let inspected = Box::pin(self.tokens.inspect(&request)).await;
         let (newest, told) = inspected.map_err(|error| self.error(error, "InspectIdentityToken"))?;
         Ok(self.inspection(call.ctx(), &newest, told))
     }
@@ -51,7 +51,7 @@ impl Broker {
         let active = matches!(told, Told::Active(_));
         let Inspected { expires_at, scopes, .. } = match told {
             Told::Active(inspected) => inspected,
-            Told::Inactive => Inspected::default(),
+            Told::Inactive | Told::NotKnown => Inspected::default(),
         };
         let expiry = match expires_at {
             Some(time) => Some(Expiry::at(time, ExpiryBasis::Provider)),

@@ -7,6 +7,7 @@ use http::{HeaderMap, Response, StatusCode, header::CONTENT_TYPE};
 use serde::de::DeserializeOwned;
 
 pub(super) use self::{
+    document::Document,
     field::{challenge, next_link},
     loose::Loose,
     window::{exhausted, rate_limit},
@@ -14,6 +15,7 @@ pub(super) use self::{
 };
 use crate::retry::LONGEST_WAIT;
 
+mod document;
 mod field;
 mod loose;
 mod window;
@@ -26,7 +28,7 @@ pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
 
 /// The body as `T`, if it is a JSON object of that shape. serde would take an array for a struct: its items, in the
 /// order of the fields.
-pub(super) fn object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+fn object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     json(body).filter(|_| body.trim_ascii_start().starts_with(b"{"))
 }
 

@@ -185,11 +185,15 @@ fn by_code(code: i64, message: &str, headers: &HeaderMap, now: SystemTime) -> Ve
         190 if message.to_ascii_lowercase().contains("page access token") => Verdict::Accepted,
         102 | 190 => Verdict::TokenRefused,
         3 | 10 | 200..=299 => Verdict::ScopeNotGranted { missing: permission::named_in(message) },
-        4 | 17 | 32 | 341 | 613 | 80_000..=80_014 => Verdict::RateLimited { retry_after: wait(headers, now) },
+        code if is_limit(code) => Verdict::RateLimited { retry_after: wait(headers, now) },
         1 | 2 => Verdict::Unavailable { retry_after: wait(headers, now) },
         100 if message.contains("appsecret_proof") => Verdict::NotConfigured,
         _ => Verdict::Accepted,
     }
+}
+
+fn is_limit(code: i64) -> bool {
+    matches!(code, 4 | 17 | 32 | 341 | 613 | 80_000..=80_014)
 }
 
 /// For what comes from in front of Graph, and for HEAD, which has no body to hold a code.

@@ -40,8 +40,11 @@ pub trait Inspection: Send + Sync {
 pub enum InspectionVerdict {
     /// The provider accepts the token.
     Active(Inspected),
-    /// It does not.
+    /// It does not: that is its certain word about this token.
     Dead,
+    /// It knows no such token of this application: the token is dead, or was issued to another application. A
+    /// word of death only once the application is known to be the right one.
+    DeadOrForeign,
     /// The provider refuses the application: only an operator can mend it.
     ClientRefused {
         /// The provider's code.
@@ -60,6 +63,16 @@ pub struct Inspected {
     pub scopes: Vec<String>,
     /// The provider's id of the account.
     pub subject: Option<String>,
+}
+
+impl InspectionVerdict {
+    /// What it means where the provider says the same of dead tokens and of other applications'.
+    pub(super) fn or_foreign(self) -> Self {
+        match self {
+            Self::Dead => Self::DeadOrForeign,
+            other => other,
+        }
+    }
 }
 
 impl From<Setback> for InspectionVerdict {

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     secret::Secret,
-    token::{AccessToken, RefreshToken},
+    token::{AccessToken, RefreshToken, TokenType},
 };
 
 mod grant;
@@ -79,6 +79,9 @@ pub enum RenewalVerdict {
 pub struct Tokens {
     /// The access token.
     pub access: AccessToken,
+    /// How it is presented. Of an odd type the tokens are kept all the same: a refresh token that was used
+    /// has no other heir.
+    pub token_type: TokenType,
     /// The new refresh token; `None` means that the old one stays.
     pub refresh: Option<RefreshToken>,
     /// How long the access token lives; `None` if the provider does not tell, or tells nonsense.

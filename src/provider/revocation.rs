@@ -8,7 +8,7 @@ use http::{Request, Response};
 pub(super) use self::standard::StandardRevocation;
 use super::{
     Held, Unsendable,
-    setback::{Passing, Setback},
+    setback::{self, Dialect, Passing, Setback},
 };
 use crate::secret::Secret;
 
@@ -58,6 +58,19 @@ pub enum RevocationVerdict {
     },
     /// The token may live on; trying again may help.
     Passing(Passing),
+}
+
+impl RevocationVerdict {
+    /// Where the status tells all. A success is one even for a token that the server does not know, and its
+    /// content is ignored (RFC 7009, section 2.2): some answer with a page. It is no portal's page that is
+    /// believed here: none can answer in the provider's name over TLS, unless the operator trusts a proxy to
+    /// do so.
+    pub(super) fn by_status(answer: &Response<Bytes>, dialect: Dialect, now: SystemTime) -> Self {
+        if answer.status().is_success() {
+            return Self::Revoked;
+        }
+        setback::of(answer, dialect, now).into()
+    }
 }
 
 impl From<Setback> for RevocationVerdict {

@@ -7,9 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use serde::Deserialize;
 
-use super::answer::{self, Loose};
+use super::answer::{self, Document};
 use crate::retry::retry_after;
 
 /// Why it was not done.
@@ -28,22 +27,35 @@ pub(super) enum Setback {
 pub struct Passing {
     /// How long the provider asks to wait.
     pub retry_after: Option<Duration>,
+    /// Whether it is a throttle's doing, not a failure.
+    pub throttled: bool,
     /// What happened, for the log: "it answered 503 Service Unavailable". Quotes nothing that the provider sent.
     pub what: String,
 }
 
 /// An error body: RFC 6749's fields, Google's `error_subtype`, Microsoft's `suberror` and `error_codes`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 pub(super) struct OAuthError {
-    pub(super) error: Loose,
-    #[serde(rename = "error_description")]
-    pub(super) description: Loose,
-    #[serde(rename = "error_subtype")]
-    pub(super) subtype: Loose,
-    pub(super) suberror: Loose,
-    #[serde(rename = "error_codes")]
-    pub(super) codes: Option<Vec<Loose>>,
+    /// `error`, in lower case.
+    pub(super) code: String,
+    pub(super) description: String,
+    pub(super) subtype: String,
+    pub(super) suberror: String,
+    pub(super) numbers: Vec<i64>,
+}
+
+impl OAuthError {
+    fn read(body: &[u8]) -> Self {
+        let document = Document::read(body);
+        let text = |name| document.text(name).trim().to_owned();
+        Self {
+            code: text("error").to_ascii_lowercase(),
+            description: text("error_description"),
+            subtype: text("error_subtype"),
+            suberror: text("suberror"),
+            numbers: document.numbers("error_codes"),
+        }
+    }
 }
 
 /// What an error means to one provider, where it differs from RFC 6749.
@@ -71,8 +83,8 @@ pub(super) fn of(answer: &Response<Bytes>, dialect: Dialect, now: SystemTime) ->
     if !may_be_final(status) {
         return passing(answer, now);
     }
-    let error: OAuthError = answer::object(answer.body()).unwrap_or_default();
-    match dialect(&error).or_else(|| standard(error.error.text())) {
+    let error = OAuthError::read(answer.body());
+    match dialect(&error).or_else(|| standard(&error.code)) {
         Some(Meaning::Dead(code)) => Setback::Dead(code),
         Some(Meaning::Client(code)) => Setback::Client(code),
         Some(Meaning::Passing) | None => passing(answer, now),
@@ -82,7 +94,7 @@ pub(super) fn of(answer: &Response<Bytes>, dialect: Dialect, now: SystemTime) ->
 /// Whether the body of an answer with this status may decide for good.
 pub(super) fn may_be_final(status: StatusCode) -> bool {
     let passes = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
-    status == StatusCode::OK || status.is_client_error() && !passes.contains(&status)
+    status.is_success() || status.is_client_error() && !passes.contains(&status)
 }
 
 /// Whether an answer is a page for people, whatever its status: a portal's, a gateway's.
@@ -92,12 +104,14 @@ pub(super) fn is_page(answer: &Response<Bytes>) -> bool {
 
 /// `answer` as a failure that may pass.
 pub(super) fn passing(answer: &Response<Bytes>, now: SystemTime) -> Setback {
-    let retry_after = retry_after(answer.headers(), now).or_else(|| answer::exhausted(answer.headers(), now));
+    let exhausted = answer::exhausted(answer.headers(), now);
+    let throttled = answer.status() == StatusCode::TOO_MANY_REQUESTS || exhausted.is_some();
+    let retry_after = retry_after(answer.headers(), now).or(exhausted);
     let what = match answer.status() {
         status if status.is_success() => format!("it answered {status} without what was asked for"),
         status => format!("it answered {status}"),
     };
-    Setback::Passing(Passing { retry_after, what })
+    Setback::Passing(Passing { retry_after, throttled, what })
 }
 
 /// The name of `text` among `names`: what is remembered of an answer is never its own text.
@@ -105,21 +119,26 @@ pub(super) fn known(text: &str, names: &[&'static str]) -> Option<&'static str> 
     names.iter().copied().find(|name| *name == text)
 }
 
-/// RFC 6749, section 5.2; `invalid_target` is RFC 8707's and `unsupported_token_type` RFC 7009's.
-fn standard(error: &str) -> Option<Meaning> {
-    const CLIENT: [&str; 7] = [
+/// RFC 6749, section 5.2; `invalid_target` is RFC 8707's, `invalid_resource` what its drafts and Microsoft
+/// call that, `unsupported_token_type` RFC 7009's, and the last two want proofs of possession, RFC 9449's,
+/// which nobody makes here.
+pub(super) fn standard(code: &str) -> Option<Meaning> {
+    const CLIENT: [&str; 10] = [
         "invalid_client",
         "unauthorized_client",
         "unsupported_grant_type",
         "invalid_scope",
         "invalid_request",
         "invalid_target",
+        "invalid_resource",
         "unsupported_token_type",
+        "invalid_dpop_proof",
+        "use_dpop_nonce",
     ];
-    if error == "invalid_grant" {
+    if code == "invalid_grant" {
         return Some(Meaning::Dead("invalid_grant"));
     }
-    known(error, &CLIENT).map(Meaning::Client)
+    known(code, &CLIENT).map(Meaning::Client)
 }
 
 #[cfg(test)]

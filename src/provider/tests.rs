@@ -154,9 +154,11 @@ fn hostile() -> Vec<(&'static [(&'static str, &'static str)], String)> {
         r#"{"error":{"errors":[null,5],"details":[[]],"message":{}}}"#,
         r#"{"error":{"code":{"a":1}},"message":[1],"paging":[],"nextPageToken":{"a":[]}}"#,
         r#"{"error":{"code":190"#,
-        r#"{"access_token":"","active":"true","data":{"is_valid":"true"},"success":1,"aud":""}"#,
+        r#"{"access_token":"","active":"yes","data":{"is_valid":"yes"},"success":1,"aud":""}"#,
         r#"{"access_token":{"a":"b"},"active":null,"data":[],"user":{},"id":"","uuid":null}"#,
         "\u{feff}{}",
+        "error=&access_token=&active=yes",
+        "<a href='/?a=b&access_token=a&error=invalid_grant&active=true'>",
         "\0\0\0",
     ];
     let headers: [&'static [(&'static str, &'static str)]; 3] = [

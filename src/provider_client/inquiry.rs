@@ -1,6 +1,9 @@
 //! Asking a provider about a token, and having it end one.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, SystemTime},
+};
 
 use tokio::time::Instant;
 
@@ -41,6 +44,8 @@ pub enum ProviderError {
         cause: String,
         /// A word for it, for metrics.
         word: &'static str,
+        /// How long it asks to wait.
+        retry_after: Option<Duration>,
     },
     /// Its answer cannot be read; what was asked may have been done.
     Unreadable {
@@ -70,6 +75,10 @@ pub enum Told {
     Active(Inspected),
     /// It does not.
     Inactive,
+    /// It does not know the token as one of this application's. That may mean that the token is dead, or that the
+    /// configured application is not the one that the token was issued to: which one it is shows as soon as the provider
+    /// calls any token of this application active.
+    NotKnown,
 }
 
 impl ProviderClient {
@@ -89,14 +98,24 @@ impl ProviderClient {
                 inspection.encode(access, SystemTime::now()).map_err(|why| self.unsendable(&why))?;
             let answer = self.exchange(request, deadline).await.map_err(|error| unanswered(&error))?;
             match inspection.read(&answer, SystemTime::now()) {
-                InspectionVerdict::Active(inspected) => Ok(Told::Active(inspected)),
-                InspectionVerdict::Dead => Ok(Told::Inactive),
+                InspectionVerdict::Active(inspected) => {
+                    self.proven.store(true, Ordering::Relaxed);
+                    Ok(Told::Active(inspected))
+                }
+                InspectionVerdict::DeadOrForeign if !self.proven.load(Ordering::Relaxed) => {
+                    Ok(Told::NotKnown)
+                }
+                InspectionVerdict::Dead | InspectionVerdict::DeadOrForeign => Ok(Told::Inactive),
                 InspectionVerdict::ClientRefused { code } => Err(self.refused(code)),
                 InspectionVerdict::Passing(passing) => Err(passing.into()),
             }
         };
         let outcome = secret::proving(inspection.credential(), is_refused, once).await;
-        let word = |told: &Told| if matches!(told, Told::Active(_)) { "active" } else { "dead" };
+        let word = |told: &Told| match told {
+            Told::Active(_) => "active",
+            Told::Inactive => "dead",
+            Told::NotKnown => "not_known",
+        };
         metrics.inspection(&self.name, outcome.as_ref().map_or_else(ProviderError::outcome, word));
         outcome
     }
@@ -159,9 +178,13 @@ fn is_refused<T>(outcome: &Result<T, ProviderError>) -> bool {
 
 impl From<Passing> for ProviderError {
     fn from(passing: Passing) -> Self {
-        match passing.retry_after {
-            Some(retry_after) => Self::RateLimited { retry_after },
-            None => Self::Unavailable { cause: passing.what, word: "unavailable" },
+        match passing {
+            Passing { throttled: true, retry_after: Some(retry_after), .. } => {
+                Self::RateLimited { retry_after }
+            }
+            Passing { what, retry_after, .. } => {
+                Self::Unavailable { cause: what, word: "unavailable", retry_after }
+            }
         }
     }
 }
@@ -173,7 +196,7 @@ fn unanswered(error: &TransportError) -> ProviderError {
             ProviderError::Unreadable { cause }
         }
         TransportError::Connect { .. } | TransportError::Timeout { .. } | TransportError::Broken { .. } => {
-            ProviderError::Unavailable { cause, word: reason(error) }
+            ProviderError::Unavailable { cause, word: reason(error), retry_after: None }
         }
     }
 }

@@ -113,7 +113,8 @@ impl Observation {
         let id = request_id.to_str().unwrap_or_default();
         let took_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let error = error_of(status);
-        let cause = beginning(error.and_then(Error::untold).unwrap_or_default());
+        let detail = error.and_then(Error::internal_detail).unwrap_or_default();
+        let cause = beginning(&detail);
         let message = beginning(status.message());
         let blame = error.map_or(Blame::Caller, Error::blame);
         if blame == Blame::Caller {

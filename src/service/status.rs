@@ -144,6 +144,12 @@ fn parts(error: &Error, message: &str) -> Parts {
             .with("missing", "store.url")
             .owned_by(owner)
             .precondition("configuration", message),
+        Error::NotBearer { owner, token_type } => {
+            Parts::new(Code::FailedPrecondition, ErrorReason::TokenTypeUnsupported)
+                .owned_by(owner)
+                .with("tokenType", token_type.to_string())
+                .precondition(format!("{}/{}", owner.provider, owner.connection), message)
+        }
         Error::Store(_) => Parts::new(Code::Unavailable, ErrorReason::StoreUnavailable).retry(SHORTLY),
         Error::OperationUnsupported { provider, operation } => {
             Parts::new(Code::Unimplemented, ErrorReason::OperationUnsupported)
@@ -169,10 +175,10 @@ fn parts(error: &Error, message: &str) -> Parts {
                 .quota(provider, message)
                 .retry(*retry_after)
         }
-        Error::ProviderUnavailable { provider, .. } => {
+        Error::ProviderUnavailable { provider, retry_after, .. } => {
             Parts::new(Code::Unavailable, ErrorReason::ProviderUnavailable)
                 .with("provider", provider)
-                .retry(SHORTLY)
+                .retry(retry_after.unwrap_or(SHORTLY))
         }
         // Not UNAVAILABLE, as the contract has it for this reason: who repeats that by itself, as sidecars do, would send the
         // request twice. For the same cause there is no RetryInfo.

@@ -15,7 +15,7 @@ use super::{
     Failure, Record, RenewedTokens, StoreError,
     clock::{from_millis, to_millis},
 };
-use crate::token::{AccessToken, Fingerprint, RefreshToken};
+use crate::token::{AccessToken, Fingerprint, RefreshToken, TokenType};
 
 #[derive(Serialize, Deserialize)]
 struct Plain<'a> {
@@ -35,6 +35,8 @@ struct Plain<'a> {
 struct PlainTokens<'a> {
     #[serde(borrow)]
     access: Cow<'a, str>,
+    /// None for bearer tokens, which nearly all are, and in records of version 1.
+    token_type: Option<String>,
     #[serde(borrow)]
     refresh: Option<Cow<'a, str>>,
     obtained_at: i64,
@@ -80,6 +82,7 @@ fn encode_at(record: &Record, now: SystemTime) -> Zeroizing<Vec<u8>> {
         written_at: Some(to_millis(now)),
         tokens: record.tokens.as_ref().map(|tokens| PlainTokens {
             access: tokens.access.expose().into(),
+            token_type: (tokens.token_type != TokenType::Bearer).then(|| tokens.token_type.to_string()),
             refresh: tokens.refresh.as_ref().map(|refresh| refresh.expose().into()),
             obtained_at: to_millis(tokens.obtained_at),
             expires_at: tokens.expires_at.map(to_millis),
@@ -127,6 +130,7 @@ fn decode_at(bytes: &[u8], age: i64, now: SystemTime) -> Result<Record, StoreErr
     Ok(Record {
         tokens: plain.tokens.map(|tokens| RenewedTokens {
             access: AccessToken::new(secret(tokens.access)),
+            token_type: tokens.token_type.as_deref().map_or(TokenType::Bearer, TokenType::named),
             refresh: tokens.refresh.map(|refresh| RefreshToken::new(secret(refresh))),
             obtained_at: time(tokens.obtained_at),
             expires_at: tokens.expires_at.map(time),
@@ -169,6 +173,7 @@ mod tests {
     fn full(time: SystemTime) -> Record {
         let mut record = Record {
             tokens: Some(RenewedTokens {
+                token_type: TokenType::named("DPoP"),
                 access: AccessToken::new("access \" \u{1} ü"),
                 refresh: Some(RefreshToken::new("refresh")),
                 obtained_at: time,

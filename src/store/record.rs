@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use super::format;
-use crate::token::{AccessToken, Fingerprint, RefreshToken};
+use crate::token::{AccessToken, Fingerprint, RefreshToken, TokenType};
 
 /// What a renewal obtained, and what has to be remembered besides.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +29,8 @@ pub struct Record {
 pub struct RenewedTokens {
     /// The access token.
     pub access: AccessToken,
+    /// How it is presented. One that is no bearer token is kept too: its grant is alive.
+    pub token_type: TokenType,
     /// The refresh token that the next renewal needs: the provider's new one, or the old one if it sent none.
     pub refresh: Option<RefreshToken>,
     /// When they were obtained.

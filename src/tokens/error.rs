@@ -9,6 +9,7 @@ use crate::{
     deadline::Stage,
     identity::{Identity, SelectError},
     store::StoreError,
+    token::TokenType,
 };
 
 /// Whose token an error is about: "google-oauth2 token of connection acme-mail".
@@ -67,6 +68,13 @@ pub enum TokenError {
     },
     /// The provider's refresh tokens die at use, and the store would lose the new ones with this process.
     NotDurable(Owner),
+    /// The token is no bearer token, and would be of no use as one.
+    NotBearer {
+        /// Whose.
+        owner: Owner,
+        /// What it is.
+        token_type: TokenType,
+    },
     /// No token of this provider lives as long as is asked for.
     NeverSoLong {
         /// Whose.
@@ -100,6 +108,7 @@ impl TokenError {
             Blocker::BackingOff { reason, left } => Self::RenewalFailed { owner, reason, retry_after: left },
             Blocker::NotConfigured { missing } => Self::NotConfigured { owner, missing },
             Blocker::NotDurable => Self::NotDurable(owner),
+            Blocker::NotBearer(token_type) => Self::NotBearer { owner, token_type },
             Blocker::NeverSoLong { lifetime } => Self::NeverSoLong { owner, min_validity, lifetime },
         }
     }

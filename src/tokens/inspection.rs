@@ -49,7 +49,7 @@ impl Tokens {
     ) -> Result<(NewestToken, Told), TokenError> {
         let newest = self.newest(request, None).await?;
         let told = self.ask(request, &newest).await?;
-        if told == Told::Inactive
+        if !matches!(told, Told::Active(_))
             && let Some(later) = Box::pin(self.after_a_login(request, &newest)).await
         {
             let told = Box::pin(self.ask(request, &later)).await?;
@@ -147,6 +147,7 @@ impl Told {
         match self {
             Self::Active(_) => Introspection::Active,
             Self::Inactive => Introspection::Inactive,
+            Self::NotKnown => Introspection::Unknown,
         }
     }
 }

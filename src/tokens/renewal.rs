@@ -226,6 +226,7 @@ impl Renewer {
         let obtained_at = SystemTime::now();
         let renewed = RenewedTokens {
             access: tokens.access,
+            token_type: tokens.token_type,
             refresh: tokens.refresh.or_else(|| settlement.refresh.cloned()),
             obtained_at,
             expires_at: tokens.expires_in.and_then(|life| obtained_at.checked_add(life)),

@@ -11,7 +11,7 @@ use crate::{
     provider::{Lack, Source},
     provider_client::ProviderClient,
     store::Failure,
-    token::{Expiry, Fingerprint, Freshness, RefreshToken},
+    token::{Expiry, Fingerprint, Freshness, RefreshToken, TokenType},
 };
 
 /// The earliest that a token in use is renewed ahead of its end, less a jitter of up to a half.
@@ -100,6 +100,8 @@ pub(super) enum Blocker {
         /// How long they live.
         lifetime: Duration,
     },
+    /// The newest token is of this type, which requests cannot be authorised with here.
+    NotBearer(TokenType),
     /// Only the user can help.
     Unusable(Unusable),
 }
@@ -229,6 +231,9 @@ impl<'a> TokenStatus<'a> {
 
     /// What is to be done for `requirement`, or why nothing can be.
     pub(super) fn plan(&self, requirement: &Requirement) -> Result<Plan, Blocker> {
+        if self.token().token_type != TokenType::Bearer {
+            return Err(Blocker::NotBearer(self.token().token_type.clone()));
+        }
         let Some(unusable) = self.unusable(requirement) else { return Ok(Plan::Use) };
         if let Some(blocker) = self.blocker(Some(unusable)) {
             return Err(blocker);
@@ -249,6 +254,9 @@ impl<'a> TokenStatus<'a> {
         if left >= AHEAD_OF_LIVE {
             return false;
         }
+        if self.token().token_type != TokenType::Bearer {
+            return false;
+        }
         let most = match self.renewability() {
             Renewability::WithRefreshToken => AHEAD,
             // A dead token could not be exchanged.
@@ -263,6 +271,7 @@ impl<'a> TokenStatus<'a> {
     pub(super) fn summary(&self, rejected: Option<Fingerprint>) -> TokenSummary {
         let state = match self.plan(&Requirement { min_validity: Duration::ZERO, rejected }) {
             Ok(Plan::Use | Plan::Renew) | Err(Blocker::BackingOff { .. }) => State::Active,
+            Err(Blocker::NotBearer(_)) => State::NoToken,
             Err(
                 Blocker::Unusable(_)
                 | Blocker::NotConfigured { .. }
@@ -272,7 +281,7 @@ impl<'a> TokenStatus<'a> {
         };
         TokenSummary {
             state,
-            renewable: self.blocker(None).is_none(),
+            renewable: state != State::NoToken && self.blocker(None).is_none(),
             expiry: self.token().expiry,
             last_renewal_error: self.failure().map(Into::into),
         }

@@ -73,6 +73,7 @@ fn backoff(record: &Record) -> Duration {
 fn token(tokens: &RenewedTokens) -> StoredToken {
     StoredToken {
         access: tokens.access.clone(),
+        token_type: tokens.token_type.clone(),
         refresh: tokens.refresh.clone(),
         expiry: tokens.expires_at.map(|time| Expiry::at(time, ExpiryBasis::Provider)),
         scopes: tokens.scopes.clone(),

@@ -9,7 +9,7 @@ pub enum State {
     Active,
     /// The user must log in through the provider again.
     ReauthenticationRequired,
-    /// Auth0 holds no token.
+    /// Auth0 holds no token, or none that is a bearer token.
     NoToken,
 }
 

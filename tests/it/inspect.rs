@@ -211,6 +211,7 @@ async fn a_provider_that_does_not_tell_says_nothing_against_the_token() {
             Some(7),
         ),
         (Fault::on(CRM).answer(503), Unavailable, "PROVIDER_UNAVAILABLE", Some(1)),
+        (Fault::on(CRM).answer(503).header("retry-after", "7"), Unavailable, "PROVIDER_UNAVAILABLE", Some(7)),
         (
             Fault::on(CRM).answer(503).json(&json!({"active": false})),
             Unavailable,

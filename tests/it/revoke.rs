@@ -199,7 +199,7 @@ async fn a_provider_that_does_not_do_it_leaves_everything_as_it_was() {
             Some(1),
         ),
         (Fault::on(CRM).answer(302).header("location", "/"), Unavailable, "PROVIDER_UNAVAILABLE", Some(1)),
-        (Fault::on(CRM).garbage(), Unavailable, "PROVIDER_UNAVAILABLE", Some(1)),
+        (Fault::on(CRM).answer(503).header("retry-after", "7"), Unavailable, "PROVIDER_UNAVAILABLE", Some(7)),
         (Fault::on(CRM).cut(), Unavailable, "PROVIDER_UNAVAILABLE", Some(1)),
         (Fault::on(CRM).answer(200).body(vec![b'x'; 300 * 1024]), Internal, "PROVIDER_PROTOCOL", None),
     ] {

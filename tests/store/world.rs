@@ -10,7 +10,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use idp_token_service::{
     identity::{IdentityKey, UserId},
     store::{Keyring, Record, RenewedTokens, Store, StoreError, StoreUrl, Stored, Swap},
-    token::{AccessToken, Fingerprint, RefreshToken},
+    token::{AccessToken, Fingerprint, RefreshToken, TokenType},
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 use tempfile::TempDir;
@@ -167,6 +167,7 @@ pub(crate) const TENANT: &str = "https://acme.eu.auth0.com/api/v2/";
 pub(crate) fn record(name: &str) -> Record {
     Record {
         tokens: Some(RenewedTokens {
+            token_type: TokenType::Bearer,
             access: AccessToken::new(format!("canary-access-{name}")),
             refresh: Some(RefreshToken::new(format!("canary-refresh-{name}"))),
             obtained_at: SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_123),

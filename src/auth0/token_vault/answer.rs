@@ -13,7 +13,7 @@ use crate::{
         wire::{ErrorBody, TokenAnswer},
     },
     identity::StoredToken,
-    token::{AccessToken, Expiry, ExpiryBasis, TokenSource},
+    token::{AccessToken, Expiry, ExpiryBasis, TokenSource, TokenType},
 };
 
 /// The token, or what is wrong; `by_end_user` tells on whose word it was asked for, at `sent`.
@@ -85,6 +85,7 @@ fn accept(body: &[u8], sent: SystemTime) -> Result<StoredToken, Auth0Error> {
     let end = answer.expires_in.and_then(|seconds| sent.checked_add(Duration::from_secs(seconds)));
     Ok(StoredToken {
         access: AccessToken::new(answer.access_token),
+        token_type: TokenType::named(&answer.token_type),
         refresh: None,
         expiry: end.map(|end| Expiry::at(end, ExpiryBasis::Provider)),
         scopes: answer.scope.split_whitespace().map(str::to_owned).collect(),

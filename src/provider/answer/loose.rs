@@ -38,14 +38,21 @@ impl Loose {
         }
     }
 
-    /// The number, which may be written as text.
+    /// The number, which may be written as text, and then as a duration of protobuf's JSON, such as `3600s`,
+    /// too.
     pub(in crate::provider) fn number(&self) -> Option<i64> {
         match self {
-            Self::Text(text) => text.trim().parse().ok(),
+            Self::Text(text) => whole(text.trim().trim_end_matches('s')),
             Self::Number(number) => Some(*number),
             Self::Other => None,
         }
     }
+}
+
+/// A number without its fraction.
+fn whole(text: &str) -> Option<i64> {
+    let of_fraction = || text.parse::<f64>().ok().filter(|number| number.is_finite());
+    text.parse().ok().or_else(|| of_fraction().map(|number| number as i64)) // `as` saturates
 }
 
 impl<'de> Deserialize<'de> for Loose {
@@ -119,6 +126,27 @@ mod tests {
         for (text, expected) in rows {
             assert_eq!(serde_json::from_str::<Loose>(text).ok(), Some(expected), "{text}");
         }
-        assert_eq!(Loose::Text(" 463 ".to_owned()).number(), Some(463));
+    }
+
+    #[test]
+    fn a_text_is_a_number_however_it_is_written() {
+        let rows = [
+            (" 463 ", Some(463)),
+            ("463.0", Some(463)),
+            ("463.9", Some(463)),
+            ("-1.5", Some(-1)),
+            ("4.63e2", Some(463)),
+            ("463s", Some(463)),
+            ("1e300", Some(i64::MAX)),
+            ("", None),
+            ("s", None),
+            ("inf", None),
+            ("NaN", None),
+            ("0x1f", None),
+            ("1 h", None),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(Loose::Text(text.to_owned()).number(), expected, "{text}");
+        }
     }
 }

@@ -26,8 +26,8 @@ pub(super) fn renewal(settings: &Settings) -> Result<RefreshGrant, Lack> {
 /// `{"error":"invalid_request","error_description":"Invalid refresh_token"}`, as
 /// <https://community.atlassian.com/t5/Bitbucket-questions/How-do-I-refresh-a-token/qaq-p/1545002> shows it.
 fn dialect(error: &OAuthError) -> Option<Meaning> {
-    let says_so = error.description.text().starts_with("Invalid refresh_token");
-    (error.error.text() == "invalid_request" && says_so).then_some(Meaning::Dead("invalid_request"))
+    let says_so = error.description.starts_with("Invalid refresh_token");
+    (error.code == "invalid_request" && says_so).then_some(Meaning::Dead("invalid_request"))
 }
 
 /// The user's own profile: Bitbucket inspects no tokens.

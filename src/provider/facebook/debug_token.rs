@@ -5,14 +5,13 @@ use std::{sync::Arc, time::SystemTime};
 use bytes::Bytes;
 use http::{Request, Response, Uri, header::AUTHORIZATION};
 use secrecy::ExposeSecret;
-use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::tokens::{refused, url};
 use crate::{
     provider::{
         Inspected, Inspection, InspectionVerdict, Lack, Settings, Unsendable,
-        answer::{self, Loose, Words},
+        answer::Document,
         client::{Client, sensitive},
         inspection::time,
         query,
@@ -35,23 +34,15 @@ impl DebugToken {
         let client = Client::with_secret(settings)?;
         Ok(Self { client, url: url(settings.inspect_url.as_ref(), version, "debug_token") })
     }
-}
 
-#[derive(Deserialize)]
-struct Debugged {
-    data: Data,
-}
-
-#[derive(Deserialize)]
-struct Data {
-    is_valid: bool,
-    /// Zero for a token that does not end.
-    #[serde(default)]
-    expires_at: Loose,
-    #[serde(default)]
-    scopes: Words,
-    #[serde(default)]
-    user_id: Loose,
+    /// Whether what Graph says is about a token of this application. A token that it cannot tell from others
+    /// has no `app_id`, and then the code says whether it is dead.
+    fn is_own(&self, data: &Document) -> bool {
+        match data.id("app_id") {
+            Some(id) => id == self.client.id(),
+            None => data.object("error").number("code") == Some(190),
+        }
+    }
 }
 
 impl Inspection for DebugToken {
@@ -65,13 +56,16 @@ impl Inspection for DebugToken {
     }
 
     fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> InspectionVerdict {
-        match answer::page::<Debugged>(answer).map(|body| body.data) {
-            Some(Data { is_valid: false, .. }) => InspectionVerdict::Dead,
-            Some(data) => InspectionVerdict::Active(Inspected {
-                expires_at: time(data.expires_at.number()),
-                scopes: data.scopes.0,
-                subject: data.user_id.name(),
+        let data = Document::read(answer.body()).object("data");
+        match data.flag("is_valid").filter(|_| answer.status().is_success()) {
+            Some(true) => InspectionVerdict::Active(Inspected {
+                // Zero for a token that does not end.
+                expires_at: time(data.number("expires_at")),
+                scopes: data.words("scopes"),
+                subject: data.id("user_id"),
             }),
+            Some(false) if self.is_own(&data) => InspectionVerdict::Dead,
+            Some(false) => InspectionVerdict::DeadOrForeign,
             None => match refused(answer, now) {
                 // It is the application's own token that was refused.
                 Setback::Dead(code) => InspectionVerdict::ClientRefused { code },

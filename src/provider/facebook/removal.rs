@@ -3,15 +3,16 @@
 use std::{sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, Uri, header::AUTHORIZATION};
-use serde::Deserialize;
+use http::{Method, Request, Response, Uri, header::AUTHORIZATION};
 
 use super::{
     proof,
     tokens::{refused, url},
 };
 use crate::{
-    provider::{Ends, Held, Revocation, RevocationVerdict, Settings, Unsendable, answer, bearer, query},
+    provider::{
+        Ends, Held, Revocation, RevocationVerdict, Settings, Unsendable, answer::Document, bearer, query,
+    },
     secret::Secret,
 };
 
@@ -28,11 +29,6 @@ impl Removal {
         let url = url(settings.revoke_url.as_ref(), version, "me/permissions");
         Self { secret: settings.client_secret.clone(), url }
     }
-}
-
-#[derive(Deserialize)]
-struct Done {
-    success: bool,
 }
 
 impl Revocation for Removal {
@@ -54,8 +50,9 @@ impl Revocation for Removal {
     }
 
     fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> RevocationVerdict {
-        let is_bare = answer.status() == StatusCode::OK && answer.body().trim_ascii() == b"true";
-        if is_bare || answer::page::<Done>(answer).is_some_and(|done| done.success) {
+        let is_bare = answer.body().trim_ascii() == b"true";
+        let is_done = is_bare || Document::read(answer.body()).flag("success") == Some(true);
+        if is_done && answer.status().is_success() {
             return RevocationVerdict::Revoked;
         }
         refused(answer, now).into()

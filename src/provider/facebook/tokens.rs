@@ -6,10 +6,11 @@ use bytes::Bytes;
 use http::{Request, Response, Uri};
 use secrecy::ExposeSecret;
 
-use super::{Body, wait};
+use super::{is_limit, wait};
 use crate::{
     provider::{
-        Held, Lack, Passing, Renewal, RenewalVerdict, Settings, Source, Unsendable, answer,
+        Held, Lack, Passing, Renewal, RenewalVerdict, Settings, Source, Unsendable,
+        answer::Document,
         client::Client,
         query,
         renewal::read_tokens,
@@ -75,22 +76,23 @@ impl Renewal for Exchange {
 /// By the code, where Graph itself speaks. A wrong secret has the code of an unknown error, 1, or of a wrong
 /// parameter, 100, and is known by its message alone.
 pub(super) fn refused(answer: &Response<Bytes>, now: SystemTime) -> Setback {
-    let failure = answer::object::<Body>(answer.body()).unwrap_or_default().error;
-    let message = failure.message.text();
-    match failure.code.number().filter(|_| setback::may_be_final(answer.status())) {
+    let failure = Document::read(answer.body()).object("error");
+    let message = failure.text("message");
+    match failure.number("code").filter(|_| setback::may_be_final(answer.status())) {
         Some(190) => Setback::Dead("190"),
         Some(102) => Setback::Dead("102"),
         Some(101) => Setback::Client("101"),
         Some(1 | 100) if message.contains("client secret") => Setback::Client("client_secret"),
         Some(100) if message.contains("appsecret_proof") => Setback::Client("appsecret_proof"),
-        _ => passing(answer, now),
+        code => passing(answer, code.is_some_and(is_limit), now),
     }
 }
 
-fn passing(answer: &Response<Bytes>, now: SystemTime) -> Setback {
+fn passing(answer: &Response<Bytes>, is_limited: bool, now: SystemTime) -> Setback {
     match setback::passing(answer, now) {
-        Setback::Passing(Passing { what, .. }) => {
-            Setback::Passing(Passing { retry_after: wait(answer.headers(), now), what })
+        Setback::Passing(Passing { throttled, what, .. }) => {
+            let retry_after = wait(answer.headers(), now);
+            Setback::Passing(Passing { retry_after, throttled: throttled || is_limited, what })
         }
         other => other,
     }

@@ -7,15 +7,14 @@ use http::{
     HeaderValue, Method, Request, Response, StatusCode, Uri, header::AUTHORIZATION, header::CONTENT_TYPE,
 };
 use percent_encoding::utf8_percent_encode;
-use serde::Deserialize;
 
-use super::{Failure, dress};
+use super::dress;
 use crate::{
     identity::RESERVED,
     provider::{
         Ends, Held, Inspected, Inspection, InspectionVerdict, Lack, Revocation, RevocationVerdict, Settings,
         Unsendable,
-        answer::{self, Loose, Words},
+        answer::Document,
         client::Client,
         renewal::RefreshGrant,
         setback::{self, Meaning, OAuthError, Setback},
@@ -38,7 +37,7 @@ pub(super) fn renewal(settings: &Settings) -> Result<RefreshGrant, Lack> {
 /// <https://docs.github.com/apps/oauth-apps/maintaining-oauth-apps/troubleshooting-oauth-app-access-token-request-errors>
 fn dialect(error: &OAuthError) -> Option<Meaning> {
     const CLIENT: [&str; 2] = ["incorrect_client_credentials", "application_suspended"];
-    match error.error.text() {
+    match error.code.as_str() {
         "bad_refresh_token" => Some(Meaning::Dead("bad_refresh_token")),
         other => setback::known(other, &CLIENT).map(Meaning::Client),
     }
@@ -81,35 +80,22 @@ impl Application {
     }
 }
 
-#[derive(Deserialize)]
-struct Body {
-    /// Null for GitHub Apps.
-    #[serde(default)]
-    scopes: Words,
-    /// RFC 3339, or null for a token that does not end.
-    #[serde(default)]
-    expires_at: Loose,
-    user: User,
-}
-
-#[derive(Deserialize)]
-struct User {
-    id: Loose,
-}
-
 impl Inspection for Application {
     fn encode(&self, access: &AccessToken, _: SystemTime) -> Result<Request<Bytes>, Unsendable> {
         Ok(self.request(Method::POST, &self.inspect_url, access))
     }
 
     fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> InspectionVerdict {
-        match answer::page::<Body>(answer) {
-            Some(body) => InspectionVerdict::Active(Inspected {
-                expires_at: humantime::parse_rfc3339(body.expires_at.text()).ok(),
-                scopes: body.scopes.0,
-                subject: body.user.id.name(),
+        let document = Document::read(answer.body());
+        match document.object("user").id("id").filter(|_| answer.status().is_success()) {
+            Some(id) => InspectionVerdict::Active(Inspected {
+                // RFC 3339, or null for a token that does not end.
+                expires_at: humantime::parse_rfc3339(document.text("expires_at")).ok(),
+                // Null for GitHub Apps.
+                scopes: document.words("scopes"),
+                subject: Some(id),
             }),
-            None => refused(answer, now).into(),
+            None => InspectionVerdict::from(refused(answer, now)).or_foreign(),
         }
     }
 
@@ -141,12 +127,9 @@ impl Revocation for Application {
 
 /// A dead token is `Not Found`, and so is another application's.
 fn refused(answer: &Response<Bytes>, now: SystemTime) -> Setback {
-    let message = answer::object::<Failure>(answer.body()).map(|failure| failure.message);
-    match (answer.status(), message.as_ref().map(Loose::text)) {
-        (StatusCode::NOT_FOUND, Some("Not Found")) => Setback::Dead("not_found"),
-        (StatusCode::UNAUTHORIZED, Some(message)) if !message.is_empty() => {
-            Setback::Client("bad_credentials")
-        }
+    match (answer.status(), Document::read(answer.body()).text("message")) {
+        (StatusCode::NOT_FOUND, "Not Found") => Setback::Dead("not_found"),
+        (StatusCode::UNAUTHORIZED, message) if !message.is_empty() => Setback::Client("bad_credentials"),
         _ => setback::passing(answer, now),
     }
 }

@@ -3,14 +3,13 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Uri};
-use serde::Deserialize;
+use http::{Request, Response, Uri};
 
 use crate::{
     provider::{
         AuthMethod, Ends, Held, Inspected, Inspection, InspectionVerdict, Lack, Revocation,
         RevocationVerdict, Settings, Unsendable,
-        answer::{self, Loose, Words},
+        answer::Document,
         client::{Client, Form, assertion::Signing, posted},
         inspection::time,
         query,
@@ -34,8 +33,8 @@ pub(super) fn renewal(settings: &Settings) -> Result<RefreshGrant, Lack> {
 
 /// `invalid_rapt` means that the organisation's session control wants a new login.
 fn dialect(error: &OAuthError) -> Option<Meaning> {
-    match error.error.text() {
-        "invalid_grant" if error.subtype.text() == "invalid_rapt" => Some(Meaning::Dead("invalid_rapt")),
+    match error.code.as_str() {
+        "invalid_grant" if error.subtype == "invalid_rapt" => Some(Meaning::Dead("invalid_rapt")),
         "deleted_client" => Some(Meaning::Client("deleted_client")),
         "disabled_client" => Some(Meaning::Client("disabled_client")),
         _ => None,
@@ -46,19 +45,6 @@ fn dialect(error: &OAuthError) -> Option<Meaning> {
 #[derive(Debug)]
 pub(super) struct TokenInfo {
     url: Uri,
-}
-
-#[derive(Deserialize)]
-struct Body {
-    /// As text.
-    #[serde(default)]
-    exp: Loose,
-    #[serde(default)]
-    scope: Words,
-    #[serde(default)]
-    sub: Loose,
-    /// For whom the token was issued: always there for a live one.
-    aud: String,
 }
 
 impl TokenInfo {
@@ -75,14 +61,16 @@ impl Inspection for TokenInfo {
     }
 
     fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> InspectionVerdict {
-        match answer::page::<Body>(answer).filter(|body| !body.aud.is_empty()) {
-            Some(body) => InspectionVerdict::Active(Inspected {
-                expires_at: time(body.exp.number()),
-                scopes: body.scope.0,
-                subject: body.sub.name(),
-            }),
-            None => setback::of(answer, of_token, now).into(),
+        let document = Document::read(answer.body());
+        // For whom the token was issued: always there for a live one.
+        if !answer.status().is_success() || document.id("aud").is_none() {
+            return setback::of(answer, of_token, now).into();
         }
+        InspectionVerdict::Active(Inspected {
+            expires_at: time(document.number("exp")),
+            scopes: document.words("scope"),
+            subject: document.id("sub"),
+        })
     }
 }
 
@@ -109,15 +97,12 @@ impl Revocation for TokenRevocation {
     }
 
     fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> RevocationVerdict {
-        if answer.status() == StatusCode::OK && !setback::is_page(answer) {
-            return RevocationVerdict::Revoked;
-        }
-        setback::of(answer, of_token, now).into()
+        RevocationVerdict::by_status(answer, of_token, now)
     }
 }
 
 /// Where the token itself is what the request is about.
 fn of_token(error: &OAuthError) -> Option<Meaning> {
-    let is_dead = error.error.text() == "invalid_token" || error.description.text() == "Invalid Value";
+    let is_dead = error.code == "invalid_token" || error.description == "Invalid Value";
     is_dead.then_some(Meaning::Dead("invalid_token"))
 }

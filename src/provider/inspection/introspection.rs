@@ -4,15 +4,14 @@ use std::{sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use http::{Request, Response, Uri};
-use serde::Deserialize;
 
 use super::{Inspected, Inspection, InspectionVerdict, time};
 use crate::{
     provider::{
         Unsendable,
-        answer::{self, Loose, Words},
+        answer::Document,
         client::{Client, Form},
-        setback::{self, Meaning, OAuthError, Setback},
+        setback,
     },
     secret::Secret,
     token::AccessToken,
@@ -27,17 +26,6 @@ pub(in crate::provider) struct Introspection {
     pub(in crate::provider) url: Uri,
 }
 
-#[derive(Deserialize)]
-struct Body {
-    active: bool,
-    #[serde(default)]
-    exp: Loose,
-    #[serde(default)]
-    scope: Words,
-    #[serde(default)]
-    sub: Loose,
-}
-
 impl Inspection for Introspection {
     fn encode(&self, access: &AccessToken, now: SystemTime) -> Result<Request<Bytes>, Unsendable> {
         let form = Form::default().field("token", access.expose()).field("token_type_hint", "access_token");
@@ -45,24 +33,20 @@ impl Inspection for Introspection {
     }
 
     fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> InspectionVerdict {
-        match answer::page::<Body>(answer) {
-            Some(Body { active: false, .. }) => InspectionVerdict::Dead,
-            Some(body) => InspectionVerdict::Active(Inspected {
-                expires_at: time(body.exp.number()),
-                scopes: body.scope.0,
-                subject: body.sub.name(),
+        let document = Document::read(answer.body());
+        match document.flag("active").filter(|_| answer.status().is_success()) {
+            Some(true) => InspectionVerdict::Active(Inspected {
+                expires_at: time(document.number("exp")),
+                scopes: document.words("scope"),
+                subject: document.id("sub"),
             }),
-            None => refused(answer, now).into(),
+            // Section 2.2: so it is for a token that the application may not know of, too.
+            Some(false) => InspectionVerdict::DeadOrForeign,
+            None => InspectionVerdict::from(setback::of(answer, setback::plain, now)).or_foreign(),
         }
     }
 
     fn credential(&self) -> Option<&Arc<Secret>> {
         Some(self.client.credential())
     }
-}
-
-/// Of a dead token the endpoint says so in a success; `invalid_grant` would speak of something else.
-fn refused(answer: &Response<Bytes>, now: SystemTime) -> Setback {
-    let no_grant = |error: &OAuthError| (error.error.text() == "invalid_grant").then_some(Meaning::Passing);
-    setback::of(answer, no_grant, now)
 }

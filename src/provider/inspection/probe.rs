@@ -1,6 +1,6 @@
 //! Inspection at providers that have none: a harmless request with the token, and whether it is refused.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header::ACCEPT, header::AUTHORIZATION};
@@ -9,7 +9,7 @@ use super::{Inspected, Inspection, InspectionVerdict};
 use crate::{
     provider::{
         Unsendable, Verdict,
-        answer::{self, Loose},
+        answer::{self, Document},
         bearer,
         setback::{self, Passing},
     },
@@ -49,10 +49,8 @@ impl Inspection for Probe {
             Verdict::Accepted if forbidden || self.subject(answer).is_some() => {
                 InspectionVerdict::Active(self.inspected(answer))
             }
-            Verdict::RateLimited { retry_after } | Verdict::Unavailable { retry_after } => {
-                let what = format!("it answered {}", answer.status());
-                InspectionVerdict::Passing(Passing { retry_after, what })
-            }
+            Verdict::RateLimited { retry_after } => passing(answer, retry_after, true),
+            Verdict::Unavailable { retry_after } => passing(answer, retry_after, false),
             Verdict::Accepted | Verdict::NotConfigured => setback::passing(answer, now).into(),
         }
     }
@@ -65,7 +63,11 @@ impl Probe {
     }
 
     fn subject(&self, answer: &Response<Bytes>) -> Option<String> {
-        let mut profile: std::collections::HashMap<String, Loose> = answer::page(answer)?;
-        profile.remove(self.id)?.name()
+        Document::read(answer.body()).id(self.id).filter(|_| answer.status().is_success())
     }
+}
+
+fn passing(answer: &Response<Bytes>, retry_after: Option<Duration>, throttled: bool) -> InspectionVerdict {
+    let what = format!("it answered {}", answer.status());
+    InspectionVerdict::Passing(Passing { retry_after, throttled, what })
 }

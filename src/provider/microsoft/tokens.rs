@@ -6,7 +6,6 @@ use http::Uri;
 use super::{Accounts, judge};
 use crate::provider::{
     AuthMethod, IdentityApi, Lack, Settings,
-    answer::Loose,
     client::{Client, assertion::Signing},
     inspection::Probe,
     renewal::RefreshGrant,
@@ -77,15 +76,34 @@ const DEAD: [&str; 11] = [
     "user_password_expired",
 ];
 
-/// The numbers are not for programs to rely on, so only those that save a grant are looked at.
+/// What an operator must mend, whatever it is called: the application, its secret or key, its tenant, or the
+/// resource that it asks for is not known, has ended or is switched off.
+/// <https://learn.microsoft.com/entra/identity-platform/reference-error-codes>
+const CLIENT: [(i64, &str); 9] = [
+    (90_002, "AADSTS90002"),
+    (500_011, "AADSTS500011"),
+    (650_057, "AADSTS650057"),
+    (700_016, "AADSTS700016"),
+    (700_027, "AADSTS700027"),
+    (7_000_112, "AADSTS7000112"),
+    (7_000_215, "AADSTS7000215"),
+    (7_000_218, "AADSTS7000218"),
+    (7_000_222, "AADSTS7000222"),
+];
+
+/// The numbers are not for programs to rely on, so only those are looked at that save a grant, or name what
+/// `error` does not.
 fn dialect(error: &OAuthError) -> Option<Meaning> {
-    let code = error.error.text();
+    let code = error.code.as_str();
     let is_grant = code == "invalid_grant" || code == "interaction_required";
-    let mut codes = error.codes.iter().flatten().filter_map(Loose::number);
-    if is_grant && codes.any(|code| PASSING.contains(&code)) {
+    if is_grant && error.numbers.iter().any(|number| PASSING.contains(number)) {
         return Some(Meaning::Passing);
     }
-    let by_suberror = || setback::known(error.suberror.text(), &DEAD).filter(|_| is_grant);
+    if let Some((_, name)) = CLIENT.iter().find(|(number, _)| error.numbers.contains(number)) {
+        let by_name = setback::standard(code).filter(|meaning| matches!(meaning, Meaning::Client(_)));
+        return by_name.or(Some(Meaning::Client(name)));
+    }
+    let by_suberror = || setback::known(&error.suberror, &DEAD).filter(|_| is_grant);
     by_suberror().or_else(|| setback::known(code, &DEAD)).map(Meaning::Dead)
 }
 

@@ -3,54 +3,34 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode};
-use serde::{Deserialize, Deserializer};
+use http::Response;
 
 use super::Tokens;
 use crate::{
-    provider::answer::{self, Loose, Words},
-    token::{AccessToken, RefreshToken},
+    provider::answer::Document,
+    token::{AccessToken, RefreshToken, TokenType},
 };
 
 /// No provider's access tokens live longer; more is nonsense, and would overflow clocks.
 const LONGEST_LIFE: i64 = 10 * 365 * 24 * 60 * 60;
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Body {
-    access_token: Usable,
-    refresh_token: Usable,
-    expires_in: Loose,
-    scope: Words,
-    /// Bitbucket's name for `scope` until May 2026.
-    scopes: Words,
-}
-
-/// A token, if it is a text that a header can hold.
-#[derive(Default)]
-struct Usable(Option<String>);
-
-impl<'de> Deserialize<'de> for Usable {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Loose::Text(text) = Loose::deserialize(deserializer)? else { return Ok(Self(None)) };
-        let usable = !text.is_empty() && HeaderValue::from_str(&text).is_ok();
-        Ok(Self(usable.then_some(text)))
-    }
-}
-
-/// The tokens in an answer; `None` if there is no access token. Nothing else in it is worth losing a token for that
-/// may be the only live one: an odd lifetime, scope or refresh token counts as not there.
+/// The tokens in an answer; `None` if there is no access token. Nothing else in it is worth losing a token
+/// for that may be the only live one: an odd lifetime, scope or refresh token counts as not there. Nor is its
+/// status: some answer 201.
 pub(in crate::provider) fn read_tokens(answer: &Response<Bytes>) -> Option<Tokens> {
-    if answer.status() != StatusCode::OK {
+    if !answer.status().is_success() {
         return None;
     }
-    let body: Body = answer::object(answer.body())?;
-    let scope = if body.scope.0.is_empty() { body.scopes } else { body.scope };
+    let document = Document::read(answer.body());
+    // Bitbucket's second name until May 2026, and Facebook's and Stack Exchange's.
+    let mut scopes = ["scope", "scopes"].into_iter().map(|name| document.words(name));
+    let mut lifetimes = ["expires_in", "expires"].into_iter().filter_map(|name| document.number(name));
     Some(Tokens {
-        access: AccessToken::new(body.access_token.0?),
-        refresh: body.refresh_token.0.map(RefreshToken::new),
-        expires_in: body.expires_in.number().and_then(lifetime),
-        scopes: scope.0,
+        access: AccessToken::new(document.token("access_token")?.to_owned()),
+        token_type: TokenType::named(document.text("token_type")),
+        refresh: document.token("refresh_token").map(|token| RefreshToken::new(token.to_owned())),
+        expires_in: lifetimes.find_map(lifetime),
+        scopes: scopes.find(|scopes| !scopes.is_empty()).unwrap_or_default(),
     })
 }
 

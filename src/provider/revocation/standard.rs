@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Uri};
+use http::{Request, Response, Uri};
 
 use super::{Ends, Revocation, RevocationVerdict};
 use crate::{
@@ -39,12 +39,8 @@ impl Revocation for StandardRevocation {
         self.client.post(&self.url, form, now)
     }
 
-    /// A success, even for a token that the server does not know (section 2.2).
     fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> RevocationVerdict {
-        if matches!(answer.status(), StatusCode::OK | StatusCode::NO_CONTENT) && !setback::is_page(answer) {
-            return RevocationVerdict::Revoked;
-        }
-        setback::of(answer, setback::plain, now).into()
+        RevocationVerdict::by_status(answer, setback::plain, now)
     }
 
     fn credential(&self) -> Option<&Arc<Secret>> {

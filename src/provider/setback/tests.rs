@@ -8,22 +8,54 @@ fn setback(status: u16, headers: &[(&str, &str)], body: &str) -> Setback {
 #[test]
 fn the_providers_word_counts_where_the_provider_itself_speaks() {
     let dead = r#"{"error":"invalid_grant","error_description":"x"}"#;
-    for status in [200, 400, 401, 403] {
+    for status in [200, 201, 204, 400, 401, 403, 404] {
         assert_eq!(setback(status, &[], dead), Setback::Dead("invalid_grant"), "{status}");
     }
-    for status in [201, 204, 302, 408, 425, 429, 500, 501, 502, 503, 504] {
+    for status in [302, 408, 425, 429, 500, 501, 502, 503, 504] {
         assert!(matches!(setback(status, &[], dead), Setback::Passing(_)), "{status}");
     }
 }
 
 #[test]
 fn a_refused_client_is_told_from_a_dead_grant() {
-    for code in
-        ["invalid_client", "unauthorized_client", "invalid_scope", "invalid_request", "invalid_target"]
-    {
+    for code in [
+        "invalid_client",
+        "unauthorized_client",
+        "invalid_scope",
+        "invalid_request",
+        "invalid_target",
+        "invalid_resource",
+        "unsupported_grant_type",
+        "use_dpop_nonce",
+    ] {
         let body = format!(r#"{{"error":"{code}"}}"#);
         let Setback::Client(said) = setback(401, &[], &body) else { panic!("{code}") };
         assert_eq!(said, code);
+    }
+}
+
+#[test]
+fn the_providers_word_is_known_in_every_dress() {
+    let bodies: [&[u8]; 11] = [
+        b"\xef\xbb\xbf {\"error\":\"invalid_grant\"}\r\n",
+        b"{\"error\":\"invalid_grant\",\"error_description\":\"ung\xfcltig\"}",
+        b"{\"error_description\":\"not\nany\tmore\",\"error\":\"invalid_grant\"}",
+        br#"{"error":"x","error":"invalid_grant"}"#,
+        br#"{"error":"invalid_grant","error":null}"#,
+        br#"{"error":" Invalid_Grant ","error_description":"\ud800"}"#,
+        br#"{"error":"invalid_grant"}<!-- b -->"#,
+        br#"{"error":"invalid_grant","error_codes":1e999}"#,
+        b"error=invalid_grant&error_description=gone+%26+%FC",
+        b"\xef\xbb\xbferror=invalid_grant\n",
+        b"error_description=ung\xfcltig&error=invalid%5Fgrant",
+    ];
+    for body in bodies {
+        let shown = String::from_utf8_lossy(body);
+        for headers in [&[][..], &[("content-type", "text/html")], &[("content-type", "application/json")]] {
+            let mut answer = answer(400, headers, "");
+            *answer.body_mut() = Bytes::copy_from_slice(body);
+            assert_eq!(of(&answer, plain, SystemTime::UNIX_EPOCH), Setback::Dead("invalid_grant"), "{shown}");
+        }
     }
 }
 
@@ -37,12 +69,15 @@ fn whatever_else_is_said_may_pass() {
         r#"["invalid_grant"]"#,
         r#"{"error":{"code":"invalid_grant"}}"#,
         r#"{"error":["invalid_grant"]}"#,
-        r#"{"error":"INVALID_GRANT"}"#,
         r#"{"error":"temporarily_unavailable"}"#,
         r#"{"error":"server_error"}"#,
         r#"{"error":"slow_down"}"#,
         r#"{"error":"invalid_grant""#,
-        r#"{"error":"x","error":"invalid_grant"}"#,
+        r#"{"error":"invalid_grant","error":"x"}"#,
+        r#"{"error":"invalid grant"}"#,
+        r#"{"errors":["invalid_grant"]}"#,
+        "invalid_grant",
+        "Sorry: error=invalid_grant",
     ];
     for body in bodies {
         for status in [200, 400, 401, 404] {
@@ -55,7 +90,7 @@ fn whatever_else_is_said_may_pass() {
 fn a_failure_that_may_pass_says_when_and_quotes_nothing() {
     let said = |retry_after: Option<u64>, what: &str| {
         let retry_after = retry_after.map(Duration::from_secs);
-        Setback::Passing(Passing { retry_after, what: what.to_owned() })
+        Setback::Passing(Passing { retry_after, throttled: what.contains("429"), what: what.to_owned() })
     };
     assert_eq!(
         setback(503, &[("retry-after", "7")], "canary"),

@@ -63,6 +63,7 @@ fn renewed(age: u64, left: u64) -> RenewedTokens {
     let now = SystemTime::now();
     RenewedTokens {
         access: AccessToken::new("renewed"),
+        token_type: TokenType::Bearer,
         refresh: Some(RefreshToken::new("refresh-renewed")),
         obtained_at: now - Duration::from_secs(age),
         expires_at: Some(now + Duration::from_secs(left)),
@@ -93,6 +94,7 @@ fn word(plan: Result<Plan, Blocker>) -> String {
         Err(Blocker::BackingOff { reason, .. }) => format!("backing off: {reason}"),
         Err(Blocker::NotConfigured { missing }) => format!("missing: {}", missing.join(" ")),
         Err(Blocker::NotDurable) => "not durable".to_owned(),
+        Err(Blocker::NotBearer(token_type)) => format!("a {token_type} token"),
         Err(Blocker::NeverSoLong { .. }) => "never so long".to_owned(),
         Err(Blocker::Unusable(why)) => format!("{why:?}").split(' ').next().unwrap_or_default().to_owned(),
     }

@@ -12,6 +12,7 @@ use idp_token_service::{
     service::pb::TokenSource,
     telemetry::logging::{self, Format},
 };
+use serde_json::json;
 use tempfile::TempDir;
 use tonic::Code;
 
@@ -132,6 +133,39 @@ async fn a_client_that_stays_refused_is_one_error_in_the_log_and_no_users_loss()
         let lent =
             bench.lend(&user, LONG).await.unwrap_or_else(|status| panic!("{}: {status:?}", kind.strategy));
         assert_eq!(lent.source(), TokenSource::Renewed);
+    }
+}
+
+#[tokio::test]
+async fn every_refusal_of_the_application_is_named_in_an_error_of_the_log() {
+    let mut bench = Bench::start().await;
+    let standard = [
+        "invalid_client",
+        "unauthorized_client",
+        "invalid_request",
+        "invalid_scope",
+        "invalid_target",
+        "invalid_resource",
+        "unsupported_grant_type",
+    ];
+    let numbers = [90_002, 500_011, 700_016, 7_000_215, 7_000_222];
+    let standard = standard.map(|code| (&kinds::GENERIC, code.to_owned(), json!({ "error": code })));
+    let of_entra = numbers.map(|number| {
+        let body = json!({ "error": "something_new", "error_codes": [number] });
+        (&kinds::WORK, format!("AADSTS{number}"), body)
+    });
+    for (kind, code, body) in standard.into_iter().chain(of_entra) {
+        let user = bench.user(kind);
+        bench.script(kind, |fault| fault.answer(400).json(&body));
+        let log = Log::default();
+        let guard = log.begin();
+        assert_error(bench.lend(&user, LONG).await, Code::Unavailable, "RENEWAL_FAILED");
+        drop(guard);
+        let errors = log.errors();
+        assert_eq!(errors.len(), 1, "{code}: {errors:#?}");
+        assert!(errors[0].contains("check client_id") && errors[0].contains(&code), "{errors:?}");
+        let failure = bench.record(&user).await.failure.unwrap();
+        assert_eq!((failure.reason, failure.permanent), (code, false));
     }
 }
 

@@ -24,6 +24,8 @@ const RFC6749: &[(u16, &str, Expected)] = &[
     (401, r#"{"error":"invalid_client"}"#, Rests("invalid_client")),
     (400, r#"{"error":"unauthorized_client"}"#, Rests("unauthorized_client")),
     (400, r#"{"error":"invalid_scope"}"#, Rests("invalid_scope")),
+    (400, r#"{"error":"invalid_target"}"#, Rests("invalid_target")),
+    (400, "error=invalid_grant&error_description=ung%FCltig", Dead("invalid_grant")),
     (400, r#"{"error":"something_new"}"#, Rests("unavailable")),
     (500, r#"{"error":"invalid_grant"}"#, Rests("unavailable")),
 ];
@@ -59,6 +61,7 @@ pub(super) const GITHUB: Kind = Kind {
     scopes: &["read:user", "repo"],
     words: &[
         (200, r#"{"error":"bad_refresh_token"}"#, Dead("bad_refresh_token")),
+        (200, "error=bad_refresh_token&error_description=x", Dead("bad_refresh_token")),
         (200, r#"{"error":"incorrect_client_credentials"}"#, Rests("incorrect_client_credentials")),
         (200, r#"{"error":"something_new"}"#, Rests("unavailable")),
         (404, r#"{"error":"Not Found"}"#, Rests("unavailable")),
@@ -98,6 +101,8 @@ const AADSTS: &[(u16, &str, Expected)] = &[
     (400, r#"{"error":"invalid_grant","error_codes":[90024]}"#, Rests("unavailable")),
     (400, r#"{"error":"temporarily_unavailable","error_codes":[90033]}"#, Rests("unavailable")),
     (401, r#"{"error":"invalid_client","error_codes":[7000222]}"#, Rests("invalid_client")),
+    (400, r#"{"error":"invalid_resource","error_codes":[500011]}"#, Rests("invalid_resource")),
+    (400, r#"{"error":"invalid_tenant","error_codes":[90002]}"#, Rests("AADSTS90002")),
     (400, r#"{"error":"invalid_scope","error_codes":[70011]}"#, Rests("invalid_scope")),
 ];
 

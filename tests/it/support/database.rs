@@ -8,7 +8,7 @@ use idp_token_service::{
     identity::{IdentityKey, UserId},
     sandbox::Seed,
     store::{Keyring, Record, RenewedTokens, Store, StoreError},
-    token::{AccessToken, RefreshToken},
+    token::{AccessToken, RefreshToken, TokenType},
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, SqliteConnection};
 use tempfile::TempDir;
@@ -91,6 +91,7 @@ impl Database {
     /// Stores renewed tokens of `account`, whose refresh token is its name.
     pub async fn put(&self, account: &str) {
         let tokens = RenewedTokens {
+            token_type: TokenType::Bearer,
             access: AccessToken::new(format!("access-of-{account}")),
             refresh: Some(RefreshToken::new(account)),
             obtained_at: std::time::SystemTime::now(),
