@@ -8,13 +8,13 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, Response};
+use idp_token_sandbox::{IdentitySeed, Seed, TokenSeed, UserSeed};
 use idp_token_service::{
     config::Config,
     identity::{IdentityKey, UserId},
     provider::{
         self, AuthMethod, Held, InspectionVerdict, Provider, RenewalVerdict, RevocationVerdict, Settings,
     },
-    sandbox::{IdentitySeed, Seed, TokenSeed, UserSeed},
     secret::Secret,
     service::pb::{GetIdentityTokenRequest, GetIdentityTokenResponse, TokenSource},
     store::{RenewedTokens, Store},

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use idp_token_service::sandbox::Fault;
+use idp_token_sandbox::Fault;
 
 use crate::{
     child::run,

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use idp_token_service::sandbox::{Sandbox, Seed};
+use idp_token_sandbox::{Sandbox, Seed};
 use rcgen::ExtendedKeyUsagePurpose::{ClientAuth, ServerAuth};
 use tonic::transport::Channel;
 

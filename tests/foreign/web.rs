@@ -3,7 +3,8 @@
 use std::{fs, path::PathBuf};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
-use idp_token_service::{config::EndUsers, policy::Who, sandbox::Fault, service::pb};
+use idp_token_sandbox::Fault;
+use idp_token_service::{config::EndUsers, policy::Who, service::pb};
 use prost::Message;
 use serde_json::{Value, json};
 use tempfile::TempDir;

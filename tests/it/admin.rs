@@ -2,10 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use idp_token_service::{
-    sandbox::Fault,
-    service::pb::{GetIdentityTokenRequest, ListIdentitiesRequest},
-};
+use idp_token_sandbox::Fault;
+use idp_token_service::service::pb::{GetIdentityTokenRequest, ListIdentitiesRequest};
 
 use crate::support::{
     World, eventually, get, page,

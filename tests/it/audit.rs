@@ -4,9 +4,9 @@ mod documentation;
 mod losses;
 mod refusals;
 
+use idp_token_sandbox::Fault;
 use idp_token_service::{
     audit::{Format, Level, Settings, UserIdKey},
-    sandbox::Fault,
     service::pb::{
         CreateConnectLinkRequest, GetIdentityTokenRequest, ListIdentitiesRequest, StreamProviderRequest,
     },

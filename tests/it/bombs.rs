@@ -3,7 +3,8 @@
 use std::io::Write;
 
 use flate2::{Compression, write::GzEncoder};
-use idp_token_service::{cli, sandbox::Fault, telemetry::logging::Format};
+use idp_token_sandbox::Fault;
+use idp_token_service::{cli, telemetry::logging::Format};
 use tonic::Code::{self, Unavailable};
 
 use crate::{

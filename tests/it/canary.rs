@@ -6,14 +6,11 @@ mod tokens;
 
 use std::time::Duration;
 
-use idp_token_service::{
-    sandbox::{ClientSeed, Fault, IdentitySeed, Sandbox, Seed, TokenSeed},
-    service::pb::{
-        CallProviderRequest, CreateConnectLinkRequest, GetIdentityTokenRequest, HttpRequest,
-        IdentitySelector, InspectIdentityTokenRequest, ListIdentitiesRequest, RevokeIdentityTokenRequest,
-        StreamProviderRequest, idp_token_service_client::IdpTokenServiceClient,
-        stream_provider_request::Part,
-    },
+use idp_token_sandbox::{ClientSeed, Fault, IdentitySeed, Sandbox, Seed, TokenSeed};
+use idp_token_service::service::pb::{
+    CallProviderRequest, CreateConnectLinkRequest, GetIdentityTokenRequest, HttpRequest, IdentitySelector,
+    InspectIdentityTokenRequest, ListIdentitiesRequest, RevokeIdentityTokenRequest, StreamProviderRequest,
+    idp_token_service_client::IdpTokenServiceClient, stream_provider_request::Part,
 };
 use search::{Find, Secrets};
 use serde_json::json;

@@ -1,6 +1,6 @@
 //! The commands as a person or a script runs them: what they say, and the codes they end with.
 
-use idp_token_service::sandbox::{ClientSeed, Fault, Sandbox, Seed};
+use idp_token_sandbox::{ClientSeed, Fault, Sandbox, Seed};
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use idp_token_sandbox::Fault;
 use idp_token_service::{
     auth0::{Auth0, connect::LoginApplication},
     broker::{Broker, Lend, Providers},
@@ -11,7 +12,6 @@ use idp_token_service::{
     policy::{Caller, GetIdentityToken, Policy},
     provider::{self, Settings},
     renewal::Renewals,
-    sandbox::Fault,
     secret::Secret,
     service::{
         METHODS,

@@ -8,6 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Uri};
+use idp_token_sandbox::Fault;
 use idp_token_service::{
     audit::Audit,
     auth0::Auth0,
@@ -15,7 +16,6 @@ use idp_token_service::{
     broker::{Broker, Providers},
     provider::{self, HostPattern, Provider, RateLimit, Settings, Verdict, request::ApiRequest},
     renewal::Renewals,
-    sandbox::Fault,
     secret::Secret,
     service::{
         Gate, METHODS,

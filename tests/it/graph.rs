@@ -1,6 +1,7 @@
 //! Facebook's Graph API as a proxy sees it: bodies that change the request, and answers with tokens of others.
 
-use idp_token_service::{sandbox::Fault, service::pb::HttpRequest};
+use idp_token_sandbox::Fault;
+use idp_token_service::service::pb::HttpRequest;
 use serde_json::json;
 use tonic::Code::InvalidArgument;
 

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use idp_token_service::{
-    sandbox::{Entry, Fault, Seed},
-    service::pb::{CallProviderRequest, Identity, IdentitySelector, identity::State},
-};
+use idp_token_sandbox::{Entry, Fault, Seed};
+use idp_token_service::service::pb::{CallProviderRequest, Identity, IdentitySelector, identity::State};
 use tokio::task::JoinSet;
 use tonic::Code;
 

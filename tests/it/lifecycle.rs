@@ -2,11 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use idp_token_service::{
-    sandbox::{Fault, Sandbox, Seed},
-    service::pb::{
-        CallProviderRequest, ListIdentitiesRequest, idp_token_service_client::IdpTokenServiceClient,
-    },
+use idp_token_sandbox::{Fault, Sandbox, Seed};
+use idp_token_service::service::pb::{
+    CallProviderRequest, ListIdentitiesRequest, idp_token_service_client::IdpTokenServiceClient,
 };
 use tokio::process::Command;
 use tonic::transport::Channel;

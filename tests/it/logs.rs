@@ -1,8 +1,8 @@
 //! What others write into the log: nothing but the inside of a line, and not many of them.
 
+use idp_token_sandbox::Fault;
 use idp_token_service::{
     cli,
-    sandbox::Fault,
     service::pb::{
         CreateConnectLinkRequest, GetIdentityTokenRequest, IdentitySelector, InspectIdentityTokenRequest,
         ListIdentitiesRequest,

@@ -8,13 +8,10 @@ mod table;
 use std::{collections::HashMap, io::Write};
 
 use actors::{Actor, World};
-use idp_token_service::{
-    sandbox::Journal,
-    service::pb::{
-        CallProviderRequest, CreateConnectLinkRequest, GetIdentityTokenRequest, HttpRequest,
-        InspectIdentityTokenRequest, ListIdentitiesRequest, RevokeIdentityTokenRequest,
-        StreamProviderRequest,
-    },
+use idp_token_sandbox::Journal;
+use idp_token_service::service::pb::{
+    CallProviderRequest, CreateConnectLinkRequest, GetIdentityTokenRequest, HttpRequest,
+    InspectIdentityTokenRequest, ListIdentitiesRequest, RevokeIdentityTokenRequest, StreamProviderRequest,
 };
 use serde_json::Value;
 use table::{ACTIONS, Expected, PROVIDERS};

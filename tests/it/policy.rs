@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use idp_token_sandbox::{Sandbox, Seed};
 use idp_token_service::{
     auth0::Auth0,
     broker::{Broker, Call, Lend, List, Providers},
@@ -17,7 +18,6 @@ use idp_token_service::{
     },
     provider::{self, request::RawRequest},
     renewal::Renewals,
-    sandbox::{Sandbox, Seed},
     service::METHODS,
     store::Store,
     telemetry::Metrics,

@@ -5,9 +5,9 @@ use std::{io::Write, sync::Arc};
 use aws_lc_rs::hmac;
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
+use idp_token_sandbox::{Entry, Fault};
 use idp_token_service::{
     config::Config,
-    sandbox::{Entry, Fault},
     secret::Secret,
     service::pb::{ErrorReason, HttpRequest, IdentitySelector},
 };

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use idp_token_sandbox::{Entry, Fault, Seed};
 use idp_token_service::{
     config::Config,
-    sandbox::{Entry, Fault, Seed},
     service::pb::{
         ErrorReason, ExpiryBasis, GetIdentityTokenRequest, Identity, IdentitySelector, TokenSource,
         identity::State,

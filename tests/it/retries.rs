@@ -3,10 +3,8 @@
 use std::time::{Duration, Instant};
 
 use http::Method;
-use idp_token_service::{
-    sandbox::Fault,
-    service::pb::{CallProviderRequest, ErrorReason, HttpRequest},
-};
+use idp_token_sandbox::Fault;
+use idp_token_service::service::pb::{CallProviderRequest, ErrorReason, HttpRequest};
 use tokio::task::JoinSet;
 use tonic::Code;
 

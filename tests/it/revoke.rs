@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use idp_token_sandbox::Fault;
 use idp_token_service::{
     config::Config,
-    sandbox::Fault,
     secret::Secret,
     service::pb::{
         GetIdentityTokenRequest, Identity, IdentitySelector, ListIdentitiesRequest,

@@ -1,6 +1,6 @@
 //! The token store as the program opens, tends and reports it.
 
-use idp_token_service::sandbox::{Sandbox, Seed};
+use idp_token_sandbox::{Sandbox, Seed};
 
 use crate::support::{
     ANYWHERE,

@@ -11,9 +11,9 @@ use std::{
 
 use bytes::Bytes;
 use http::Request;
+use idp_token_sandbox::{Sandbox, Seed};
 use idp_token_service::{
     config::Config,
-    sandbox::{Sandbox, Seed},
     service::pb::{ListIdentitiesRequest, idp_token_service_client::IdpTokenServiceClient},
     tls::Files,
     transport::{Transport, TransportError},

@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use idp_token_sandbox::{Fault, PrivilegedWorkerSeed, Sandbox, Seed, UserSeed};
 use idp_token_service::{
     auth0::{Auth0, Auth0Error, Fit, Need, Subject, VaultError},
     cache::Loaded,
     cli,
     config::{self, Config},
     identity::{StoredToken, UserId},
-    sandbox::{Fault, PrivilegedWorkerSeed, Sandbox, Seed, UserSeed},
     secret::Secret,
     store::Store,
     telemetry::Metrics,

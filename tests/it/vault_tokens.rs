@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use idp_token_sandbox::{Fault, Seed};
 use idp_token_service::{
     config::{self, Config, EndUsers},
     policy::Who,
-    sandbox::{Fault, Seed},
     secret::Secret,
     service::pb::{CallProviderRequest, TokenSource, identity::State},
 };

@@ -2,13 +2,10 @@
 
 use std::path::Path;
 
-use idp_token_service::{
-    sandbox::{Sandbox, Seed},
-    service::pb::{
-        CallProviderRequest, GetIdentityTokenRequest, HttpRequest, IdentitySelector,
-        InspectIdentityTokenRequest, ListIdentitiesRequest, RevokeIdentityTokenRequest,
-        idp_token_service_client::IdpTokenServiceClient,
-    },
+use idp_token_sandbox::{Sandbox, Seed};
+use idp_token_service::service::pb::{
+    CallProviderRequest, GetIdentityTokenRequest, HttpRequest, IdentitySelector, InspectIdentityTokenRequest,
+    ListIdentitiesRequest, RevokeIdentityTokenRequest, idp_token_service_client::IdpTokenServiceClient,
 };
 use tonic::{
     Code::{PermissionDenied, Unauthenticated},

@@ -3,8 +3,8 @@
 use std::{fmt::Write as _, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use idp_token_sandbox::{Entry, Reuse, Sandbox, Seed};
 use idp_token_service::{
-    sandbox::{Entry, Reuse, Sandbox, Seed},
     service::pb::{
         CallProviderRequest, CallProviderResponse, GetIdentityTokenRequest, GetIdentityTokenResponse,
         IdentitySelector, idp_token_service_client::IdpTokenServiceClient,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use idp_token_service::sandbox::{Fault, Reuse};
+use idp_token_sandbox::{Fault, Reuse};
 use tokio::task::JoinSet;
 use tonic::Code;
 

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use idp_token_service::sandbox::Fault;
+use idp_token_sandbox::Fault;
 use tonic::{Code, Status};
 
 use super::list;

@@ -1,6 +1,6 @@
 //! What Envoy must carry unharmed.
 
-use idp_token_service::sandbox::Fault;
+use idp_token_sandbox::Fault;
 use tonic::Code;
 
 use super::client;

@@ -1,10 +1,8 @@
 //! Envoy sends again what the service calls UNAVAILABLE: that must never double what a provider has done.
 
 use http::Method;
-use idp_token_service::{
-    sandbox::Fault,
-    service::pb::{CallProviderRequest, HttpRequest},
-};
+use idp_token_sandbox::Fault;
+use idp_token_service::service::pb::{CallProviderRequest, HttpRequest};
 use tonic::Code;
 
 use super::client;

@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeSet, os::unix::fs::symlink, path::Path, process::Stdio, time::Duration};
 
+use idp_token_sandbox::{Fault, Sandbox, Seed};
 use idp_token_service::{
-    sandbox::{Fault, Sandbox, Seed},
     server::{Server, StartError},
     service::pb::{
         CallProviderRequest, ListIdentitiesRequest, idp_token_service_client::IdpTokenServiceClient,

@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use idp_token_sandbox::Fault;
 use idp_token_service::{
     audit::Audit,
     config::EndUsers,
     policy::{Permission, ProviderName, RequestPattern, Rule, Who},
-    sandbox::Fault,
     service::pb::{
         CallProviderRequest, GetIdentityTokenRequest, HttpRequest, ListIdentitiesRequest,
         idp_token_service_client::IdpTokenServiceClient,

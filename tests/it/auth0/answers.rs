@@ -5,7 +5,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use idp_token_service::{sandbox::Fault, service::pb::GetIdentityTokenResponse};
+use idp_token_sandbox::Fault;
+use idp_token_service::service::pb::GetIdentityTokenResponse;
 use serde_json::{Value, json};
 use tonic::{
     Code::{self, DeadlineExceeded, FailedPrecondition, NotFound, Unavailable},

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use idp_token_service::{sandbox::Fault, service::pb::ListIdentitiesRequest};
+use idp_token_sandbox::Fault;
+use idp_token_service::service::pb::ListIdentitiesRequest;
 use tokio::task::{JoinHandle, JoinSet};
 use tonic::{
     Code::{DeadlineExceeded, Unavailable},

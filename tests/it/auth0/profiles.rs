@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use idp_token_service::{
-    sandbox::{Fault, IdentitySeed, Seed, UserSeed},
-    service::pb::{GetIdentityTokenRequest, GetIdentityTokenResponse, IdentitySelector},
-};
+use idp_token_sandbox::{Fault, IdentitySeed, Seed, UserSeed};
+use idp_token_service::service::pb::{GetIdentityTokenRequest, GetIdentityTokenResponse, IdentitySelector};
 use tonic::{
     Code::{DeadlineExceeded, NotFound, Unavailable},
     Status,

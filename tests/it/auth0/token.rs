@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use idp_token_sandbox::{ClientSeed, Fault, Seed};
 use idp_token_service::{
     config::{ClientCredential, Config},
-    sandbox::{ClientSeed, Fault, Seed},
     secret::Secret,
 };
 use serde_json::Value;

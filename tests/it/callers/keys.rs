@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use idp_token_service::sandbox::Fault;
+use idp_token_sandbox::Fault;
 use serde_json::json;
 use tonic::Code::{self, Unauthenticated, Unavailable};
 

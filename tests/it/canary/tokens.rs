@@ -1,8 +1,8 @@
 //! The same for what callers prove themselves with: good tokens, refused ones, and those that stand where they should not.
 
-use idp_token_service::{
-    sandbox::{Fault, Sandbox, Seed},
-    service::pb::{ListIdentitiesRequest, idp_token_service_client::IdpTokenServiceClient},
+use idp_token_sandbox::{Fault, Sandbox, Seed};
+use idp_token_service::service::pb::{
+    ListIdentitiesRequest, idp_token_service_client::IdpTokenServiceClient,
 };
 use serde_json::json;
 use tonic::Request;

@@ -1,8 +1,8 @@
 //! The callers of the matrix, each with a connection and a proof of its own, and the servers that they call.
 
+use idp_token_sandbox::{Sandbox, Seed, UserSeed};
 use idp_token_service::{
     config::{Config, Environment},
-    sandbox::{Sandbox, Seed, UserSeed},
     service::pb::idp_token_service_client::IdpTokenServiceClient,
 };
 use serde_json::{Value, json};

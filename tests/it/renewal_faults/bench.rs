@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use idp_token_sandbox::{Entry, Fault, IdentitySeed, Sandbox, Seed, TokenSeed, UserSeed};
 use idp_token_service::{
     config::Config,
     identity::{IdentityKey, UserId},
-    sandbox::{Entry, Fault, IdentitySeed, Sandbox, Seed, TokenSeed, UserSeed},
     service::pb::{GetIdentityTokenRequest, GetIdentityTokenResponse, IdentitySelector},
     store::{Record, Store},
 };

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use idp_token_service::{
-    sandbox::{Fault, Reuse},
-    service::pb::{ErrorReason, Identity, TokenSource, identity::State},
-};
+use idp_token_sandbox::{Fault, Reuse};
+use idp_token_service::service::pb::{ErrorReason, Identity, TokenSource, identity::State};
 use serde_json::json;
 use tonic::Code;
 

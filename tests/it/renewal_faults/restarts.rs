@@ -2,9 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
+use idp_token_sandbox::{Reuse, Sandbox, Seed};
 use idp_token_service::{
     cli,
-    sandbox::{Reuse, Sandbox, Seed},
     service::pb::{
         GetIdentityTokenRequest, GetIdentityTokenResponse, TokenSource,
         idp_token_service_client::IdpTokenServiceClient,

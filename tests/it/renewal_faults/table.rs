@@ -2,10 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use idp_token_service::{
-    sandbox::Fault,
-    service::pb::{ErrorReason, GetIdentityTokenResponse, TokenSource},
-};
+use idp_token_sandbox::Fault;
+use idp_token_service::service::pb::{ErrorReason, GetIdentityTokenResponse, TokenSource};
 use serde_json::json;
 use tonic::{Code, Status};
 

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use aws_lc_rs::{rsa::KeyPair, signature::KeyPair as _};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use idp_token_service::sandbox::Seed;
+use idp_token_sandbox::Seed;
 
 /// One key for all sandboxes, since making one takes a while.
 pub static SIGNING_KEY: LazyLock<String> = LazyLock::new(|| Seed::new_signing_key().unwrap());

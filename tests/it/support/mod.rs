@@ -3,10 +3,10 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use idp_token_sandbox::{Sandbox, Seed};
 use idp_token_service::{
     cli,
     config::Config,
-    sandbox::{Sandbox, Seed},
     server::Server,
     service::{
         DOMAIN,

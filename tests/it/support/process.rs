@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use idp_token_service::sandbox::{PROVIDER_HOSTS, Sandbox};
+use idp_token_sandbox::{PROVIDER_HOSTS, Sandbox};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     process::{Child, Command},

@@ -4,9 +4,9 @@ use std::{io::Write, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use flate2::{Compression, write::GzEncoder};
-use idp_token_service::{
-    sandbox::Fault,
-    service::pb::{CallProviderRequest, CallProviderResponse, ListIdentitiesRequest, ListIdentitiesResponse},
+use idp_token_sandbox::Fault;
+use idp_token_service::service::pb::{
+    CallProviderRequest, CallProviderResponse, ListIdentitiesRequest, ListIdentitiesResponse,
 };
 use prost::Message;
 use serde_json::{Value, json};

@@ -2,12 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use idp_token_service::{
-    sandbox::Fault,
-    service::pb::{
-        CallProviderRequest, GetIdentityTokenRequest, InspectIdentityTokenRequest, ListIdentitiesRequest,
-        RevokeIdentityTokenRequest, StreamProviderRequest,
-    },
+use idp_token_sandbox::Fault;
+use idp_token_service::service::pb::{
+    CallProviderRequest, GetIdentityTokenRequest, InspectIdentityTokenRequest, ListIdentitiesRequest,
+    RevokeIdentityTokenRequest, StreamProviderRequest,
 };
 use prost::Message;
 use tonic::{
