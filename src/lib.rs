@@ -15,6 +15,7 @@
 //!   [`telemetry`] keep it quick, bounded and visible.
 //!
 //! What it is tested against, a tenant and its providers on loopback, is a crate of its own: `idp_token_sandbox`.
+#![warn(clippy::disallowed_methods)]
 
 pub mod audit;
 pub mod auth0;

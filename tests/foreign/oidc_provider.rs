@@ -21,6 +21,7 @@ use idp_token_service::{
     token::{AccessToken, RefreshToken},
     transport::Transport,
 };
+use idp_token_testkit::{PATIENCE, World, database::Database, keys::VAULT_KEY, people::at};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
@@ -28,10 +29,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::{
-    support::{PATIENCE, World, database::Database, keys::VAULT_KEY, people::at},
-    tools::{client, node},
-};
+use crate::tools::{client, node};
 
 const CONNECTION: &str = "acme-crm";
 const USER: &str = "oauth2|acme-crm|ada";

@@ -7,10 +7,10 @@ use std::{
 };
 
 use idp_token_sandbox::Fault;
+use idp_token_testkit::{World, rules::everything_for_services, tls::Pki};
 
 use crate::{
     child::run,
-    support::{World, rules::everything_for_services, tls::Pki},
     tools::{PROTO, client, python_tool},
 };
 

@@ -4,16 +4,15 @@ use idp_token_sandbox::Fault;
 use idp_token_service::service::pb::{
     CallProviderRequest, CallProviderResponse, ErrorReason, HttpRequest, IdentitySelector, identity::State,
 };
-use serde_json::Value;
-use tonic::Code;
-
-use crate::support::{
+use idp_token_testkit::{
     World, assert_error, get,
     http::{Build, Read},
     metadata,
     people::{ADA, ALAN, DONALD, GRACE, SATOSHI, at, facebook, github, google},
     post,
 };
+use serde_json::Value;
+use tonic::Code;
 
 /// A success that needed nothing special.
 #[track_caller]
@@ -209,7 +208,7 @@ async fn a_provider_that_the_service_does_not_speak_to_is_unsupported() {
         }
     })
     .await;
-    for (user, provider) in [(SATOSHI, "oauth2"), (crate::support::people::LESLIE, "samlp")] {
+    for (user, provider) in [(SATOSHI, "oauth2"), (idp_token_testkit::people::LESLIE, "samlp")] {
         for selector in [at(user, provider), at(user, "")] {
             let outcome = world.call(selector, get("/me")).await;
             let details = assert_error(outcome, Code::Unimplemented, "OPERATION_UNSUPPORTED");

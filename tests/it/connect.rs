@@ -21,16 +21,15 @@ use idp_token_service::{
     telemetry::Metrics,
     transport::Transport,
 };
-use tonic::{Code, Status};
-use url::Url;
-
-use super::support::{
+use idp_token_testkit::{
     World, assert_error, get,
     http::Read,
     metadata, pair,
     people::{ADA, ALAN, EDSGER, github, google},
     post,
 };
+use tonic::{Code, Status};
+use url::Url;
 
 const EVENTS: &str = "/calendar/v3/calendars/primary/events";
 const CALENDAR: &str = "https://www.googleapis.com/auth/calendar";

@@ -29,18 +29,17 @@ use idp_token_service::{
     token::AccessToken,
     transport::Transport,
 };
+use idp_token_testkit::{
+    PATIENCE, World, assert_error, channel, eventually, get, metadata, page,
+    people::{ADA, DONALD, google},
+    post, retry_after,
+};
 use tokio::task::JoinSet;
 use tokio_stream::StreamExt;
 use tonic::{
     Code::{Internal, InvalidArgument, Unavailable, Unimplemented},
     body::Body,
     service::Routes,
-};
-
-use crate::support::{
-    PATIENCE, World, assert_error, channel, eventually, get, metadata, page,
-    people::{ADA, DONALD, google},
-    post, retry_after,
 };
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -2,16 +2,15 @@
 
 use idp_token_sandbox::Fault;
 use idp_token_service::service::pb::HttpRequest;
-use serde_json::json;
-use tonic::Code::InvalidArgument;
-
-use crate::support::{
+use idp_token_testkit::{
     World, assert_error, get,
     http::{Build, Read},
     metadata,
     people::{ADA, facebook},
     post,
 };
+use serde_json::json;
+use tonic::Code::InvalidArgument;
 
 const GRAPH: &str = "graph.facebook.com";
 

@@ -23,13 +23,12 @@ use idp_token_service::{
     telemetry::Metrics,
     transport::Transport,
 };
-use tonic::Code;
-
-use crate::support::{
+use idp_token_testkit::{
     ANYWHERE, World, assert_error, get, keys,
     people::{ADA, GRACE, google},
     process::{Ended, run},
 };
+use tonic::Code;
 
 /// Has Google and a refresh token.
 const BARBARA: &str = "google-oauth2|100000000000000000003";

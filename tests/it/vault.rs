@@ -15,15 +15,14 @@ use idp_token_service::{
     token::ExpiryBasis,
     transport::Transport,
 };
-use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
-use tokio::{task::JoinSet, time::Instant};
-
-use crate::support::{
+use idp_token_testkit::{
     ANYWHERE,
     keys::{self, VAULT_KEY},
     people::{ADA, KATHERINE},
 };
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use tokio::{task::JoinSet, time::Instant};
 
 const SECOND: Duration = Duration::from_secs(1);
 const GOOGLE: &str = "google-oauth2";

@@ -9,9 +9,7 @@ use idp_token_service::{
     secret::Secret,
     service::pb::{CallProviderRequest, TokenSource, identity::State},
 };
-use tonic::Code;
-
-use crate::support::{
+use idp_token_testkit::{
     World, assert_error, get,
     keys::VAULT_KEY,
     metadata,
@@ -19,6 +17,7 @@ use crate::support::{
     rules::everything,
     within,
 };
+use tonic::Code;
 
 /// A service that may open the vault of Google's connection for any user.
 async fn world() -> World {

@@ -11,19 +11,17 @@ use idp_token_service::{
     },
     token::Fingerprint,
 };
+use idp_token_testkit::{
+    ANYWHERE, channel, eventually, get,
+    http::Build,
+    keys,
+    process::{Running, command, environment},
+    within,
+};
 use tokio::task::{JoinHandle, JoinSet};
 use tonic::{Response, Status, transport::Channel};
 
-use crate::{
-    person::{Kind, Person},
-    support::{
-        ANYWHERE, channel, eventually, get,
-        http::Build,
-        keys,
-        process::{Running, command, environment},
-        within,
-    },
-};
+use crate::person::{Kind, Person};
 
 /// Callers of each replica at the same time.
 pub(crate) const CALLERS: usize = 64;

@@ -4,6 +4,5 @@
 mod durable;
 mod everywhere;
 mod postgres;
-mod server;
 mod sqlite;
 mod world;

@@ -6,6 +6,7 @@ use std::{
 };
 
 use idp_token_service::store::{Store, StoreError};
+use idp_token_testkit::postgres::Server;
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -14,10 +15,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{
-    server::Server,
-    world::{World, ada, eventually, keyring, name, put},
-};
+use crate::world::{World, ada, eventually, keyring, name, put};
 
 /// An operation gives up after 5 s; the machine may be busy.
 const QUICKLY: Duration = Duration::from_secs(8);

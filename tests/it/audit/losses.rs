@@ -9,15 +9,7 @@ use idp_token_service::{
         CallProviderRequest, ListIdentitiesRequest, idp_token_service_client::IdpTokenServiceClient,
     },
 };
-use tokio::task::JoinSet;
-use tonic::{
-    Code::{Unauthenticated, Unavailable},
-    Status,
-    transport::Channel,
-};
-
-use super::{listing, recorded, with};
-use crate::support::{
+use idp_token_testkit::{
     ANYWHERE, World, assert_error,
     audit::{Log, records},
     channel, eventually, get,
@@ -27,6 +19,14 @@ use crate::support::{
     people::{ADA, google},
     process::{Running, command, environment, run},
 };
+use tokio::task::JoinSet;
+use tonic::{
+    Code::{Unauthenticated, Unavailable},
+    Status,
+    transport::Channel,
+};
+
+use super::{listing, recorded, with};
 
 type Client = IdpTokenServiceClient<Channel>;
 

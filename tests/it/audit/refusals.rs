@@ -13,22 +13,20 @@ use idp_token_service::{
     },
     telemetry::Metrics,
 };
+use idp_token_testkit::{
+    World,
+    audit::{Log, said},
+    channel, get,
+    http::Build,
+    issuer::Issuer,
+    people::{ADA, DONALD, EDSGER, GRACE, at, github, google},
+    post,
+};
 use serde_json::Value;
 use tonic::{Request, Status};
 
 use super::{listing, recorded, with};
-use crate::{
-    gate::{Direct, buggy_gate},
-    support::{
-        World,
-        audit::{Log, said},
-        channel, get,
-        http::Build,
-        issuer::Issuer,
-        people::{ADA, DONALD, EDSGER, GRACE, at, github, google},
-        post,
-    },
-};
+use crate::gate::{Direct, buggy_gate};
 
 const API: &str = "https://idp-token.acme.example";
 

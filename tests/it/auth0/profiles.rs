@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use idp_token_sandbox::{Fault, IdentitySeed, Seed, UserSeed};
 use idp_token_service::service::pb::{GetIdentityTokenRequest, GetIdentityTokenResponse, IdentitySelector};
-use tonic::{
-    Code::{DeadlineExceeded, NotFound, Unavailable},
-    Status,
-};
-
-use crate::support::{
+use idp_token_testkit::{
     World, assert_error, eventually, metadata,
     people::{ADA, ALAN, DONALD, github, google},
     within,
+};
+use tonic::{
+    Code::{DeadlineExceeded, NotFound, Unavailable},
+    Status,
 };
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -10,8 +10,7 @@ use idp_token_service::{
     service::pb::ListIdentitiesRequest,
     store::{Acquired, LeaseName},
 };
-
-use crate::support::{
+use idp_token_testkit::{
     ANYWHERE, Service,
     database::Database,
     keys,

@@ -11,17 +11,17 @@ use idp_token_service::{
     },
     store::Record,
 };
+use idp_token_testkit::{
+    ANYWHERE, Service, channel,
+    database::Database,
+    keys,
+    process::{Ended, Running, command, environment, run},
+};
 use tempfile::TempDir;
 
 use super::{
     bench::{LEFT, LIFE, LONG, User, unlimit},
     kinds::{BITBUCKET, GENERIC},
-};
-use crate::support::{
-    ANYWHERE, Service, channel,
-    database::Database,
-    keys,
-    process::{Ended, Running, command, environment, run},
 };
 
 const HOUR: Duration = Duration::from_secs(3600);

@@ -7,6 +7,12 @@ use idp_token_service::service::pb::{
     CallProviderRequest, GetIdentityTokenRequest, InspectIdentityTokenRequest, ListIdentitiesRequest,
     RevokeIdentityTokenRequest, StreamProviderRequest,
 };
+use idp_token_testkit::{
+    World, get,
+    people::{ADA, DONALD, EDSGER, FRANCES, GRACE, KEN, at, github, google},
+    post,
+    web::{Ask, Way},
+};
 use prost::Message;
 use tonic::{
     Code::{self, *},
@@ -14,15 +20,7 @@ use tonic::{
 };
 use tonic_types::{FieldViolation, StatusExt};
 
-use crate::{
-    callers::{API, admit_end_users},
-    support::{
-        World, get,
-        people::{ADA, DONALD, EDSGER, FRANCES, GRACE, KEN, at, github, google},
-        post,
-        web::{Ask, Way},
-    },
-};
+use crate::callers::{API, admit_end_users};
 
 /// All that an error says.
 #[derive(Debug, PartialEq)]

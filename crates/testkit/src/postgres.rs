@@ -28,7 +28,7 @@ const WATCHDOG: &str = r#"
     [ "$word" = keep ] || rm -rf "$folder"
 "#;
 
-pub(crate) struct Server {
+pub struct Server {
     folder: PathBuf,
     port: u16,
     watchdog: Option<Child>,
@@ -36,13 +36,13 @@ pub(crate) struct Server {
 
 impl Server {
     /// The server that tests share, each with a database of its own.
-    pub(crate) fn shared() -> &'static Self {
+    pub fn shared() -> &'static Self {
         static SERVER: OnceLock<Server> = OnceLock::new();
         SERVER.get_or_init(Self::start)
     }
 
     /// A server that a test may stop.
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         let folder = tempfile::Builder::new().prefix("idp-token-postgres-").tempdir().unwrap().keep();
         if folder.metadata().unwrap().uid() == 0 {
             chown(&folder, Some(NOBODY), Some(NOBODY)).unwrap();
@@ -58,7 +58,7 @@ impl Server {
     }
 
     /// Starts it again after [`Self::stop`].
-    pub(crate) fn resume(&mut self) {
+    pub fn resume(&mut self) {
         let postgres = self.command("postgres");
         let watchdog = Command::new("sh")
             .args(["-c", WATCHDOG, "watchdog"])
@@ -77,7 +77,7 @@ impl Server {
     }
 
     /// Stops it and keeps its data.
-    pub(crate) fn stop(&mut self) {
+    pub fn stop(&mut self) {
         let mut watchdog = self.watchdog.take().unwrap();
         watchdog.stdin.take().unwrap().write_all(b"keep\n").unwrap();
         watchdog.wait().unwrap();
@@ -98,7 +98,7 @@ impl Server {
     }
 
     /// A new database; its URL.
-    pub(crate) async fn database(&self) -> String {
+    pub async fn database(&self) -> String {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("tokens_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let mut connection = PgConnection::connect(&self.url("postgres")).await.unwrap();
@@ -106,15 +106,15 @@ impl Server {
         self.url(&name)
     }
 
-    pub(crate) fn url(&self, database: &str) -> String {
+    pub fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.port
     }
 
-    pub(crate) fn data(&self) -> PathBuf {
+    pub fn data(&self) -> PathBuf {
         self.folder.join("data")
     }
 

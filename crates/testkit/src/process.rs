@@ -18,7 +18,9 @@ use super::eventually;
 
 /// The program without anything of this process' environment.
 pub fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_idp-token-service"));
+    let program = std::env::var_os("CARGO_BIN_EXE_idp-token-service");
+    let mut command =
+        Command::new(program.expect("cargo tells the service's own tests where the program is"));
     command.args(arguments).env_clear().stdin(Stdio::null()).kill_on_drop(true);
     command
 }

@@ -1,4 +1,4 @@
-//! Certificates, made anew in each run: none is ever checked in. `src` has its unit tests use this file, too.
+//! Certificates, made anew in each run: none is ever checked in.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rcgen::{

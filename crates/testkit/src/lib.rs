@@ -1,5 +1,7 @@
 //! Actors and builders, so that a test is about ten lines.
-#![allow(dead_code, unreachable_pub, reason = "actors are shared, and not every test needs each of them")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(missing_docs, reason = "in a test the names say it")]
+#![expect(clippy::new_without_default, reason = "what is new here is a folder or a key, and no default")]
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -31,6 +33,7 @@ pub mod issuer;
 pub mod keys;
 pub mod log;
 pub mod people;
+pub mod postgres;
 pub mod process;
 pub mod rules;
 pub mod tls;
