@@ -15,17 +15,21 @@ mod check;
 mod output;
 mod policy;
 mod rekey;
+#[cfg(feature = "sandbox")]
 mod sandbox;
 mod serve;
 
+#[cfg(feature = "sandbox")]
 pub use sandbox::config as sandbox_config;
 
 use output::{complain, program};
 
 /// Lends internal services the access tokens that identity providers issued to a user and that Auth0 keeps, and calls
 /// the providers' APIs with them, so that a token need never leave.
-///
-/// New here? `idp-token-service sandbox` shows all of it on this machine, without any account.
+#[cfg_attr(
+    feature = "sandbox",
+    doc = "\nNew here? `idp-token-service sandbox` shows all of it on this machine, without any account."
+)]
 #[derive(Parser)]
 #[command(version, arg_required_else_help = true, after_help = EXIT_CODES)]
 struct Arguments {
@@ -41,7 +45,15 @@ enum Command {
     /// Run a make-believe Auth0 tenant and its providers on loopback, and the real service against it
     ///
     /// Takes a short tour through the service with a real client, prints commands to try, and keeps serving.
+    #[cfg(feature = "sandbox")]
     Sandbox(sandbox::Arguments),
+    /// Not in this build
+    #[cfg(not(feature = "sandbox"))]
+    #[command(hide = true, disable_help_flag = true)]
+    Sandbox {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Serve gRPC for a tenant
     ///
     /// Needs a configuration: AUTH0_DOMAIN, AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET are enough.
@@ -83,7 +95,7 @@ fn bad_config(error: &ConfigError, nothing_at_all: bool) -> Failure {
     if !error.warnings.is_empty() {
         text.push_str(&format!("\nwarnings:{}", list(&error.warnings)));
     }
-    if nothing_at_all {
+    if nothing_at_all && cfg!(feature = "sandbox") {
         text.push_str(&format!("\n\nTo see the service without an account: {} sandbox", program()));
     }
     Failure::Usage(text)
@@ -169,7 +181,13 @@ pub fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<(), Failure> {
     match command {
+        #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) => sandbox::run(arguments).await,
+        #[cfg(not(feature = "sandbox"))]
+        Command::Sandbox { .. } => Err(Failure::Usage(
+            "this program was built without its sandbox: build it with the feature `sandbox`, as cargo does by default"
+                .to_owned(),
+        )),
         Command::Serve(file) => serve::run(&file.load()?).await,
         Command::Check(file) => check::run(&file.load()?).await,
         Command::Rekey(file) => rekey::run(&file.load()?).await,

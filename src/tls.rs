@@ -12,10 +12,6 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 
-#[cfg(test)]
-#[expect(unreachable_pub, reason = "the file belongs to the integration tests")]
-#[path = "../tests/it/support/authority.rs"]
-pub(crate) mod authority;
 mod certificate;
 mod pem;
 

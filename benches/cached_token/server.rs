@@ -10,12 +10,12 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use idp_token_sandbox::{Sandbox, Seed};
 use idp_token_service::{
     audit::{Destination, Level},
     cli,
     config::{Config, JwtIssuer},
     policy::{Pattern, Permission, ProviderName, Rule, Who},
-    sandbox::{Sandbox, Seed},
     server::Server as Service,
     service::pb::{GetIdentityTokenRequest, GetIdentityTokenResponse, IdentitySelector},
     telemetry::logging::{self, Format},

@@ -29,6 +29,7 @@ fn write(out: &mut impl Write, line: impl Display) -> Result<(), Failure> {
 }
 
 /// The program as it was started, to be pasted into a shell.
+#[expect(clippy::disallowed_methods, reason = "clap does not tell by which path it was started")]
 pub(super) fn program() -> String {
     let name = std::env::args().next().filter(|name| !name.is_empty());
     quoted(&name.unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned()))

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
 
+use idp_token_sandbox::{ClientSeed, GenericSeed, Sandbox, SandboxError, Seed};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Failure, output::say, serve::stop_signal, start_logging};
@@ -9,7 +10,6 @@ use crate::{
     auth0::NEEDED_SCOPES,
     config::{Config, ConfigError, Connect, Environment, Provider, Strategy},
     provider::Settings,
-    sandbox::{ClientSeed, GenericSeed, Sandbox, SandboxError, Seed},
     secret::Secret,
     server::Server,
     telemetry::logging::Format,
@@ -40,7 +40,7 @@ pub(super) struct Arguments {
     /// Where the page in the browser calls the service; the port after that of --listen if absent
     #[arg(long, value_name = "ADDR")]
     page_listen: Option<SocketAddr>,
-    /// Users, applications and limits of your own, instead of the sample (src/sandbox/sample.toml); no tour then
+    /// Users, applications and limits of your own, instead of the sample (crates/sandbox/src/sample.toml); no tour then
     #[arg(long, value_name = "FILE", conflicts_with = "once")]
     seed: Option<PathBuf>,
     /// Let other machines reach it, with an address off loopback: everybody who does gets every token, and may steer it

@@ -15,6 +15,7 @@ pub struct Environment(BTreeMap<String, OsString>);
 
 impl Environment {
     /// The variables of this process that may mean something to the service.
+    #[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
     pub fn of_process() -> Self {
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect()
     }
@@ -36,6 +37,7 @@ impl Environment {
 }
 
 /// `RUST_LOG`, which takes the place of `log_level` in every command.
+#[expect(clippy::disallowed_methods, reason = "no key of the configuration")]
 pub fn log_directives() -> Option<String> {
     std::env::var("RUST_LOG").ok().filter(|directives| !directives.is_empty())
 }

@@ -1,8 +1,9 @@
 //! Auth0's own SDK against the tenant that the sandbox plays.
 
+use idp_token_testkit::World;
+
 use crate::{
     child::run,
-    support::World,
     tools::{client, python_tool},
 };
 

@@ -2,6 +2,10 @@
 
 use std::{fs, path::Path};
 
+use idp_token_testkit::{
+    World,
+    people::{ADA, GRACE},
+};
 use prost::Message;
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
 use serde_json::json;
@@ -9,10 +13,6 @@ use tonic::Code;
 
 use crate::{
     child::{Ended, run},
-    support::{
-        World,
-        people::{ADA, GRACE},
-    },
     tools::{PROTO, python_tool},
 };
 

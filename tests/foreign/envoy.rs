@@ -7,14 +7,12 @@ use std::{
     process::Stdio,
 };
 
+use idp_token_testkit::{ANYWHERE, authority::Certified, eventually, page};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Child;
 
-use crate::{
-    support::{ANYWHERE, authority::Certified, eventually, page},
-    tools::python_tool,
-};
+use crate::tools::python_tool;
 
 /// What its connections are made of: plain text on each side where nothing is said.
 #[derive(Default)]

@@ -1,15 +1,15 @@
 //! grpcurl, which knows nothing of the contract but what reflection tells.
 
+use idp_token_testkit::{
+    World,
+    people::{ADA, GRACE},
+    tls::Pki,
+};
 use serde_json::json;
 use tonic::Code;
 
 use crate::{
     child::{Ended, run},
-    support::{
-        World,
-        people::{ADA, GRACE},
-        tls::Pki,
-    },
     tools::python_tool,
 };
 

@@ -18,8 +18,6 @@ mod program;
 mod python;
 mod rotation;
 mod stage;
-#[path = "../it/support/mod.rs"]
-mod support;
 mod testssl;
 mod tools;
 mod web;

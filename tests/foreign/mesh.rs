@@ -9,9 +9,8 @@ mod retries;
 use idp_token_service::service::pb::{
     ListIdentitiesRequest, idp_token_service_client::IdpTokenServiceClient,
 };
+use idp_token_testkit::people::ADA;
 use tonic::{Request, Status, transport::Channel};
-
-use crate::support::people::ADA;
 
 /// A client with room for the largest answer.
 fn client(channel: &Channel) -> IdpTokenServiceClient<Channel> {

@@ -6,6 +6,7 @@ use idp_token_service::{
     policy::{Pattern, Who},
     tls::Files,
 };
+use idp_token_testkit::{World, eventually, page, people::ADA, rules::everything};
 use serde_json::json;
 use tokio::process::Command;
 
@@ -14,7 +15,6 @@ use crate::{
     grpcurl::SERVICE,
     openssl::Authority,
     python::stubs,
-    support::{World, eventually, page, people::ADA, rules::everything},
     tools::{client, node, python_tool},
 };
 

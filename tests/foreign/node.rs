@@ -1,8 +1,9 @@
 //! Node.js: grpc-js, with the schema read at run time.
 
+use idp_token_testkit::World;
+
 use crate::{
     child::run,
-    support::World,
     tools::{client, node},
 };
 

@@ -8,19 +8,20 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, Response};
+use idp_token_sandbox::{IdentitySeed, Seed, TokenSeed, UserSeed};
 use idp_token_service::{
     config::Config,
     identity::{IdentityKey, UserId},
     provider::{
         self, AuthMethod, Held, InspectionVerdict, Provider, RenewalVerdict, RevocationVerdict, Settings,
     },
-    sandbox::{IdentitySeed, Seed, TokenSeed, UserSeed},
     secret::Secret,
     service::pb::{GetIdentityTokenRequest, GetIdentityTokenResponse, TokenSource},
     store::{RenewedTokens, Store},
     token::{AccessToken, RefreshToken},
     transport::Transport,
 };
+use idp_token_testkit::{PATIENCE, World, database::Database, keys::VAULT_KEY, people::at};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
@@ -28,10 +29,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::{
-    support::{PATIENCE, World, database::Database, keys::VAULT_KEY, people::at},
-    tools::{client, node},
-};
+use crate::tools::{client, node};
 
 const CONNECTION: &str = "acme-crm";
 const USER: &str = "oauth2|acme-crm|ada";

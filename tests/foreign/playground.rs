@@ -1,12 +1,12 @@
 //! The playground in a real browser: tests/clients/node/playground.mjs drives Chromium through the sandbox as people
 //! start it.
 
+use idp_token_testkit::people::ADA;
 use serde_json::json;
 
 use crate::{
     child::run,
     program::Sandbox,
-    support::people::ADA,
     tools::{client, node},
 };
 

@@ -2,16 +2,14 @@
 
 use std::process::Stdio;
 
+use idp_token_testkit::people::{ADA, GRACE};
 use serde_json::json;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
 };
 
-use crate::{
-    child::{Ended, command, run},
-    support::people::{ADA, GRACE},
-};
+use crate::child::{Ended, command, run};
 
 /// On ports that are free.
 const ANYWHERE: [&str; 6] =

@@ -6,11 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use idp_token_service::sandbox::Fault;
+use idp_token_sandbox::Fault;
+use idp_token_testkit::{World, rules::everything_for_services, tls::Pki};
 
 use crate::{
     child::run,
-    support::{World, rules::everything_for_services, tls::Pki},
     tools::{PROTO, client, python_tool},
 };
 

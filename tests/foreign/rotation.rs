@@ -4,17 +4,15 @@ mod load;
 
 use std::{fs, os::unix::fs::symlink, path::Path};
 
+use idp_token_testkit::{
+    authority::{Authority, Certified},
+    eventually,
+    process::Running,
+    tls::{self, certificate, speak},
+};
 use load::Load;
 
-use crate::{
-    stage::{CALENDAR, Stage},
-    support::{
-        authority::{Authority, Certified},
-        eventually,
-        process::Running,
-        tls::{self, certificate, speak},
-    },
-};
+use crate::stage::{CALENDAR, Stage};
 
 /// The service, and what its clients are to prove themselves with.
 struct Scene {

@@ -2,18 +2,16 @@
 
 use std::net::SocketAddr;
 
-use idp_token_service::sandbox::{Sandbox, Seed};
+use idp_token_sandbox::{Sandbox, Seed};
+use idp_token_testkit::{
+    ANYWHERE, keys,
+    process::{Running, command, detours, environment},
+    tls::{self, Pki},
+};
 use rcgen::ExtendedKeyUsagePurpose::{ClientAuth, ServerAuth};
 use tonic::transport::Channel;
 
-use crate::{
-    envoy::{Envoy, Proof, Wires},
-    support::{
-        ANYWHERE, keys,
-        process::{Running, command, detours, environment},
-        tls::{self, Pki},
-    },
-};
+use crate::envoy::{Envoy, Proof, Wires};
 
 /// A workload that may list identities.
 pub(crate) const CALENDAR: &str = "spiffe://acme/ns/prod/sa/calendar";

@@ -2,15 +2,15 @@
 
 use std::{collections::BTreeMap, env, fs};
 
+use idp_token_testkit::{
+    ANYWHERE,
+    process::{self, Running},
+};
 use serde_json::Value;
 
 use crate::{
     child::{command, run},
     openssl::Authority,
-    support::{
-        ANYWHERE,
-        process::{self, Running},
-    },
 };
 
 /// What it finds wrong, and why that is well.

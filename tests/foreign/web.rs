@@ -3,7 +3,13 @@
 use std::{fs, path::PathBuf};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
-use idp_token_service::{config::EndUsers, policy::Who, sandbox::Fault, service::pb};
+use idp_token_sandbox::Fault;
+use idp_token_service::{config::EndUsers, policy::Who, service::pb};
+use idp_token_testkit::{
+    World,
+    people::{ADA, GRACE},
+    rules::everything,
+};
 use prost::Message;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -11,11 +17,6 @@ use tonic::Code;
 
 use crate::{
     child::{Ended, command, run},
-    support::{
-        World,
-        people::{ADA, GRACE},
-        rules::everything,
-    },
     tools::{PROTO, client, node, python_tool},
 };
 

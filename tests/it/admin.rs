@@ -2,12 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use idp_token_service::{
-    sandbox::Fault,
-    service::pb::{GetIdentityTokenRequest, ListIdentitiesRequest},
-};
-
-use crate::support::{
+use idp_token_sandbox::Fault;
+use idp_token_service::service::pb::{GetIdentityTokenRequest, ListIdentitiesRequest};
+use idp_token_testkit::{
     World, eventually, get, page,
     people::{ADA, DONALD, EDSGER, google},
 };

@@ -4,26 +4,24 @@ mod documentation;
 mod losses;
 mod refusals;
 
+use idp_token_sandbox::Fault;
 use idp_token_service::{
     audit::{Format, Level, Settings, UserIdKey},
-    sandbox::Fault,
     service::pb::{
         CreateConnectLinkRequest, GetIdentityTokenRequest, ListIdentitiesRequest, StreamProviderRequest,
     },
 };
+use idp_token_testkit::{
+    World,
+    audit::{Log, said},
+    eventually, get,
+    http::{Build, Read},
+    people::{ADA, BARBARA, SATOSHI, facebook, github, google},
+};
 use serde_json::Value;
 use tonic::Request;
 
-use crate::{
-    callers::certificates::trusting,
-    support::{
-        World,
-        audit::{Log, said},
-        eventually, get,
-        http::{Build, Read},
-        people::{ADA, BARBARA, SATOSHI, facebook, github, google},
-    },
-};
+use crate::callers::certificates::trusting;
 
 const ACCOUNT: &str = "108204268033311374519";
 
@@ -151,7 +149,7 @@ async fn a_refresh_token_that_is_handed_out_is_on_record() {
     let log = Log::new();
     let world = World::configured(|config| {
         log.record(config);
-        config.callers.push(crate::support::rules::everything_for_services());
+        config.callers.push(idp_token_testkit::rules::everything_for_services());
         config.trusted_peers = trusting("127.0.0.0/8");
     })
     .await;

@@ -3,19 +3,18 @@
 use std::io::Write;
 
 use flate2::{Compression, write::GzEncoder};
-use idp_token_service::{cli, sandbox::Fault, telemetry::logging::Format};
+use idp_token_sandbox::Fault;
+use idp_token_service::{cli, telemetry::logging::Format};
+use idp_token_testkit::{
+    ANYWHERE, Service, World, assert_error, get,
+    http::Read,
+    log::Log,
+    people::{ADA, BARBARA, github, google},
+    wire::RawGitHub,
+};
 use tonic::Code::{self, Unavailable};
 
-use crate::{
-    callers::{API, admit_end_users, list_with},
-    support::{
-        ANYWHERE, Service, World, assert_error, get,
-        http::Read,
-        log::Log,
-        people::{ADA, BARBARA, github, google},
-        wire::RawGitHub,
-    },
-};
+use crate::callers::{API, admit_end_users, list_with};
 
 /// 32 MiB of spaces in some 32 KiB. Whoever inflates all of it comes upon a broken end.
 fn bomb() -> Vec<u8> {

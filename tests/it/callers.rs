@@ -11,15 +11,14 @@ use idp_token_service::{
     policy::Who,
     service::pb::ListIdentitiesRequest,
 };
-use serde_json::{Value, json};
-use tonic::{Code::Unauthenticated, Request, Status};
-
-use crate::support::{
+use idp_token_testkit::{
     World, assert_error,
     issuer::{Issuer, now},
     people::ADA,
     rules::everything,
 };
+use serde_json::{Value, json};
+use tonic::{Code::Unauthenticated, Request, Status};
 
 /// The audience of end users' tokens.
 pub(crate) const API: &str = "https://idp-token.acme.example";

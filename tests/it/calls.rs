@@ -1,22 +1,18 @@
 //! CallProvider: what a caller gets back.
 
-use idp_token_service::{
-    sandbox::Fault,
-    service::pb::{
-        CallProviderRequest, CallProviderResponse, ErrorReason, HttpRequest, IdentitySelector,
-        identity::State,
-    },
+use idp_token_sandbox::Fault;
+use idp_token_service::service::pb::{
+    CallProviderRequest, CallProviderResponse, ErrorReason, HttpRequest, IdentitySelector, identity::State,
 };
-use serde_json::Value;
-use tonic::Code;
-
-use crate::support::{
+use idp_token_testkit::{
     World, assert_error, get,
     http::{Build, Read},
     metadata,
     people::{ADA, ALAN, DONALD, GRACE, SATOSHI, at, facebook, github, google},
     post,
 };
+use serde_json::Value;
+use tonic::Code;
 
 /// A success that needed nothing special.
 #[track_caller]
@@ -186,7 +182,7 @@ fn providers_called(world: &World) -> usize {
 
 #[tokio::test]
 async fn a_connection_called_after_another_strategy_does_not_send_its_token_there() {
-    use idp_token_service::sandbox::TokenSeed;
+    use idp_token_sandbox::TokenSeed;
     let world = World::seeded(|seed| {
         let ada = seed.users.iter_mut().find(|user| user.id == ADA).unwrap();
         let impostor = ada.identities.iter_mut().find(|identity| identity.connection == "github").unwrap();
@@ -203,7 +199,7 @@ async fn a_connection_called_after_another_strategy_does_not_send_its_token_ther
 
 #[tokio::test]
 async fn a_provider_that_the_service_does_not_speak_to_is_unsupported() {
-    use idp_token_service::sandbox::TokenSeed;
+    use idp_token_sandbox::TokenSeed;
     let world = World::seeded(|seed| {
         for user in &mut seed.users {
             for identity in user.identities.iter_mut().filter(|one| one.provider.is_some()) {
@@ -212,7 +208,7 @@ async fn a_provider_that_the_service_does_not_speak_to_is_unsupported() {
         }
     })
     .await;
-    for (user, provider) in [(SATOSHI, "oauth2"), (crate::support::people::LESLIE, "samlp")] {
+    for (user, provider) in [(SATOSHI, "oauth2"), (idp_token_testkit::people::LESLIE, "samlp")] {
         for selector in [at(user, provider), at(user, "")] {
             let outcome = world.call(selector, get("/me")).await;
             let details = assert_error(outcome, Code::Unimplemented, "OPERATION_UNSUPPORTED");

@@ -6,20 +6,13 @@ mod tokens;
 
 use std::time::Duration;
 
-use idp_token_service::{
-    sandbox::{ClientSeed, Fault, IdentitySeed, Sandbox, Seed, TokenSeed},
-    service::pb::{
-        CallProviderRequest, CreateConnectLinkRequest, GetIdentityTokenRequest, HttpRequest,
-        IdentitySelector, InspectIdentityTokenRequest, ListIdentitiesRequest, RevokeIdentityTokenRequest,
-        StreamProviderRequest, idp_token_service_client::IdpTokenServiceClient,
-        stream_provider_request::Part,
-    },
+use idp_token_sandbox::{ClientSeed, Fault, IdentitySeed, Sandbox, Seed, TokenSeed};
+use idp_token_service::service::pb::{
+    CallProviderRequest, CreateConnectLinkRequest, GetIdentityTokenRequest, HttpRequest, IdentitySelector,
+    InspectIdentityTokenRequest, ListIdentitiesRequest, RevokeIdentityTokenRequest, StreamProviderRequest,
+    idp_token_service_client::IdpTokenServiceClient, stream_provider_request::Part,
 };
-use search::{Find, Secrets};
-use serde_json::json;
-use tonic::{Request, Response, Status, transport::Channel};
-
-use crate::support::{
+use idp_token_testkit::{
     ANYWHERE, channel,
     database::Database,
     eventually, get, keys,
@@ -30,6 +23,9 @@ use crate::support::{
     process::{Running, command, detours, environment},
     within,
 };
+use search::{Find, Secrets};
+use serde_json::json;
+use tonic::{Request, Response, Status, transport::Channel};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -1,14 +1,13 @@
 //! The commands as a person or a script runs them: what they say, and the codes they end with.
 
-use idp_token_service::sandbox::{ClientSeed, Fault, Sandbox, Seed};
-
-use tokio::io::{AsyncBufReadExt, BufReader};
-
-use crate::support::{
+use idp_token_sandbox::{ClientSeed, Fault, Sandbox, Seed};
+use idp_token_testkit::{
     ANYWHERE, PATIENCE, World, eventually, keys,
     people::{ADA, EDSGER},
     process::{Ended, Running, command, environment, free_port, run},
 };
+
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 /// Runs a command with the environment of `sandbox`, less what `changes` say.
 async fn run_at(sandbox: &Sandbox, arguments: &[&str], changes: &[(&'static str, &str)]) -> Ended {

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use idp_token_sandbox::Fault;
 use idp_token_service::{
     audit::AuditScope,
     auth0::{Auth0, connect::LoginApplication},
@@ -13,7 +14,6 @@ use idp_token_service::{
     policy::{GetIdentityToken, Policy},
     provider::{self, Settings},
     provider_client::{ProviderClient, Providers},
-    sandbox::Fault,
     secret::Secret,
     service::{
         METHODS,
@@ -24,16 +24,15 @@ use idp_token_service::{
     tokens::Tokens,
     transport::Transport,
 };
-use tonic::{Code, Status};
-use url::Url;
-
-use super::support::{
+use idp_token_testkit::{
     World, assert_error, get,
     http::Read,
     metadata, pair,
     people::{ADA, ALAN, EDSGER, github, google},
     post,
 };
+use tonic::{Code, Status};
+use url::Url;
 
 const EVENTS: &str = "/calendar/v3/calendars/primary/events";
 const CALENDAR: &str = "https://www.googleapis.com/auth/calendar";

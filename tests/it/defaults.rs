@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
-use crate::support::{
+use idp_token_testkit::{
     ANYWHERE,
     process::{Running, command, run},
     tls::Pki,

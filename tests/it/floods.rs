@@ -1,13 +1,6 @@
 //! Clients that send too much, too slowly or nothing: they cost little, and keep nobody else from being served.
 
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    task::JoinSet,
-    time::timeout,
-};
-
-use crate::support::{
+use idp_token_testkit::{
     PATIENCE, World,
     frames::{
         CONTINUATION, END_HEADERS, ENHANCE_YOUR_CALM, HEADERS, RST_STREAM, WINDOW_UPDATE, dismissed, frame,
@@ -16,6 +9,12 @@ use crate::support::{
     page,
     people::ADA,
     tls::{Pki, client, connect},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinSet,
+    time::timeout,
 };
 
 const METHOD: &str = "/idptoken.v1.IdpTokenService/ListIdentities";

@@ -8,6 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Uri};
+use idp_token_sandbox::Fault;
 use idp_token_service::{
     audit::Audit,
     auth0::Auth0,
@@ -15,7 +16,6 @@ use idp_token_service::{
     broker::Broker,
     provider::{self, HostPattern, Provider, RateLimit, Settings, Verdict, request::ApiRequest},
     provider_client::{ProviderClient, Providers},
-    sandbox::Fault,
     secret::Secret,
     service::{
         Gate, METHODS,
@@ -30,18 +30,17 @@ use idp_token_service::{
     tokens::Tokens,
     transport::Transport,
 };
+use idp_token_testkit::{
+    PATIENCE, World, assert_error, channel, eventually, get, metadata, page,
+    people::{ADA, DONALD, google},
+    post, retry_after,
+};
 use tokio::task::JoinSet;
 use tokio_stream::StreamExt;
 use tonic::{
     Code::{Internal, InvalidArgument, Unavailable, Unimplemented},
     body::Body,
     service::Routes,
-};
-
-use crate::support::{
-    PATIENCE, World, assert_error, channel, eventually, get, metadata, page,
-    people::{ADA, DONALD, google},
-    post, retry_after,
 };
 
 const SECOND: Duration = Duration::from_secs(1);

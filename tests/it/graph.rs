@@ -1,16 +1,16 @@
 //! Facebook's Graph API as a proxy sees it: bodies that change the request, and answers with tokens of others.
 
-use idp_token_service::{sandbox::Fault, service::pb::HttpRequest};
-use serde_json::json;
-use tonic::Code::InvalidArgument;
-
-use crate::support::{
+use idp_token_sandbox::Fault;
+use idp_token_service::service::pb::HttpRequest;
+use idp_token_testkit::{
     World, assert_error, get,
     http::{Build, Read},
     metadata,
     people::{ADA, facebook},
     post,
 };
+use serde_json::json;
+use tonic::Code::InvalidArgument;
 
 const GRAPH: &str = "graph.facebook.com";
 

@@ -13,17 +13,16 @@ use idp_token_service::{
     policy::{Pattern, RequestPattern, Rule, Who},
     service::pb::HttpRequest,
 };
-use tokio::net::TcpListener;
-use tonic::Request;
-use tonic_types::StatusExt;
-
-use crate::support::{
+use idp_token_testkit::{
     ANYWHERE, World, get,
     http::Build,
     issuer::Issuer,
     people::{ADA, at},
     rules::everything,
 };
+use tokio::net::TcpListener;
+use tonic::Request;
+use tonic_types::StatusExt;
 
 /// What the rule allows, and nothing else.
 const ALLOWED: [(&str, &str, &str); 3] = [

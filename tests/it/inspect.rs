@@ -2,27 +2,26 @@
 
 use std::{sync::Arc, time::Duration};
 
+use idp_token_sandbox::Fault;
 use idp_token_service::{
     config::Config,
-    sandbox::Fault,
     secret::Secret,
     service::pb::{
         self, ErrorReason, ExpiryBasis, GetIdentityTokenRequest, IdentitySelector,
         InspectIdentityTokenRequest, identity::State,
     },
 };
+use idp_token_testkit::{
+    World, assert_error,
+    database::Database,
+    metadata,
+    people::{ADA, ALAN, BARBARA, DONALD, FRANCES, GRACE, HEDY, KEN, at, facebook, github, google},
+    retry_after, within,
+};
 use serde_json::json;
 use tonic::Code::{
     DeadlineExceeded, FailedPrecondition, Internal, InvalidArgument, NotFound, ResourceExhausted,
     Unavailable, Unimplemented,
-};
-
-use crate::support::{
-    World, assert_error,
-    database::Database,
-    get, metadata,
-    people::{ADA, ALAN, BARBARA, DONALD, FRANCES, GRACE, HEDY, KEN, at, facebook, github, google},
-    retry_after, within,
 };
 
 const CRM: &str = "login.crm.example";
@@ -83,16 +82,16 @@ async fn other_replicas_learn_of_a_dead_token_through_the_store() {
     assert!(!world.inspect(github(ADA)).await.unwrap().active);
     assert_eq!(database.number("SELECT count(*) FROM idp_token_record").await, 1);
 
-    let anywhere = crate::support::ANYWHERE;
+    let anywhere = idp_token_testkit::ANYWHERE;
     let mut config = idp_token_service::cli::sandbox_config(&world.sandbox, anywhere, anywhere);
     database.configure(&mut config);
     config.auth0.profile_ttl = Duration::ZERO;
-    let later = crate::support::Service::start(&config).await;
+    let later = idp_token_testkit::Service::start(&config).await;
     let request = GetIdentityTokenRequest { identity: Some(github(ADA)), ..Default::default() };
     let lent = later.client().get_identity_token(request.clone()).await;
     assert_error(lent, FailedPrecondition, "REAUTHENTICATION_REQUIRED");
     world.sandbox.log_in(ADA, "github").unwrap();
-    crate::support::eventually("the new login", async || {
+    idp_token_testkit::eventually("the new login", async || {
         later.client().get_identity_token(request.clone()).await.is_ok()
     })
     .await;

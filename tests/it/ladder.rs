@@ -2,20 +2,17 @@
 
 use std::time::Duration;
 
-use idp_token_service::{
-    sandbox::{Entry, Fault, Seed},
-    service::pb::{CallProviderRequest, Identity, IdentitySelector, identity::State},
-};
-use tokio::task::JoinSet;
-use tonic::Code;
-
-use crate::support::{
+use idp_token_sandbox::{Entry, Fault, Seed};
+use idp_token_service::service::pb::{CallProviderRequest, Identity, IdentitySelector, identity::State};
+use idp_token_testkit::{
     World, assert_error, get,
     http::{Build, Read},
     metadata,
     people::{ADA, ALAN, EDSGER, at, facebook, github, google},
     post,
 };
+use tokio::task::JoinSet;
+use tonic::Code;
 
 /// A world whose service keeps Ada's profile, with her journal empty.
 async fn warm() -> World {

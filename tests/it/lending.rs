@@ -4,13 +4,12 @@ use idp_token_service::{
     service::pb::{ExpiryBasis, GetIdentityTokenRequest, IdentitySelector, TokenSource, identity::State},
     token::Fingerprint,
 };
-use tokio::task::JoinSet;
-use tonic::Code;
-
-use crate::support::{
+use idp_token_testkit::{
     World, assert_error, metadata,
     people::{ADA, ALAN, DONALD, EDSGER, GRACE, LESLIE, SATOSHI, at, facebook, github, google},
 };
+use tokio::task::JoinSet;
+use tonic::Code;
 
 fn seconds(seconds: i64) -> Option<prost_types::Duration> {
     Some(prost_types::Duration { seconds, nanos: 0 })

@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use idp_token_service::{
-    sandbox::{Fault, Sandbox, Seed},
-    service::pb::{
-        CallProviderRequest, ListIdentitiesRequest, idp_token_service_client::IdpTokenServiceClient,
-    },
+use idp_token_sandbox::{Fault, Sandbox, Seed};
+use idp_token_service::service::pb::{
+    CallProviderRequest, ListIdentitiesRequest, idp_token_service_client::IdpTokenServiceClient,
+};
+use idp_token_testkit::{
+    ANYWHERE, channel, eventually, get, keys,
+    people::{ADA, DONALD, google},
+    process::{Running, command, detours, environment, run},
 };
 use tokio::process::Command;
 use tonic::transport::Channel;
@@ -14,12 +17,6 @@ use tonic_health::pb::{
     HealthCheckRequest,
     health_check_response::ServingStatus::{self, NotServing, Serving},
     health_client::HealthClient,
-};
-
-use crate::support::{
-    ANYWHERE, channel, eventually, get, keys,
-    people::{ADA, DONALD, google},
-    process::{Running, command, detours, environment, run},
 };
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -1,18 +1,15 @@
 //! What others write into the log: nothing but the inside of a line, and not many of them.
 
+use idp_token_sandbox::Fault;
 use idp_token_service::{
     cli,
-    sandbox::Fault,
     service::pb::{
         CreateConnectLinkRequest, GetIdentityTokenRequest, IdentitySelector, InspectIdentityTokenRequest,
         ListIdentitiesRequest,
     },
     telemetry::logging::Format,
 };
-use serde_json::{Value, json};
-use tonic::Code::Aborted;
-
-use crate::support::{
+use idp_token_testkit::{
     ANYWHERE, Service, World, assert_error, get,
     http::Build,
     log::Log,
@@ -20,6 +17,8 @@ use crate::support::{
     post,
     wire::RawGitHub,
 };
+use serde_json::{Value, json};
+use tonic::Code::Aborted;
 
 /// A text that wants to be a line of its own, in red, after a bell.
 const FORGED: &str = "x\n2026-01-01T00:00:00Z ERROR forged\r\n\u{1b}[31m\u{7}\u{202e}{\"level\":\"ERROR\",\"message\":\"forged\"}\u{0}\u{85}";

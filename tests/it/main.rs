@@ -1,8 +1,6 @@
 //! The real service on a real socket, against the sandbox.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod support;
-
 mod admin;
 mod audit;
 mod auth0;

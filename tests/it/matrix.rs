@@ -8,23 +8,19 @@ mod table;
 use std::{collections::HashMap, io::Write};
 
 use actors::{Actor, World};
-use idp_token_service::{
-    sandbox::Journal,
-    service::pb::{
-        CallProviderRequest, CreateConnectLinkRequest, GetIdentityTokenRequest, HttpRequest,
-        InspectIdentityTokenRequest, ListIdentitiesRequest, RevokeIdentityTokenRequest,
-        StreamProviderRequest,
-    },
+use idp_token_sandbox::Journal;
+use idp_token_service::service::pb::{
+    CallProviderRequest, CreateConnectLinkRequest, GetIdentityTokenRequest, HttpRequest,
+    InspectIdentityTokenRequest, ListIdentitiesRequest, RevokeIdentityTokenRequest, StreamProviderRequest,
+};
+use idp_token_testkit::{
+    audit::said,
+    people::{ADA, at},
 };
 use serde_json::Value;
 use table::{ACTIONS, Expected, PROVIDERS};
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
-
-use crate::support::{
-    audit::said,
-    people::{ADA, at},
-};
 
 /// One call of the matrix.
 struct Cell<'a> {

@@ -1,8 +1,7 @@
 //! CallProvider at the providers beside Google, GitHub and Facebook.
 
 use idp_token_service::{config::Config, service::pb::IdentitySelector};
-
-use crate::support::{
+use idp_token_testkit::{
     World, get,
     http::Read,
     people::{HEDY, KEN, RADIA, at},

@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use idp_token_sandbox::{Sandbox, Seed};
 use idp_token_service::{
     audit::AuditScope,
     auth0::Auth0,
@@ -19,20 +20,18 @@ use idp_token_service::{
     },
     provider::{self, request::RawRequest},
     provider_client::{ProviderClient, Providers},
-    sandbox::{Sandbox, Seed},
     service::METHODS,
     store::Store,
     telemetry::Metrics,
     tokens::Tokens,
     transport::Transport,
 };
-use tonic::Code;
-
-use crate::support::{
+use idp_token_testkit::{
     ANYWHERE, World, assert_error, get, keys,
     people::{ADA, GRACE, google},
     process::{Ended, run},
 };
+use tonic::Code;
 
 /// Has Google and a refresh token.
 const BARBARA: &str = "google-oauth2|100000000000000000003";

@@ -5,19 +5,13 @@ use std::{io::Write, sync::Arc};
 use aws_lc_rs::hmac;
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
+use idp_token_sandbox::{Entry, Fault};
 use idp_token_service::{
     config::Config,
-    sandbox::{Entry, Fault},
     secret::Secret,
     service::pb::{ErrorReason, HttpRequest, IdentitySelector},
 };
-use proptest::{
-    prelude::*,
-    test_runner::{Config as Cases, TestRunner},
-};
-use tonic::{Code, Request};
-
-use crate::support::{
+use idp_token_testkit::{
     World, assert_error, get,
     http::{Build, Read},
     metadata,
@@ -25,6 +19,11 @@ use crate::support::{
     post,
     wire::RawGitHub,
 };
+use proptest::{
+    prelude::*,
+    test_runner::{Config as Cases, TestRunner},
+};
+use tonic::{Code, Request};
 
 const MIB: usize = 1024 * 1024;
 
@@ -52,7 +51,7 @@ mod sent {
     /// A call with all that a gRPC client, a mesh and a tracer add to it.
     async fn call_with_baggage(world: &World, identity: IdentitySelector, request: HttpRequest) {
         let mut call = Request::new(request.by(identity));
-        call.set_timeout(crate::support::PATIENCE);
+        call.set_timeout(idp_token_testkit::PATIENCE);
         for (name, value) in [
             ("x-request-id", "r-1"),
             ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),

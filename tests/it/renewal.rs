@@ -2,19 +2,16 @@
 
 use std::time::Duration;
 
+use idp_token_sandbox::{Entry, Fault, Seed};
 use idp_token_service::{
     config::Config,
-    sandbox::{Entry, Fault, Seed},
     service::pb::{
         ErrorReason, ExpiryBasis, GetIdentityTokenRequest, Identity, IdentitySelector, TokenSource,
         identity::State,
     },
     token::Fingerprint,
 };
-use tokio::task::JoinSet;
-use tonic::Code;
-
-use crate::support::{
+use idp_token_testkit::{
     World, assert_error,
     database::Database,
     eventually, get,
@@ -23,6 +20,8 @@ use crate::support::{
     people::{BARBARA, EDSGER, FRANCES, KEN, MARGARET, at, google},
     retry_after,
 };
+use tokio::task::JoinSet;
+use tonic::Code;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -336,8 +335,8 @@ async fn with_a_durable_store_they_are_used_and_what_is_new_survives_the_process
     let world = World::with(expired, |config| database.configure(config)).await;
     let mut config = idp_token_service::cli::sandbox_config(
         &world.sandbox,
-        crate::support::ANYWHERE,
-        crate::support::ANYWHERE,
+        idp_token_testkit::ANYWHERE,
+        idp_token_testkit::ANYWHERE,
     );
     database.configure(&mut config);
     let mut lent = Vec::new();
@@ -348,7 +347,7 @@ async fn with_a_durable_store_they_are_used_and_what_is_new_survives_the_process
     }
     let World { sandbox, service } = world;
     drop(service);
-    let world = World { service: crate::support::Service::start(&config).await, sandbox };
+    let world = World { service: idp_token_testkit::Service::start(&config).await, sandbox };
     for ((identity, host), token) in rotating().into_iter().zip(lent) {
         assert_eq!(world.lend(identity).await.unwrap().access_token, token);
         assert_eq!(requests(&world, host), 1);

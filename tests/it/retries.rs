@@ -3,20 +3,17 @@
 use std::time::{Duration, Instant};
 
 use http::Method;
-use idp_token_service::{
-    sandbox::Fault,
-    service::pb::{CallProviderRequest, ErrorReason, HttpRequest},
-};
-use tokio::task::JoinSet;
-use tonic::Code;
-
-use crate::support::{
+use idp_token_sandbox::Fault;
+use idp_token_service::service::pb::{CallProviderRequest, ErrorReason, HttpRequest};
+use idp_token_testkit::{
     PATIENCE, World, assert_error, eventually, get,
     http::{Build, Read},
     metadata, page,
     people::{ADA, ALAN, facebook, github, google},
     post, within,
 };
+use tokio::task::JoinSet;
+use tonic::Code;
 
 const GITHUB: &str = "api.github.com";
 

@@ -2,25 +2,24 @@
 
 use std::{sync::Arc, time::Duration};
 
+use idp_token_sandbox::Fault;
 use idp_token_service::{
     config::Config,
-    sandbox::Fault,
     secret::Secret,
     service::pb::{
         GetIdentityTokenRequest, Identity, IdentitySelector, ListIdentitiesRequest,
         RevokeIdentityTokenRequest, identity::State,
     },
 };
-use tonic::Code::{
-    FailedPrecondition, Internal, InvalidArgument, NotFound, ResourceExhausted, Unavailable, Unimplemented,
-};
-
-use crate::support::{
+use idp_token_testkit::{
     Service, World, assert_error,
     database::Database,
     eventually, get, metadata,
     people::{ADA, BARBARA, DONALD, FRANCES, GRACE, HEDY, KEN, at, facebook, github, google},
     retry_after, within,
+};
+use tonic::Code::{
+    FailedPrecondition, Internal, InvalidArgument, NotFound, ResourceExhausted, Unavailable, Unimplemented,
 };
 
 const CRM: &str = "login.crm.example";
@@ -228,7 +227,7 @@ async fn a_caller_that_leaves_does_not_cut_it_short() {
 
 /// Another service with the tenant and the store of `world`.
 async fn replica(world: &World, database: &Database) -> Service {
-    let anywhere = crate::support::ANYWHERE;
+    let anywhere = idp_token_testkit::ANYWHERE;
     let mut config = idp_token_service::cli::sandbox_config(&world.sandbox, anywhere, anywhere);
     database.configure(&mut config);
     Service::start(&config).await

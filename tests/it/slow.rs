@@ -1,11 +1,7 @@
 //! Clients that send half a message, or do not take their answers: they hold little, and nobody else's place.
 
 use idp_token_service::service::pb::CallProviderRequest;
-use prost::Message;
-use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet, time::timeout};
-use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
-
-use crate::support::{
+use idp_token_testkit::{
     PATIENCE, World,
     audit::Log,
     channel, eventually,
@@ -20,6 +16,9 @@ use crate::support::{
     people::{ADA, github},
     wire::RawGitHub,
 };
+use prost::Message;
+use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet, time::timeout};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 const LIST: &str = "/idptoken.v1.IdpTokenService/ListIdentities";
 const CALL: &str = "/idptoken.v1.IdpTokenService/CallProvider";

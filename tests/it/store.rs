@@ -1,8 +1,7 @@
 //! The token store as the program opens, tends and reports it.
 
-use idp_token_service::sandbox::{Sandbox, Seed};
-
-use crate::support::{
+use idp_token_sandbox::{Sandbox, Seed};
+use idp_token_testkit::{
     ANYWHERE,
     database::Database,
     eventually, keys,

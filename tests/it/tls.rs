@@ -11,12 +11,22 @@ use std::{
 
 use bytes::Bytes;
 use http::Request;
+use idp_token_sandbox::{Sandbox, Seed};
 use idp_token_service::{
     config::Config,
-    sandbox::{Sandbox, Seed},
     service::pb::{ListIdentitiesRequest, idp_token_service_client::IdpTokenServiceClient},
     tls::Files,
     transport::{Transport, TransportError},
+};
+use idp_token_testkit::{
+    ANYWHERE, World,
+    authority::{Authority, Certified, early, expired},
+    eventually, keys, page,
+    people::DONALD,
+    process::{Running, command, environment},
+    rules::everything_for_services,
+    tls::{self, Pki, certificate, client, client_of, speak},
+    within,
 };
 use rcgen::ExtendedKeyUsagePurpose::{ClientAuth, ServerAuth};
 use rustls::{
@@ -31,17 +41,6 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use tonic::{Status, transport::Channel};
-
-use crate::support::{
-    ANYWHERE, World,
-    authority::{Authority, Certified, early, expired},
-    eventually, keys, page,
-    people::DONALD,
-    process::{Running, command, environment},
-    rules::everything_for_services,
-    tls::{self, Pki, certificate, client, client_of, speak},
-    within,
-};
 
 const PATIENT: Duration = Duration::from_secs(30);
 
@@ -106,7 +105,7 @@ async fn older_versions_are_refused_and_so_is_plain_text() {
         stream.read_exact(&mut answer).await.unwrap();
         assert_eq!([answer[0], answer[5], answer[6]], expected, "3.{minor}");
     }
-    call(&crate::support::channel(world.service.address)).await.unwrap_err();
+    call(&idp_token_testkit::channel(world.service.address)).await.unwrap_err();
     refused(&world, 4).await;
 }
 

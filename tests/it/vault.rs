@@ -2,28 +2,27 @@
 
 use std::{sync::Arc, time::Duration};
 
+use idp_token_sandbox::{Fault, PrivilegedWorkerSeed, Sandbox, Seed, UserSeed};
 use idp_token_service::{
     auth0::{Acceptance, Auth0, Auth0Error, Judge, Subject, VaultError},
     cache::Loaded,
     cli,
     config::{self, Config},
     identity::{StoredToken, UserId},
-    sandbox::{Fault, PrivilegedWorkerSeed, Sandbox, Seed, UserSeed},
     secret::Secret,
     store::Store,
     telemetry::Metrics,
     token::ExpiryBasis,
     transport::Transport,
 };
-use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
-use tokio::{task::JoinSet, time::Instant};
-
-use crate::support::{
+use idp_token_testkit::{
     ANYWHERE,
     keys::{self, VAULT_KEY},
     people::{ADA, KATHERINE},
 };
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use tokio::{task::JoinSet, time::Instant};
 
 const SECOND: Duration = Duration::from_secs(1);
 const GOOGLE: &str = "google-oauth2";

@@ -2,16 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use idp_token_sandbox::{Fault, Seed};
 use idp_token_service::{
     config::{self, Config, EndUsers},
     policy::Who,
-    sandbox::{Fault, Seed},
     secret::Secret,
     service::pb::{CallProviderRequest, TokenSource, identity::State},
 };
-use tonic::Code;
-
-use crate::support::{
+use idp_token_testkit::{
     World, assert_error, get,
     keys::VAULT_KEY,
     metadata,
@@ -19,6 +17,7 @@ use crate::support::{
     rules::everything,
     within,
 };
+use tonic::Code;
 
 /// A service that may open the vault of Google's connection for any user.
 async fn world() -> World {

@@ -2,21 +2,12 @@
 
 use std::path::Path;
 
-use idp_token_service::{
-    sandbox::{Sandbox, Seed},
-    service::pb::{
-        CallProviderRequest, GetIdentityTokenRequest, HttpRequest, IdentitySelector,
-        InspectIdentityTokenRequest, ListIdentitiesRequest, RevokeIdentityTokenRequest,
-        idp_token_service_client::IdpTokenServiceClient,
-    },
+use idp_token_sandbox::{Sandbox, Seed};
+use idp_token_service::service::pb::{
+    CallProviderRequest, GetIdentityTokenRequest, HttpRequest, IdentitySelector, InspectIdentityTokenRequest,
+    ListIdentitiesRequest, RevokeIdentityTokenRequest, idp_token_service_client::IdpTokenServiceClient,
 };
-use tonic::{
-    Code::{PermissionDenied, Unauthenticated},
-    Request, Status,
-    transport::Channel,
-};
-
-use crate::support::{
+use idp_token_testkit::{
     ANYWHERE, assert_error, channel, eventually, get,
     issuer::{AUDIENCE, Issuer},
     keys,
@@ -24,6 +15,11 @@ use crate::support::{
     post,
     process::{Running, command, detours, environment},
     tls::{self, Pki},
+};
+use tonic::{
+    Code::{PermissionDenied, Unauthenticated},
+    Request, Status,
+    transport::Channel,
 };
 
 type Client = IdpTokenServiceClient<Channel>;

@@ -3,27 +3,25 @@
 use std::{fmt::Write as _, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use idp_token_sandbox::{Entry, Reuse, Sandbox, Seed};
 use idp_token_service::{
-    sandbox::{Entry, Reuse, Sandbox, Seed},
     service::pb::{
         CallProviderRequest, CallProviderResponse, GetIdentityTokenRequest, GetIdentityTokenResponse,
         IdentitySelector, idp_token_service_client::IdpTokenServiceClient,
     },
     token::Fingerprint,
 };
+use idp_token_testkit::{
+    ANYWHERE, channel, eventually, get,
+    http::Build,
+    keys,
+    process::{Running, command, environment},
+    within,
+};
 use tokio::task::{JoinHandle, JoinSet};
 use tonic::{Response, Status, transport::Channel};
 
-use crate::{
-    person::{Kind, Person},
-    support::{
-        ANYWHERE, channel, eventually, get,
-        http::Build,
-        keys,
-        process::{Running, command, environment},
-        within,
-    },
-};
+use crate::person::{Kind, Person};
 
 /// Callers of each replica at the same time.
 pub(crate) const CALLERS: usize = 64;

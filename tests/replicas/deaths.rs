@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use idp_token_service::sandbox::{Fault, Reuse};
+use idp_token_sandbox::{Fault, Reuse};
+use idp_token_testkit::{assert_error, eventually, postgres::Server};
 use tokio::task::JoinSet;
 use tonic::Code;
 
 use crate::{
     cluster::{CALLERS, Cluster, one_token},
     person::{BITBUCKET, CRM, GOOGLE},
-    server::Server,
-    support::{assert_error, eventually},
 };
 
 /// Longer than the tests take.

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use idp_token_testkit::postgres::Server;
+
 use crate::{
     cluster::{Cluster, one_token},
     person::{BITBUCKET, CRM, GITHUB, GOOGLE},
-    server::Server,
 };
 
 /// Long enough to do something meanwhile.

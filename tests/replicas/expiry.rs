@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use idp_token_service::service::pb::CallProviderResponse;
+use idp_token_testkit::postgres::Server;
 use tokio::task::JoinSet;
 use tonic::Status;
 
 use crate::{
     cluster::{CALLERS, Cluster, REPLICAS, one_token},
     person::{ALL, BITBUCKET, CRM, GITHUB, GOOGLE, Person},
-    server::Server,
 };
 
 /// All at the same moment.

@@ -4,10 +4,6 @@
 mod cluster;
 mod network;
 mod person;
-#[path = "../store/server.rs"]
-mod server;
-#[path = "../it/support/mod.rs"]
-mod support;
 
 mod deaths;
 mod departures;

@@ -1,12 +1,11 @@
 //! A replica's own way to the store.
 
+use idp_token_testkit::postgres::Server;
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
     sync::watch,
 };
-
-use crate::server::Server;
 
 /// Passes on what is said to a database, unless it is closed: then connections break, and new ones break at once.
 pub(crate) struct Way {

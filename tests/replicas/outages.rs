@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use idp_token_testkit::{assert_error, eventually, postgres::Server, retry_after};
 use tokio::task::JoinHandle;
 use tonic::Code;
 
@@ -9,8 +10,6 @@ use crate::{
     cluster::{Cluster, Lent},
     network::Way,
     person::{ALL, CRM, GOOGLE, Person},
-    server::Server,
-    support::{assert_error, eventually, retry_after},
 };
 
 /// Longer than the lease of a renewal, 15 s.

@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use idp_token_service::{
-    sandbox::{Fault, IdentitySeed, Seed, UserSeed},
-    service::pb::IdentitySelector,
-};
-
-use crate::support::people::{BARBARA, FRANCES, KEN, MARGARET, at};
+use idp_token_sandbox::{Fault, IdentitySeed, Seed, UserSeed};
+use idp_token_service::service::pb::IdentitySelector;
+use idp_token_testkit::people::{BARBARA, FRANCES, KEN, MARGARET, at};
 
 /// A provider, as far as renewals go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

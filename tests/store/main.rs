@@ -23,6 +23,5 @@ mod durable;
 mod everywhere;
 mod former;
 mod postgres;
-mod server;
 mod sqlite;
 mod world;

@@ -9,6 +9,7 @@ use idp_token_service::{
     identity::IdentityKey,
     store::{Store, StoreError},
 };
+use idp_token_testkit::postgres::Server;
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -17,10 +18,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{
-    server::Server,
-    world::{TENANT, World, ada, adas, eventually, keyring, name, put},
-};
+use crate::world::{TENANT, World, ada, adas, eventually, keyring, name, put};
 
 /// An operation gives up after 5 s; the machine may be busy.
 const QUICKLY: Duration = Duration::from_secs(8);

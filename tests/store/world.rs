@@ -12,10 +12,9 @@ use idp_token_service::{
     store::{Keyring, Record, RenewedTokens, Store, StoreError, StoreUrl, Stored, Swap},
     token::{AccessToken, Fingerprint, RefreshToken, TokenType},
 };
+use idp_token_testkit::postgres::Server;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 use tempfile::TempDir;
-
-use crate::server::Server;
 
 /// One backend, empty. `open` gives further replicas, where the backend can have several.
 pub(crate) struct World {

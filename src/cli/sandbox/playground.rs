@@ -7,13 +7,13 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use http::HeaderValue;
+use idp_token_sandbox::{PLAYGROUND_CLIENT, Sandbox, local_url};
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, try_config};
 use crate::{
     config::{Config, Connect, EndUsers},
     policy::{Permission, ProviderName, RequestPattern, Rule, Who},
-    sandbox::{PLAYGROUND_CLIENT, Sandbox, local_url},
     server::Server,
 };
 

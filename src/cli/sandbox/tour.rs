@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::SystemTime};
 
+use idp_token_sandbox::{PROVIDER_HOSTS, Sandbox, Seed, UserSeed};
 use serde_json::json;
 use tonic::{Status, transport::Channel};
 
@@ -10,12 +11,9 @@ use super::super::{
     call::describe,
     output::{program, quoted, say},
 };
-use crate::{
-    sandbox::{PROVIDER_HOSTS, Sandbox, Seed, UserSeed},
-    service::pb::{
-        CallProviderRequest, GetIdentityTokenRequest, HttpRequest, Identity, IdentitySelector,
-        ListIdentitiesRequest, idp_token_service_client::IdpTokenServiceClient,
-    },
+use crate::service::pb::{
+    CallProviderRequest, GetIdentityTokenRequest, HttpRequest, Identity, IdentitySelector,
+    ListIdentitiesRequest, idp_token_service_client::IdpTokenServiceClient,
 };
 
 /// The sample's user with three providers.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use idp_token_testkit::authority::Authority;
+
 use super::*;
-use crate::tls::authority::Authority;
 
 const DOCUMENTATION: &str = include_str!("../../../docs/configuration.md");
 const EXAMPLE: &str = include_str!("../../../idp-token-service.example.toml");

@@ -1,10 +1,9 @@
 //! What the keys mean that a renewal needs, and what does not fit together.
 
+use idp_token_sandbox::Seed;
+
 use super::*;
-use crate::{
-    provider::{AuthMethod, IdentityApi, Settings},
-    sandbox::Seed,
-};
+use crate::provider::{AuthMethod, IdentityApi, Settings};
 
 fn settings(table: &str, variables: &[(&str, &str)]) -> Settings {
     let config = config(&format!("{LEAST}[providers.acme]\n{table}"), variables);

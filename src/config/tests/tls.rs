@@ -1,9 +1,9 @@
 //! `[tls]`, `[upstream]`, and what it takes to leave loopback.
 
+use idp_token_testkit::authority::{Authority, Certified, early, expired};
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose as Usage, IsCa};
 
 use super::*;
-use crate::tls::authority::{Authority, Certified, early, expired};
 
 /// A folder of files for `[tls]`.
 struct Files {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::Response;
+use idp_token_testkit::authority::{Authority, Certified};
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
@@ -15,14 +16,7 @@ use tokio_rustls::TlsConnector;
 use tonic::body::Body;
 
 use super::*;
-use crate::{
-    caller::San,
-    server::certificates::Certificates,
-    tls::{
-        Files,
-        authority::{Authority, Certified},
-    },
-};
+use crate::{caller::San, server::certificates::Certificates, tls::Files};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 

@@ -3,17 +3,15 @@
 use idp_token_service::service::pb::{
     GetIdentityTokenRequest, ListIdentitiesRequest, ListIdentitiesResponse,
 };
+use idp_token_testkit::{
+    assert_error, metadata,
+    people::{ADA, GRACE, github},
+    web::{Ask, Way},
+};
 use prost::Message;
 use tonic::Code;
 
-use crate::{
-    stage::Stage,
-    support::{
-        assert_error, metadata,
-        people::{ADA, GRACE, github},
-        web::{Ask, Way},
-    },
-};
+use crate::stage::Stage;
 
 #[tokio::test]
 async fn browsers_call_through_envoys_grpc_web_and_read_answers_and_errors() {

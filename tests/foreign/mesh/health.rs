@@ -8,14 +8,12 @@ use std::{
     },
 };
 
-use idp_token_service::sandbox::Fault;
+use idp_token_sandbox::Fault;
+use idp_token_testkit::{channel, eventually, process::Running};
 use tonic::{Code, Status};
 
 use super::list;
-use crate::{
-    stage::Stage,
-    support::{channel, eventually, process::Running},
-};
+use crate::stage::Stage;
 
 #[tokio::test]
 async fn a_service_that_auth0_does_not_let_work_yet_gets_no_calls() {

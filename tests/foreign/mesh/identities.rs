@@ -1,15 +1,13 @@
 //! Whom the service takes a call to come from, when Envoy is in front of it and when it is not.
 
+use idp_token_testkit::{
+    assert_error, channel,
+    issuer::{AUDIENCE, Issuer},
+};
 use tonic::Code::{PermissionDenied, Unauthenticated};
 
 use super::list;
-use crate::{
-    stage::{CALENDAR, MAIL, REPORTS, Stage, callers},
-    support::{
-        assert_error, channel,
-        issuer::{AUDIENCE, Issuer},
-    },
-};
+use crate::stage::{CALENDAR, MAIL, REPORTS, Stage, callers};
 
 const NAME: &str = "x-forwarded-client-cert";
 

@@ -1,20 +1,18 @@
 //! What Envoy must carry unharmed.
 
-use idp_token_service::sandbox::Fault;
+use idp_token_sandbox::Fault;
+use idp_token_testkit::{
+    assert_error, channel, get,
+    http::{Build, Read},
+    metadata,
+    people::{ADA, DONALD, GRACE, github, google},
+    post,
+    wire::fail_within,
+};
 use tonic::Code;
 
 use super::client;
-use crate::{
-    stage::Stage,
-    support::{
-        assert_error, channel, get,
-        http::{Build, Read},
-        metadata,
-        people::{ADA, DONALD, GRACE, github, google},
-        post,
-        wire::fail_within,
-    },
-};
+use crate::stage::Stage;
 
 #[tokio::test]
 async fn the_details_of_an_error_and_bodies_of_four_mebibytes_pass_envoy_whole() {

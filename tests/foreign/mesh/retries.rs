@@ -1,24 +1,19 @@
 //! Envoy sends again what the service calls UNAVAILABLE: that must never double what a provider has done.
 
 use http::Method;
-use idp_token_service::{
-    sandbox::Fault,
-    service::pb::{CallProviderRequest, HttpRequest},
+use idp_token_sandbox::Fault;
+use idp_token_service::service::pb::{CallProviderRequest, HttpRequest};
+use idp_token_testkit::{
+    assert_error, channel, eventually,
+    http::{Build, Read},
+    people::{ADA, github},
+    post,
+    process::Running,
 };
 use tonic::Code;
 
 use super::client;
-use crate::{
-    envoy::Envoy,
-    stage::Stage,
-    support::{
-        assert_error, channel, eventually,
-        http::{Build, Read},
-        people::{ADA, github},
-        post,
-        process::Running,
-    },
-};
+use crate::{envoy::Envoy, stage::Stage};
 
 const GITHUB: &str = "api.github.com";
 

@@ -12,6 +12,13 @@ use std::{
 use idp_token_service::service::pb::{
     ListIdentitiesRequest, idp_token_service_client::IdpTokenServiceClient,
 };
+use idp_token_testkit::{
+    PATIENCE,
+    authority::{Authority, Certified},
+    people::DONALD,
+    tls::{self, Pki},
+    within,
+};
 use rustls::ClientConfig;
 use serde_json::Value;
 use tokio::{
@@ -22,16 +29,7 @@ use tokio::{
 };
 use tonic::transport::Channel;
 
-use crate::{
-    support::{
-        PATIENCE,
-        authority::{Authority, Certified},
-        people::DONALD,
-        tls::{self, Pki},
-        within,
-    },
-    tools::{client, node},
-};
+use crate::tools::{client, node};
 
 /// So many clients of each kind in Rust; there is one of each in Node.js.
 const CLIENTS: usize = 2;

@@ -5,18 +5,16 @@ use idp_token_service::{
     policy::{Pattern, Permission, ProviderName, RequestPattern, Rule, Who},
     service::pb::CallProviderRequest,
 };
+use idp_token_testkit::{
+    World,
+    audit::Log,
+    eventually, get,
+    people::{ADA, google},
+    post,
+};
 use tonic::Request;
 
-use crate::{
-    callers::certificates::{FORWARDED, trusting},
-    support::{
-        World,
-        audit::Log,
-        eventually, get,
-        people::{ADA, google},
-        post,
-    },
-};
+use crate::callers::certificates::{FORWARDED, trusting};
 
 const DOCUMENTATION: &str = include_str!("../../../docs/audit.md");
 

@@ -2,22 +2,14 @@
 
 use std::{collections::BTreeSet, os::unix::fs::symlink, path::Path, process::Stdio, time::Duration};
 
+use idp_token_sandbox::{Fault, Sandbox, Seed};
 use idp_token_service::{
-    sandbox::{Fault, Sandbox, Seed},
     server::{Server, StartError},
     service::pb::{
         CallProviderRequest, ListIdentitiesRequest, idp_token_service_client::IdpTokenServiceClient,
     },
 };
-use tokio::task::JoinSet;
-use tonic::{
-    Code::{Unauthenticated, Unavailable},
-    Status,
-    transport::Channel,
-};
-
-use super::{listing, recorded, with};
-use crate::support::{
+use idp_token_testkit::{
     ANYWHERE, World, assert_error,
     audit::{Log, records},
     channel, eventually, get,
@@ -27,6 +19,14 @@ use crate::support::{
     people::{ADA, google},
     process::{Running, command, environment, run},
 };
+use tokio::task::JoinSet;
+use tonic::{
+    Code::{Unauthenticated, Unavailable},
+    Status,
+    transport::Channel,
+};
+
+use super::{listing, recorded, with};
 
 type Client = IdpTokenServiceClient<Channel>;
 

@@ -2,33 +2,31 @@
 
 use std::{sync::Arc, time::Duration};
 
+use idp_token_sandbox::Fault;
 use idp_token_service::{
     audit::Audit,
     config::EndUsers,
     policy::{Permission, ProviderName, RequestPattern, Rule, Who},
-    sandbox::Fault,
     service::pb::{
         CallProviderRequest, GetIdentityTokenRequest, HttpRequest, ListIdentitiesRequest,
         idp_token_service_client::IdpTokenServiceClient,
     },
     telemetry::Metrics,
 };
+use idp_token_testkit::{
+    World,
+    audit::{Log, said},
+    channel, get,
+    http::Build,
+    issuer::Issuer,
+    people::{ADA, DONALD, EDSGER, GRACE, at, github, google},
+    post,
+};
 use serde_json::Value;
 use tonic::{Request, Status};
 
 use super::{listing, recorded, with};
-use crate::{
-    gate::{Direct, buggy_gate},
-    support::{
-        World,
-        audit::{Log, said},
-        channel, get,
-        http::Build,
-        issuer::Issuer,
-        people::{ADA, DONALD, EDSGER, GRACE, at, github, google},
-        post,
-    },
-};
+use crate::gate::{Direct, buggy_gate};
 
 const API: &str = "https://idp-token.acme.example";
 

@@ -5,19 +5,19 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use idp_token_service::{sandbox::Fault, service::pb::GetIdentityTokenResponse};
+use idp_token_sandbox::Fault;
+use idp_token_service::service::pb::GetIdentityTokenResponse;
+use idp_token_testkit::{
+    World, assert_error, metadata,
+    people::{ADA, google},
+    retry_after,
+};
 use serde_json::{Value, json};
 use tonic::{
     Code::{self, DeadlineExceeded, FailedPrecondition, NotFound, Unavailable},
     Status,
 };
 use tonic_types::StatusExt;
-
-use crate::support::{
-    World, assert_error, metadata,
-    people::{ADA, google},
-    retry_after,
-};
 
 const USERS: &str = "/api/v2/users/";
 const TOKEN: &str = "/oauth/token";

@@ -2,17 +2,17 @@
 
 use std::time::{Duration, SystemTime};
 
-use idp_token_service::{sandbox::Fault, service::pb::ListIdentitiesRequest};
+use idp_token_sandbox::Fault;
+use idp_token_service::service::pb::ListIdentitiesRequest;
+use idp_token_testkit::{
+    World, assert_error, eventually, metadata,
+    people::{ADA, ALAN, EDSGER, GRACE, LESLIE, SATOSHI},
+    retry_after, within,
+};
 use tokio::task::{JoinHandle, JoinSet};
 use tonic::{
     Code::{DeadlineExceeded, Unavailable},
     Status,
-};
-
-use crate::support::{
-    World, assert_error, eventually, metadata,
-    people::{ADA, ALAN, EDSGER, GRACE, LESLIE, SATOSHI},
-    retry_after, within,
 };
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -2,19 +2,16 @@
 
 use std::time::Duration;
 
-use idp_token_service::{
-    sandbox::{Fault, IdentitySeed, Seed, UserSeed},
-    service::pb::{GetIdentityTokenRequest, GetIdentityTokenResponse, IdentitySelector},
+use idp_token_sandbox::{Fault, IdentitySeed, Seed, UserSeed};
+use idp_token_service::service::pb::{GetIdentityTokenRequest, GetIdentityTokenResponse, IdentitySelector};
+use idp_token_testkit::{
+    World, assert_error, eventually, metadata,
+    people::{ADA, ALAN, DONALD, github, google},
+    within,
 };
 use tonic::{
     Code::{DeadlineExceeded, NotFound, Unavailable},
     Status,
-};
-
-use crate::support::{
-    World, assert_error, eventually, metadata,
-    people::{ADA, ALAN, DONALD, github, google},
-    within,
 };
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
+use idp_token_sandbox::{ClientSeed, Fault, Sandbox, Seed};
 use idp_token_service::{
     cli,
     config::{ClientCredential, Config},
-    sandbox::{ClientSeed, Fault, Sandbox, Seed},
     secret::Secret,
     service::pb::ListIdentitiesRequest,
     store::{Acquired, LeaseName},
 };
-
-use crate::support::{
+use idp_token_testkit::{
     ANYWHERE, Service,
     database::Database,
     keys,

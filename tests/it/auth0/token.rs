@@ -2,21 +2,20 @@
 
 use std::{sync::Arc, time::Duration};
 
+use idp_token_sandbox::{ClientSeed, Fault, Seed};
 use idp_token_service::{
     config::{ClientCredential, Config},
-    sandbox::{ClientSeed, Fault, Seed},
     secret::Secret,
 };
-use serde_json::Value;
-use tokio::task::JoinSet;
-use tonic::Code::FailedPrecondition;
-
-use crate::support::{
+use idp_token_testkit::{
     World, assert_error, eventually,
     keys::ClientKey,
     metadata,
     people::{ADA, ALAN, DONALD, EDSGER, GRACE, LESLIE},
 };
+use serde_json::Value;
+use tokio::task::JoinSet;
+use tonic::Code::FailedPrecondition;
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -1,9 +1,9 @@
 //! Certificates, and what a proxy says about them.
 
 use idp_token_service::config::{Config, Environment, TrustedPeer};
+use idp_token_testkit::{World, issuer::Issuer, rules::everything_for_services};
 
 use super::{assert_refused, list};
-use crate::support::{World, issuer::Issuer, rules::everything_for_services};
 
 /// The header that Envoy sends for a workload's certificate.
 pub(crate) const FORWARDED: &str = "By=spiffe://acme/envoy;\

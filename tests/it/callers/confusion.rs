@@ -1,15 +1,15 @@
 //! Tokens that are good for something else: each is refused, and nobody is asked about any user.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use idp_token_testkit::{
+    World, assert_error,
+    issuer::{AUDIENCE, Issuer, Key, now},
+};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use tonic::Code::Unauthenticated;
 
 use super::{API, assert_refused, list, list_with, user_claims, with, world_of};
-use crate::support::{
-    World, assert_error,
-    issuer::{AUDIENCE, Issuer, Key, now},
-};
 
 /// `claims` with one of them changed, or taken out by null.
 pub(super) fn but(claims: &Value, name: &str, value: Value) -> Value {

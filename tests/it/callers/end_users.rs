@@ -3,14 +3,14 @@
 use idp_token_service::service::pb::{
     CallProviderRequest, GetIdentityTokenRequest, IdentitySelector, ListIdentitiesRequest,
 };
+use idp_token_testkit::{
+    World, assert_error, channel, get,
+    people::{ADA, DONALD, google},
+};
 use tonic::{Code::PermissionDenied, Status};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::{API, bearer, with};
-use crate::support::{
-    World, assert_error, channel, get,
-    people::{ADA, DONALD, google},
-};
 
 async fn world() -> (World, String) {
     let world = World::configured(super::admit_end_users).await;

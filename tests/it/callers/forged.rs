@@ -9,6 +9,11 @@ use base64::{
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
 use idp_token_service::service::pb::ListIdentitiesRequest;
+use idp_token_testkit::{
+    World, assert_error,
+    issuer::{Issuer, Key},
+    people::{ADA, DONALD, google},
+};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, crypto::sign};
 use serde_json::{Value, json};
 use tonic::Code::Unauthenticated;
@@ -17,11 +22,6 @@ use super::{
     assert_refused,
     confusion::{but, part, tenant_key},
     list, list_with, user_claims, with, world_of,
-};
-use crate::support::{
-    World, assert_error,
-    issuer::{Issuer, Key},
-    people::{ADA, DONALD, google},
 };
 
 /// A token of these parts with this signature.

@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use idp_token_service::sandbox::Fault;
-use serde_json::json;
-use tonic::Code::{self, Unauthenticated, Unavailable};
-
-use super::{API, list, list_with, world_of};
-use crate::support::{
+use idp_token_sandbox::Fault;
+use idp_token_testkit::{
     World, assert_error,
     issuer::{Answer, Issuer, Key},
     metadata,
     people::ADA,
     retry_after,
 };
+use serde_json::json;
+use tonic::Code::{self, Unauthenticated, Unavailable};
+
+use super::{API, list, list_with, world_of};
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -1,20 +1,20 @@
 //! The same for what callers prove themselves with: good tokens, refused ones, and those that stand where they should not.
 
-use idp_token_service::{
-    sandbox::{Fault, Sandbox, Seed},
-    service::pb::{ListIdentitiesRequest, idp_token_service_client::IdpTokenServiceClient},
+use idp_token_sandbox::{Fault, Sandbox, Seed};
+use idp_token_service::service::pb::{
+    ListIdentitiesRequest, idp_token_service_client::IdpTokenServiceClient,
 };
-use serde_json::json;
-use tonic::Request;
-
-use super::search::{Find, Secrets};
-use crate::support::{
+use idp_token_testkit::{
     ANYWHERE, channel, eventually,
     issuer::now,
     keys,
     people::{ADA, DONALD},
     process::{Running, command, environment},
 };
+use serde_json::json;
+use tonic::Request;
+
+use super::search::{Find, Secrets};
 
 const API: &str = "https://idp-token.acme.example";
 

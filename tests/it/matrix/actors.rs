@@ -1,24 +1,23 @@
 //! The callers of the matrix, each with a connection and a proof of its own, and the servers that they call.
 
+use idp_token_sandbox::{Sandbox, Seed, UserSeed};
 use idp_token_service::{
     config::{Config, Environment},
-    sandbox::{Sandbox, Seed, UserSeed},
     service::pb::idp_token_service_client::IdpTokenServiceClient,
 };
-use serde_json::{Value, json};
-use tonic::transport::Channel;
-
-use crate::support::{
-    self, ANYWHERE, Service,
+use idp_token_testkit::{
+    ANYWHERE, Service,
     audit::Log,
     authority::Authority,
     channel, eventually,
-    issuer::{AUDIENCE, Issuer, now},
+    issuer::{self, AUDIENCE, Issuer, now},
     keys, page,
     people::{ADA, GRACE},
     process::{detours, environment},
     tls::{self, Pki},
 };
+use serde_json::{Value, json};
+use tonic::transport::Channel;
 
 pub(super) type Client = IdpTokenServiceClient<Channel>;
 
@@ -224,7 +223,7 @@ impl World {
             self.by_token(name, &[], &signed(&[("sub", json!(name))]), &format!("service {name}"))
         };
         let bad = |name, token: &str| self.by_token(name, &[], token, "");
-        let forged = support::issuer::Key::new("first").sign(&{
+        let forged = issuer::Key::new("first").sign(&{
             let mut claims = issuer.claims();
             claims["sub"] = json!("vault");
             claims

@@ -1,13 +1,14 @@
 //! Answers in every dress that honest servers give them: what they say is understood, and no grant is lost.
 
-use idp_token_service::{sandbox::Fault, service::pb::TokenSource};
+use idp_token_sandbox::Fault;
+use idp_token_service::service::pb::TokenSource;
 use tonic::Code;
 
 use super::{
     bench::{Bench, LONG, User},
     kinds::{BITBUCKET, GENERIC, GITHUB, GOOGLE, Kind, WORK},
 };
-use crate::support::assert_error;
+use idp_token_testkit::assert_error;
 
 const JSON: &str = r#"{"access_token":"at","token_type":"Bearer","expires_in":3600,"refresh_token":"rt2"}"#;
 const FORM: &str = "access_token=at&expires_in=3600&refresh_token=rt2&token_type=bearer";

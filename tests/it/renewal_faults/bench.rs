@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
+use idp_token_sandbox::{Entry, Fault, IdentitySeed, Sandbox, Seed, TokenSeed, UserSeed};
 use idp_token_service::{
     config::Config,
     identity::{IdentityKey, UserId},
-    sandbox::{Entry, Fault, IdentitySeed, Sandbox, Seed, TokenSeed, UserSeed},
     service::pb::{GetIdentityTokenRequest, GetIdentityTokenResponse, IdentitySelector},
     store::{Record, Store},
 };
+use idp_token_testkit::{World, database::Database, eventually};
 use tonic::Status;
 use tonic_types::StatusExt;
 
 use super::kinds::Kind;
-use crate::support::{World, database::Database, eventually};
 
 /// What every token here lives when it is new.
 pub(super) const LIFE: Duration = Duration::from_secs(3600);

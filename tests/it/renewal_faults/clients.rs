@@ -12,6 +12,7 @@ use idp_token_service::{
     service::pb::TokenSource,
     telemetry::logging::{self, Format},
 };
+use idp_token_testkit::assert_error;
 use serde_json::json;
 use tempfile::TempDir;
 use tonic::Code;
@@ -21,7 +22,6 @@ use super::{
     gate::Gate,
     kinds::{self, Kind},
 };
-use crate::support::assert_error;
 
 /// Longer than the first rest.
 const REST: Duration = Duration::from_secs(6);

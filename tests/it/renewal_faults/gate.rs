@@ -13,7 +13,7 @@ pub(super) struct Gate {
 impl Gate {
     pub(super) fn closed() -> Self {
         let socket = TcpSocket::new_v4().unwrap();
-        socket.bind(crate::support::ANYWHERE).unwrap();
+        socket.bind(idp_token_testkit::ANYWHERE).unwrap();
         let address = socket.local_addr().unwrap();
         Self { socket, address }
     }

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use idp_token_service::{
-    sandbox::{Fault, Reuse},
-    service::pb::{ErrorReason, Identity, TokenSource, identity::State},
-};
+use idp_token_sandbox::{Fault, Reuse};
+use idp_token_service::service::pb::{ErrorReason, Identity, TokenSource, identity::State};
+use idp_token_testkit::{assert_error, get};
 use serde_json::json;
 use tonic::Code;
 
@@ -13,7 +12,6 @@ use super::{
     bench::{Bench, LIFE, LONG, SHORT, User},
     kinds::{self, BITBUCKET, GENERIC, GITHUB, GOOGLE, Kind, PERSONAL, WORK},
 };
-use crate::support::{assert_error, get};
 
 /// Longer than the first rest.
 const REST: Duration = Duration::from_secs(6);

@@ -2,26 +2,26 @@
 
 use std::time::{Duration, SystemTime};
 
+use idp_token_sandbox::{Reuse, Sandbox, Seed};
 use idp_token_service::{
     cli,
-    sandbox::{Reuse, Sandbox, Seed},
     service::pb::{
         GetIdentityTokenRequest, GetIdentityTokenResponse, TokenSource,
         idp_token_service_client::IdpTokenServiceClient,
     },
     store::Record,
 };
+use idp_token_testkit::{
+    ANYWHERE, Service, channel,
+    database::Database,
+    keys,
+    process::{Ended, Running, command, environment, run},
+};
 use tempfile::TempDir;
 
 use super::{
     bench::{LEFT, LIFE, LONG, User, unlimit},
     kinds::{BITBUCKET, GENERIC},
-};
-use crate::support::{
-    ANYWHERE, Service, channel,
-    database::Database,
-    keys,
-    process::{Ended, Running, command, environment, run},
 };
 
 const HOUR: Duration = Duration::from_secs(3600);

@@ -2,10 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use idp_token_service::{
-    sandbox::Fault,
-    service::pb::{ErrorReason, GetIdentityTokenResponse, TokenSource},
-};
+use idp_token_sandbox::Fault;
+use idp_token_service::service::pb::{ErrorReason, GetIdentityTokenResponse, TokenSource};
+use idp_token_testkit::{assert_error, retry_after};
 use serde_json::json;
 use tonic::{Code, Status};
 
@@ -13,7 +12,6 @@ use super::{
     bench::{Bench, LONG, SHORT, User},
     kinds::{BITBUCKET, FACEBOOK, GENERIC, GITHUB, GOOGLE, Kind, PERSONAL, WORK},
 };
-use crate::support::{assert_error, retry_after};
 
 /// What a fault comes to, by the word that the store keeps of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

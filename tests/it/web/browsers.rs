@@ -1,19 +1,17 @@
 //! What a page in a browser may do, and what it must not.
 
+use idp_token_testkit::{
+    World, page,
+    people::ADA,
+    rules::everything_for_services,
+    web::{http, post, url},
+};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::json;
 
-use crate::{
-    callers::{
-        API, admit_end_users,
-        certificates::{FORWARDED, trusting},
-    },
-    support::{
-        World, page,
-        people::ADA,
-        rules::everything_for_services,
-        web::{http, post, url},
-    },
+use crate::callers::{
+    API, admit_end_users,
+    certificates::{FORWARDED, trusting},
 };
 
 const APP: &str = "https://app.acme.example";

@@ -4,21 +4,20 @@ use std::{io::Write, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use flate2::{Compression, write::GzEncoder};
-use idp_token_service::{
-    sandbox::Fault,
-    service::pb::{CallProviderRequest, CallProviderResponse, ListIdentitiesRequest, ListIdentitiesResponse},
+use idp_token_sandbox::Fault;
+use idp_token_service::service::pb::{
+    CallProviderRequest, CallProviderResponse, ListIdentitiesRequest, ListIdentitiesResponse,
 };
-use prost::Message;
-use serde_json::{Value, json};
-use tonic::Code;
-
-use crate::support::{
+use idp_token_testkit::{
     World, assert_error, eventually, get, metadata, page,
     people::{ADA, GRACE, github, google},
     post as http_post,
     tls::Pki,
     web::{Ask, Way, http, json_of, post, status_of, to_json, url},
 };
+use prost::Message;
+use serde_json::{Value, json};
+use tonic::Code;
 
 fn listing() -> String {
     json!({ "userId": ADA }).to_string()

@@ -2,12 +2,16 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use idp_token_service::{
-    sandbox::Fault,
-    service::pb::{
-        CallProviderRequest, GetIdentityTokenRequest, InspectIdentityTokenRequest, ListIdentitiesRequest,
-        RevokeIdentityTokenRequest, StreamProviderRequest,
-    },
+use idp_token_sandbox::Fault;
+use idp_token_service::service::pb::{
+    CallProviderRequest, GetIdentityTokenRequest, InspectIdentityTokenRequest, ListIdentitiesRequest,
+    RevokeIdentityTokenRequest, StreamProviderRequest,
+};
+use idp_token_testkit::{
+    World, get,
+    people::{ADA, DONALD, EDSGER, FRANCES, GRACE, KEN, at, github, google},
+    post,
+    web::{Ask, Way},
 };
 use prost::Message;
 use tonic::{
@@ -16,15 +20,7 @@ use tonic::{
 };
 use tonic_types::{FieldViolation, StatusExt};
 
-use crate::{
-    callers::{API, admit_end_users},
-    support::{
-        World, get,
-        people::{ADA, DONALD, EDSGER, FRANCES, GRACE, KEN, at, github, google},
-        post,
-        web::{Ask, Way},
-    },
-};
+use crate::callers::{API, admit_end_users};
 
 /// All that an error says.
 #[derive(Debug, PartialEq)]

@@ -3,20 +3,18 @@
 use std::{io::Write, time::Duration};
 
 use flate2::{Compression, write::GzEncoder};
+use idp_token_testkit::{
+    PATIENCE, World, assert_error, metadata,
+    people::ADA,
+    web::{http, post, status_of, url},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 use tonic::Code;
 
-use crate::{
-    callers::admit_end_users,
-    support::{
-        PATIENCE, World, assert_error, metadata,
-        people::ADA,
-        web::{http, post, status_of, url},
-    },
-};
+use crate::callers::admit_end_users;
 
 fn gzip(content: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
