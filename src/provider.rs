@@ -17,6 +17,7 @@ pub(crate) use self::escape::fully_decoded;
 use self::{ability::UNSUPPORTED, kind::listed, request::ApiRequest};
 pub use self::{
     ability::{Held, Lack, Unsendable},
+    advice::Advice,
     client::{AuthMethod, has_certificate, private_key},
     host_pattern::HostPattern,
     inspection::{Inspected, Inspection, InspectionVerdict},
@@ -29,6 +30,7 @@ pub use self::{
 use crate::{secret::Secret, token::AccessToken};
 
 mod ability;
+mod advice;
 mod answer;
 mod bearer;
 mod bitbucket;
@@ -207,6 +209,11 @@ pub fn build(strategy: &str, mut settings: Settings) -> Option<Box<dyn Provider>
 /// The kind of provider that an Auth0 strategy names.
 pub fn kind(strategy: &str) -> Option<&'static Kind> {
     KINDS.iter().copied().find(|kind| kind.strategies.contains(&strategy))
+}
+
+/// Advice about the providers of an Auth0 strategy; what holds for any of them where there is no adapter.
+pub fn advice(strategy: &str) -> &'static Advice {
+    kind(strategy).map_or(&Advice::GENERAL, |kind| kind.advice())
 }
 
 /// Every Auth0 strategy that there is an adapter for.

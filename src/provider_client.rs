@@ -1,10 +1,7 @@
 //! The providers as the configuration has them: each an adapter, the transport that carries it, its retry budget and its
 //! places for calls.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -17,8 +14,10 @@ use crate::{
     transport::{Transport, TransportError},
 };
 
+mod application;
 mod inquiry;
 
+pub use application::Application;
 pub use inquiry::{ProviderError, Told, reason};
 
 /// The longest answer of a token, inspection or revocation endpoint, in bytes. They stay below 16 KiB; one that is cut off
@@ -43,16 +42,15 @@ pub struct ProviderClient {
     pub budget: RetryBudget,
     /// Calls under way.
     pub places: Semaphore,
-    /// Whether the provider has called a token of this application active since the process started, so that the application is
-    /// the one that tokens are issued to.
-    proven: AtomicBool,
+    /// Whether the configured application is the one that tokens are issued to.
+    pub application: Application,
 }
 
 impl ProviderClient {
     /// The provider that `adapter` speaks for, as the table `name` has it.
     pub fn new(name: String, strategy: String, adapter: Box<dyn Provider>, transport: Transport) -> Self {
         let (budget, places) = (RetryBudget::default(), Semaphore::new(CALLS_PER_PROVIDER));
-        Self { name, strategy, adapter, transport, budget, places, proven: AtomicBool::new(false) }
+        Self { name, strategy, adapter, transport, budget, places, application: Application::default() }
     }
 
     /// Sends what an adapter described for a token, inspection or revocation endpoint. Once: such a request may not be

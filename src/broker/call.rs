@@ -286,6 +286,9 @@ impl Broker {
         let outcome = outcome.map(|response| {
             ctx.audit().answered(response.status().as_u16());
             let verdict = client.adapter.judge(&response, SystemTime::now());
+            if verdict == Verdict::Accepted {
+                client.application.accepted(&live.token().access);
+            }
             Sent { uri, response, verdict }
         });
         let word = outcome.as_ref().map_or("no_answer", |sent| sent.verdict.outcome());

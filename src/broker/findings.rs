@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    provider::Advice,
     store::Failure,
     token::{Expiry, ExpiryBasis},
     tokens::Renewability,
@@ -72,8 +73,8 @@ pub(super) enum Mend {
 
 /// What is known of an identity's newest token.
 pub(super) struct Facts<'a> {
-    /// The Auth0 strategy.
-    pub(super) strategy: &'a str,
+    /// What its provider's own rules mean.
+    pub(super) advice: &'a Advice,
     /// Whether the provider accepts it.
     pub(super) active: bool,
     /// As the provider tells them; empty if it does not.
@@ -115,10 +116,10 @@ impl Facts<'_> {
     fn dead(&self) -> Option<Problem> {
         match self.failure {
             Some((failure, _)) if failure.permanent => {
-                Some(offline_login(words::grant_dead(self.strategy, &failure.reason)))
+                Some(offline_login(words::grant_dead(self.advice, &failure.reason)))
             }
             _ if self.active || self.is_renewable() || self.lacks_refresh_token() => None,
-            _ => Some(login(words::dead(self.strategy))),
+            _ => Some(login(self.advice.token_ended)),
         }
     }
 
@@ -126,10 +127,10 @@ impl Facts<'_> {
     fn not_renewable(&self) -> Option<Problem> {
         match &self.renewability {
             Renewability::NoRefreshToken if self.ends => {
-                Some(offline_login(words::no_refresh_token(self.strategy)))
+                Some(offline_login(self.advice.no_refresh_token.to_owned()))
             }
             Renewability::NotConfigured(keys) if self.ends || !self.active => {
-                Some(not_configured(words::not_configured(self.strategy, keys)))
+                Some(not_configured(words::not_configured(self.advice, keys)))
             }
             Renewability::NotDurable if self.ends || !self.active => {
                 Some(not_configured(words::NOT_DURABLE.to_owned()))

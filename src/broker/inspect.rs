@@ -10,7 +10,7 @@ use crate::{
     context::{Authorized, Ctx},
     identity::{Identity, Selector},
     policy::{InspectIdentityToken, Permit},
-    provider::Inspected,
+    provider::{self, Inspected},
     provider_client::Told,
     token::{Expiry, ExpiryBasis},
     tokens::{NewestToken, TokenRequest, TokenSummary},
@@ -59,7 +59,7 @@ impl Broker {
             None => summary.expiry.filter(|expiry| active || expiry.remaining().is_zero()),
         };
         let facts = Facts {
-            strategy: &identity.provider,
+            advice: provider::advice(&identity.provider),
             active,
             scopes: &scopes,
             ends: expires_at.is_some() || status.token().expiry.is_some(),

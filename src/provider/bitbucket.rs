@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::{
     HostPattern, HostRule, Inspection, Kind, Lack, Provider, RateLimit, Renewal, Settings, Verdict,
+    advice::Advice,
     answer::{self, Loose, Words},
     bearer,
     inspection::Probe,
@@ -20,6 +21,14 @@ use crate::{retry::retry_after, token::AccessToken};
 
 mod tokens;
 
+const ADVICE: Advice = Advice {
+    no_refresh_token: "No refresh token is held, though Bitbucket issues one at every login, so that access ends with the \
+        token. Have the user log in again.",
+    grant_ended: "Bitbucket does so after three months without use, and each refresh token is good for one use: no other \
+        program may renew with it.",
+    ..Advice::GENERAL
+};
+
 /// Bitbucket Cloud accounts.
 pub(super) const KIND: Kind = Kind {
     strategies: &["bitbucket"],
@@ -28,6 +37,7 @@ pub(super) const KIND: Kind = Kind {
     takes: &[kind::CLIENT, kind::PROOF, &["inspect_url"]],
     takes_lone_secret: false,
     wants_certificate: false,
+    advice: ADVICE,
     check_version: kind::no_version,
     build: |settings| Box::new(Bitbucket::new(&settings)),
 };

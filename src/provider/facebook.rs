@@ -16,6 +16,7 @@ use self::{debug_token::DebugToken, removal::Removal, tokens::Exchange};
 use super::{
     HostPattern, HostRule, Inspection, Kind, Lack, Provider, RateLimit, Renewal, Revocation, Settings,
     Source, Verdict,
+    advice::Advice,
     answer::{self, Loose},
     bearer, kind, query,
     request::ApiRequest,
@@ -41,6 +42,16 @@ pub(super) const DEFAULT_VERSION: &str = "v25.0";
 const REFUSED_PARAMETERS: [&str; 6] =
     ["method", "batch", "appsecret_proof", "appsecret_time", "input_token", "fb_exchange_token"];
 
+const ADVICE: Advice = Advice {
+    grant_ended: "Facebook's tokens live for some 60 days, die when the user changes the password or removes the app, and can \
+        be exchanged for new ones only while they live.",
+    token_ended: "Facebook no longer accepts the token. Facebook's tokens live for some 60 days, die when the user changes \
+        the password or removes the app, and can be exchanged for new ones only while they live.",
+    with_application: "Facebook's tokens live for some 60 days, die when the user changes the password or removes the app, \
+        and can be exchanged for new ones only while they live. With the application this service does so in time.",
+    ..Advice::GENERAL
+};
+
 /// Facebook accounts.
 pub(super) const KIND: Kind = Kind {
     strategies: &["facebook"],
@@ -49,6 +60,7 @@ pub(super) const KIND: Kind = Kind {
     takes: &[kind::CLIENT, &["inspect_url", "revoke_url"]],
     takes_lone_secret: true,
     wants_certificate: false,
+    advice: ADVICE,
     check_version,
     build: |settings| Box::new(Facebook::new(settings)),
 };

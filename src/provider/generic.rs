@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::{
     HostPattern, HostRule, Inspection, Kind, Lack, Provider, RateLimit, Renewal, Revocation, Settings,
     Verdict,
+    advice::Advice,
     answer::{self, Loose, Words},
     bearer,
     inspection::Introspection,
@@ -31,6 +32,7 @@ pub(super) const KIND: Kind = Kind {
     takes: &[kind::CLIENT, kind::PROOF, &["inspect_url", "revoke_url", "scopes", "rotates", "lifetime"]],
     takes_lone_secret: false,
     wants_certificate: false,
+    advice: Advice::GENERAL,
     check_version: kind::no_version,
     build: |settings| Box::new(Generic::new(&settings)),
 };

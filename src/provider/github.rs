@@ -14,6 +14,7 @@ use self::tokens::Application;
 use super::{
     HostPattern, HostRule, Inspection, Kind, Lack, Provider, RateLimit, Renewal, Revocation, Settings,
     Verdict,
+    advice::Advice,
     answer::{self, Loose},
     bearer, kind, query,
     renewal::{AGENT, RefreshGrant},
@@ -32,6 +33,19 @@ pub(super) const DEFAULT_VERSION: &str = "2022-11-28";
 /// <https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api>
 const SECONDARY_WAIT: Duration = Duration::from_secs(60);
 
+/// Source:
+/// <https://docs.github.com/authentication/keeping-your-account-and-data-secure/token-expiration-and-revocation>.
+const ADVICE: Advice = Advice {
+    no_refresh_token: "GitHub's token ends after 8 hours and came without a refresh token. Have the login ask for the scope \
+        `offline_access`, or switch the expiration of user tokens off in the app's settings at GitHub.",
+    grant_ended: "GitHub does so after six months without use, when a refresh token is used twice (by another program, or \
+        by a service whose `store.url` was emptied), and when the user or an organisation removes the app.",
+    token_ended: "GitHub no longer accepts the token. The eleventh login of a user with the same app and scopes evicts the \
+        first; a year without use ends a token, as do the user or an organisation that removes the app, and an \
+        organisation's SAML single sign-on may want a new login.",
+    ..Advice::GENERAL
+};
+
 /// github.com, for OAuth apps and GitHub Apps.
 pub(super) const KIND: Kind = Kind {
     strategies: &["github"],
@@ -40,6 +54,7 @@ pub(super) const KIND: Kind = Kind {
     takes: &[kind::CLIENT, &["inspect_url", "revoke_url"]],
     takes_lone_secret: false,
     wants_certificate: false,
+    advice: ADVICE,
     check_version,
     build: |settings| Box::new(GitHub::new(&settings)),
 };

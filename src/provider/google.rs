@@ -14,6 +14,7 @@ use self::{
 use super::{
     HostPattern, HostRule, Inspection, Kind, Lack, Provider, RateLimit, Renewal, Revocation, Settings,
     Verdict,
+    advice::Advice,
     answer::{self, Loose},
     bearer, kind, query,
     renewal::RefreshGrant,
@@ -55,6 +56,22 @@ const RATE_LIMITED: [&str; 6] = [
     "RATE_LIMIT_EXCEEDED",
 ];
 
+/// Sources: <https://developers.google.com/identity/protocols/oauth2/web-server#offline> and
+/// <https://developers.google.com/identity/protocols/oauth2#expiration>.
+const ADVICE: Advice = Advice {
+    no_refresh_token: "Google issued no refresh token, so that access ends with the token, an hour after the login. Google \
+        sends one on its consent screen only: send `access_type=offline` and `prompt=consent` to /authorize, as \
+        CreateConnectLink does with `offline_access`.",
+    grant_ended: "Google does so 7 days after the consent while the app's publishing status is Testing (publish it in the \
+        Google Cloud console), after six months without use, when a user with Gmail scopes changes the password, and with \
+        the oldest of more than 100 refresh tokens of an account.",
+    grant_ended_by_code: &[(
+        "invalid_rapt",
+        "The session control of the user's organisation wants a new login: an administrator can exempt the app.",
+    )],
+    ..Advice::GENERAL
+};
+
 /// Google accounts and Google Workspace.
 pub(super) const KIND: Kind = Kind {
     strategies: &["google-oauth2", "google-apps"],
@@ -63,6 +80,7 @@ pub(super) const KIND: Kind = Kind {
     takes: &[kind::CLIENT, kind::PROOF, &["inspect_url", "revoke_url"]],
     takes_lone_secret: false,
     wants_certificate: false,
+    advice: ADVICE,
     check_version: kind::no_version,
     build: |settings| Box::new(Google::new(&settings)),
 };

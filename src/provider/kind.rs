@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::Uri;
 
-use super::{AuthMethod, Provider};
+use super::{AuthMethod, Provider, advice::Advice};
 use crate::secret::Secret;
 
 /// A kind of provider: the Auth0 strategies that speak its dialect, and how an adapter is made.
@@ -21,6 +21,8 @@ pub struct Kind {
     pub(super) takes_lone_secret: bool,
     /// Whether the file of the private key must hold the key's certificate too.
     pub(super) wants_certificate: bool,
+    /// What its own rules mean for an operator.
+    pub(super) advice: Advice,
     /// Whether a text has the shape of the API's versions, or what to write instead.
     pub(super) check_version: fn(&str) -> Result<(), String>,
     /// The adapter.
@@ -68,6 +70,11 @@ impl Kind {
     /// Whether the file of the private key must hold the key's certificate too.
     pub fn wants_certificate(&self) -> bool {
         self.wants_certificate
+    }
+
+    /// What its own rules mean for an operator.
+    pub fn advice(&self) -> &Advice {
+        &self.advice
     }
 
     /// Whether an adapter can be made without any setting.

@@ -8,14 +8,25 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header::A
 
 use self::failure::Failure;
 use super::{
-    HostPattern, HostRule, Inspection, Kind, Lack, Provider, RateLimit, Renewal, Settings, Verdict, answer,
-    bearer, inspection::Probe, kind, query, renewal::RefreshGrant, request::ApiRequest,
+    HostPattern, HostRule, Inspection, Kind, Lack, Provider, RateLimit, Renewal, Settings, Verdict,
+    advice::Advice, answer, bearer, inspection::Probe, kind, query, renewal::RefreshGrant,
+    request::ApiRequest,
 };
 use crate::{retry::retry_after, token::AccessToken};
 
 mod failure;
 mod page;
 mod tokens;
+
+/// Source: <https://learn.microsoft.com/entra/identity-platform/refresh-tokens>.
+const ADVICE: Advice = Advice {
+    no_refresh_token: "Microsoft issued no refresh token, so that access ends with the token, about an hour after the login. \
+        Add `offline_access` to the `scope` in the connection's `upstream_params` in Auth0 (PATCH \
+        /api/v2/connections/{id} with the whole `options`), and have the user log in again.",
+    grant_ended: "Microsoft does so after 90 days without use, when an administrator resets the password or revokes the \
+        sessions, and where a policy wants more than the login gave, such as a second factor.",
+    ..Advice::GENERAL
+};
 
 /// Entra ID (formerly Azure Active Directory). A token is for one resource: Graph, or the hosts that are configured.
 pub(super) const WORK: Kind = Kind {
@@ -25,6 +36,7 @@ pub(super) const WORK: Kind = Kind {
     takes: &[kind::CLIENT, kind::PROOF, &["inspect_url", "scopes", "identity_api", "resource"]],
     takes_lone_secret: false,
     wants_certificate: true,
+    advice: ADVICE,
     check_version: kind::no_version,
     build: |settings| Box::new(Microsoft::new(settings, Accounts::Work)),
 };
@@ -43,6 +55,7 @@ pub(super) const SHAREPOINT: Kind = Kind {
     strategies: &["sharepoint"],
     hosts: HostRule::Required,
     takes: &[&["inspect_url"]],
+    advice: Advice::GENERAL,
     build: |settings| Box::new(Microsoft::new(settings, Accounts::AddIns)),
     ..WORK
 };

@@ -1,9 +1,6 @@
 //! Asking a provider about a token, and having it end one.
 
-use std::{
-    sync::atomic::Ordering,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
@@ -92,32 +89,61 @@ impl ProviderClient {
         deadline: Instant,
         metrics: &Metrics,
     ) -> Result<Told, ProviderError> {
+        let told = match self.ask(access, deadline).await {
+            Ok(Told::NotKnown) if self.is_proven_by_another(access, deadline).await => Ok(Told::Inactive),
+            told => told,
+        };
+        let word = |told: &Told| match told {
+            Told::Active(_) => "active",
+            Told::Inactive => "dead",
+            Told::NotKnown => "not_known",
+        };
+        metrics.inspection(&self.name, told.as_ref().map_or_else(ProviderError::outcome, word));
+        told
+    }
+
+    async fn ask(&self, access: &AccessToken, deadline: Instant) -> Result<Told, ProviderError> {
         let inspection = self.adapter.inspection().map_err(|lack| self.lacks(lack))?;
         let once = || async {
             let request =
                 inspection.encode(access, SystemTime::now()).map_err(|why| self.unsendable(&why))?;
             let answer = self.exchange(request, deadline).await.map_err(|error| unanswered(&error))?;
             match inspection.read(&answer, SystemTime::now()) {
-                InspectionVerdict::Active(inspected) => {
-                    self.proven.store(true, Ordering::Relaxed);
-                    Ok(Told::Active(inspected))
-                }
-                InspectionVerdict::DeadOrForeign if !self.proven.load(Ordering::Relaxed) => {
-                    Ok(Told::NotKnown)
-                }
-                InspectionVerdict::Dead | InspectionVerdict::DeadOrForeign => Ok(Told::Inactive),
+                InspectionVerdict::Active(inspected) => Ok(Told::Active(inspected)),
+                InspectionVerdict::Dead => Ok(Told::Inactive),
+                InspectionVerdict::DeadOrForeign => Ok(Told::NotKnown),
                 InspectionVerdict::ClientRefused { code } => Err(self.refused(code)),
                 InspectionVerdict::Passing(passing) => Err(passing.into()),
             }
         };
-        let outcome = secret::proving(inspection.credential(), is_refused, once).await;
-        let word = |told: &Told| match told {
-            Told::Active(_) => "active",
-            Told::Inactive => "dead",
-            Told::NotKnown => "not_known",
-        };
-        metrics.inspection(&self.name, outcome.as_ref().map_or_else(ProviderError::outcome, word));
-        outcome
+        let told = secret::proving(inspection.credential(), is_refused, once).await?;
+        if matches!(told, Told::Active(_)) {
+            self.application.prove();
+        }
+        Ok(told)
+    }
+
+    /// Whether the configured application is known to be the one that tokens are issued to. If not, the provider is asked about
+    /// another token, which it has just accepted in a call.
+    async fn is_proven_by_another(&self, access: &AccessToken, deadline: Instant) -> bool {
+        if self.application.proven() {
+            return true;
+        }
+        let Some(other) = self.application.another_than(access) else { return false };
+        match self.ask(&other, deadline).await {
+            Ok(Told::Active(_)) => true,
+            Ok(Told::NotKnown) => {
+                let (provider, keys) = (&self.name, self.keys(&["client_id"]));
+                tracing::error!(
+                    provider,
+                    ?keys,
+                    "The provider knows nothing of a token that it accepts: the configured application is not the one that \
+                     tokens are issued to"
+                );
+                false
+            }
+            Ok(Told::Inactive) | Err(_) => false,
+        }
     }
 
     /// Has the provider end what is held. Of what it does not know, nothing is left to end.

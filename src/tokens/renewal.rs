@@ -262,7 +262,12 @@ impl Renewer {
             Ok(stored) => stored,
             Err(_) => {
                 let record = change(&settlement.stored.record);
-                Arc::new(StoredState::new(settlement.stored.generation, record, Instant::now()))
+                Arc::new(StoredState::new(
+                    Some(settlement.stored),
+                    settlement.stored.generation,
+                    record,
+                    Instant::now(),
+                ))
             }
         }
     }
@@ -290,7 +295,8 @@ impl Renewer {
                 .unwrap_or_else(|_| Err(StoreError::Unavailable { detail: "no answer in time".to_owned() }))
             {
                 Ok(Swap::Done(generation)) => {
-                    return Ok(Arc::new(StoredState::new(generation, record, Instant::now())));
+                    let stored = StoredState::new(Some(stored), generation, record, Instant::now());
+                    return Ok(Arc::new(stored));
                 }
                 Ok(Swap::Lost(current)) => {
                     swaps += 1;

@@ -100,7 +100,8 @@ impl Renewer {
         let change = |before: &Record| revoked(before, &snapshot.token);
         let swapped = self.swap(&snapshot.selected, &stored, change, |_| false, STORE_OTHERS).await;
         let remembered_here = |why| {
-            let stored = StoredState::new(stored.generation, change(&stored.record), Instant::now());
+            let record = change(&stored.record);
+            let stored = StoredState::new(Some(&stored), stored.generation, record, Instant::now());
             Ok((Arc::new(stored), Err(why)))
         };
         match swapped {

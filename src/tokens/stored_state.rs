@@ -11,7 +11,7 @@ use super::renewal::LONGEST_BACKOFF;
 use crate::{
     identity::StoredToken,
     store::{Record, RenewedTokens, Stored},
-    token::{Expiry, ExpiryBasis, TokenSource},
+    token::{Expiry, ExpiryBasis, Fingerprint, TokenSource},
 };
 
 /// The shortest time between two renewals of one identity: whoever needs another token after that keeps asking for
@@ -39,14 +39,25 @@ impl StoredState {
             stored.map_or_else(Default::default, |stored| (stored.generation, stored.record));
         match kept {
             Some(kept) if kept.generation == generation => Arc::clone(kept),
-            _ => Arc::new(Self::new(generation, record, began)),
+            kept => Arc::new(Self::new(kept.map(|kept| &**kept), generation, record, began)),
         }
     }
 
-    pub(super) fn new(generation: u64, record: Record, since: Instant) -> Self {
-        let token = record.tokens.as_ref().map(|tokens| Arc::new(token(tokens)));
-        let retry_at = Instant::now() + backoff(&record);
+    /// The state of a record that came after `before`. The same token ends when it was first seen to end here, and the same
+    /// failure is waited out as it was first seen: on tokio's clock, which a changed wall clock does not move.
+    pub(super) fn new(before: Option<&Self>, generation: u64, record: Record, since: Instant) -> Self {
+        let fresh = record.tokens.as_ref().map(|tokens| Arc::new(token(tokens)));
+        let same =
+            before.filter(|before| before.fingerprint() == fresh.as_ref().map(|it| it.access.fingerprint()));
+        let token = same.and_then(|before| before.token.clone()).or(fresh);
+        let is_same_failure = |before: &&Self| before.record.failure == record.failure;
+        let retry_at = same.filter(is_same_failure).map(|before| before.retry_at);
+        let retry_at = retry_at.unwrap_or_else(|| Instant::now() + backoff(&record));
         Self { generation, since, record, token, retry_at }
+    }
+
+    fn fingerprint(&self) -> Option<Fingerprint> {
+        self.token.as_ref().map(|token| token.access.fingerprint())
     }
 
     /// The tokens that were renewed here, if any.

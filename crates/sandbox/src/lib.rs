@@ -248,6 +248,12 @@ impl Sandbox {
         self.world.state().expire_token(user_id, connection, now)
     }
 
+    /// Lets every access token of the account expire at the provider, also those that came of renewals; the grants live on.
+    pub fn expire_access_tokens(&self, user_id: &str, connection: &str) -> Result<(), SandboxError> {
+        let now = self.world.clock.now();
+        self.world.state().expire_all(user_id, connection, now)
+    }
+
     /// The user removes the app at the provider: every token of the account dies, refresh tokens too.
     pub fn revoke_token(&self, user_id: &str, connection: &str) -> Result<(), SandboxError> {
         self.world.state().revoke_token(user_id, connection)

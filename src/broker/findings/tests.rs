@@ -1,13 +1,14 @@
 use std::time::SystemTime;
 
 use super::*;
+use crate::provider;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A token that lives, ends in a while, and can be renewed.
-fn healthy(strategy: &str) -> Facts<'_> {
+fn healthy(strategy: &str) -> Facts<'static> {
     Facts {
-        strategy,
+        advice: provider::advice(strategy),
         active: true,
         scopes: &[],
         ends: true,

@@ -26,7 +26,7 @@ impl Outcome {
     pub(super) fn lease_ended(client: &ProviderClient) -> Self {
         let provider = &client.name;
         tracing::warn!(provider, "The lease ended during a request for new tokens; the grant is kept");
-        Self::Failed(RenewalFailure::Transient { reason: "lease_ended", retry_after: None })
+        Self::Failed(RenewalFailure::Transient { reason: "timeout", retry_after: None })
     }
 }
 
@@ -119,7 +119,10 @@ fn unsendable(client: &ProviderClient, error: &Unsendable) -> Refused {
 fn read(client: &ProviderClient, renewal: &dyn Renewal, held: Held<'_>, answer: &Response<Bytes>) -> Attempt {
     let provider = &client.name;
     Attempt::Made(match renewal.read(answer, SystemTime::now()) {
-        RenewalVerdict::Renewed(tokens) => Outcome::Renewed(tokens),
+        RenewalVerdict::Renewed(tokens) => {
+            client.application.prove();
+            Outcome::Renewed(tokens)
+        }
         RenewalVerdict::GrantDead { code } => {
             tracing::warn!(provider, code, "The provider says that a grant has ended");
             let token = (renewal.source() == Source::LiveAccessToken).then(|| held.access.fingerprint());

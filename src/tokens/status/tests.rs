@@ -107,7 +107,7 @@ fn plan(
     record: Record,
     requirement: &Requirement,
 ) -> String {
-    let stored = StoredState::new(1, record, Instant::now());
+    let stored = StoredState::new(None, 1, record, Instant::now());
     let snapshot = snapshot(profile, Instant::now(), Some(client));
     let status = TokenStatus::of(&snapshot, Some(&stored), durable).expect("the profile is new");
     word(status.plan(requirement))
@@ -227,12 +227,12 @@ async fn a_profile_that_was_read_before_the_record_was_known_cannot_tell_which_i
     let early = Instant::now();
     let since = early + Duration::from_secs(1);
     let [early, late] = [early, since].map(|read| snapshot(&profile(HOUR, true), read, None));
-    let other = StoredState::new(7, record(false, Some(renewed(600, 3000))), since);
+    let other = StoredState::new(None, 7, record(false, Some(renewed(600, 3000))), since);
     assert_eq!(TokenStatus::of(&early, Some(&other), true).err(), Some(StaleProfile { since }));
     assert!(TokenStatus::of(&late, Some(&other), true).is_ok());
-    let own = StoredState::new(7, record(true, Some(renewed(600, 3000))), since);
+    let own = StoredState::new(None, 7, record(true, Some(renewed(600, 3000))), since);
     assert!(TokenStatus::of(&early, Some(&own), true).is_ok());
-    let nothing = StoredState::new(0, Record::default(), since);
+    let nothing = StoredState::new(None, 0, Record::default(), since);
     assert!(TokenStatus::of(&early, Some(&nothing), true).is_ok());
 }
 
@@ -247,7 +247,7 @@ async fn a_refresh_token_of_an_earlier_login_serves_where_it_does_not_die_at_use
         ("none that may be dead", false, earlier, true, None),
         ("nor a spare one", false, spare, true, None),
     ] {
-        let stored = StoredState::new(1, record, Instant::now());
+        let stored = StoredState::new(None, 1, record, Instant::now());
         let snapshot = snapshot(&profile(0, own), Instant::now(), None);
         let status = TokenStatus::of(&snapshot, Some(&stored), true).expect("the profile is new");
         assert_eq!(status.refresh_token(rotates).map(RefreshToken::expose), expected, "{what}");
@@ -291,7 +291,7 @@ async fn tokens_in_use_are_renewed_ahead_of_their_end_but_not_all_at_the_same_mo
         ("only a live one can be", "facebook", profile(9 * day, false), Record::default(), 1.0, true),
         ("but not so early", "facebook", profile(11 * day, false), Record::default(), 1.0, false),
     ] {
-        let stored = StoredState::new(1, record, Instant::now());
+        let stored = StoredState::new(None, 1, record, Instant::now());
         let snapshot = snapshot(&token, Instant::now(), Some(client(strategy, false)));
         let status = TokenStatus::of(&snapshot, Some(&stored), false).expect("the profile is new");
         assert_eq!(status.is_due(|| jitter), expected, "{what}");
