@@ -31,8 +31,9 @@ const LAYERS: &[&[&str]] = &[
     &["auth0", "authentication", "provider_client"],
     &["config", "policy"],
     &["audit", "cache", "transport", "store", "provider", "telemetry"],
+    &["retry", "deadline", "tls"],
     &["caller"],
-    &["retry", "identity", "deadline", "tls"],
+    &["identity"],
     &["token", "secret", "field"],
 ];
 
