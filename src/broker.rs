@@ -1,5 +1,5 @@
-//! The use cases: everything that a caller can have done, each with the [`Authorized`](crate::context::Authorized) permit
-//! that it takes.
+//! The use cases: everything that a caller can have done, each with the
+//! [`Authorized`](crate::context::Authorized) permit that it takes.
 
 use std::sync::Arc;
 

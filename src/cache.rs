@@ -158,6 +158,11 @@ where
         self.slots.contains_key(key)
     }
 
+    /// Forgets what is known of `key`.
+    pub fn remove(&self, key: &K) {
+        self.slots.invalidate(key);
+    }
+
     /// The kept value, however old.
     pub fn peek(&self, key: &K) -> Option<Loaded<V>> {
         self.slots.get(key)?.lock().kept.clone()

@@ -1,7 +1,7 @@
 //! What a call is worked on with: who calls, until when, and the record that it is on.
 //!
-//! A [`Ctx`] exists only for a call that has its place in the audit log, and only a [`Ctx`] authorises: an RPC that is not
-//! on record does not compile.
+//! A [`Ctx`] exists only for a call that has its place in the audit log, and only a [`Ctx`] authorises: an
+//! RPC that is not on record does not compile.
 
 use crate::{
     audit::{AuditScope, Unrecorded},
@@ -65,7 +65,8 @@ impl Ctx {
         Asked { user, selector }
     }
 
-    /// Asks the policy whether the caller may do `action` with some identity that was `asked` about, and records the answer.
+    /// Asks the policy whether the caller may do `action` with some identity that was `asked` about, and
+    /// records the answer.
     ///
     /// # Errors
     /// When the policy says no.
@@ -83,7 +84,8 @@ impl Ctx {
         Ok(Authorized { ctx: self, permit })
     }
 
-    /// Asks the policy about links to a login with `connection`, which are for no user in particular, and records the answer.
+    /// Asks the policy about links to a login with `connection`, which are for no user in particular, and
+    /// records the answer.
     ///
     /// # Errors
     /// When the policy says no.

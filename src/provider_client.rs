@@ -1,5 +1,5 @@
-//! The providers as the configuration has them: each an adapter, the transport that carries it, its retry budget and its
-//! places for calls.
+//! The providers as the configuration has them: each an adapter, the transport that carries it, its retry
+//! budget and its places for calls.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -20,12 +20,12 @@ mod inquiry;
 pub use application::Application;
 pub use inquiry::{ProviderError, Told, reason};
 
-/// The longest answer of a token, inspection or revocation endpoint, in bytes. They stay below 16 KiB; one that is cut off
-/// may have held the only live token, so this is generous.
+/// The longest answer of a token, inspection or revocation endpoint, in bytes. They stay below 16 KiB; one
+/// that is cut off may have held the only live token, so this is generous.
 const ANSWER_LIMIT: usize = 256 * 1024;
 
-/// Calls under way at one provider: half of what the server works on at all, so that a provider that hangs leaves
-/// room for the others.
+/// Calls under way at one provider: half of what the server works on at all, so that a provider that hangs
+/// leaves room for the others.
 const CALLS_PER_PROVIDER: usize = 512;
 
 /// One provider as one table of the configuration reaches it.
@@ -53,8 +53,8 @@ impl ProviderClient {
         Self { name, strategy, adapter, transport, budget, places, application: Application::default() }
     }
 
-    /// Sends what an adapter described for a token, inspection or revocation endpoint. Once: such a request may not be
-    /// repeated, since it may have been carried out.
+    /// Sends what an adapter described for a token, inspection or revocation endpoint. Once: such a request
+    /// may not be repeated, since it may have been carried out.
     ///
     /// # Errors
     /// When there is no whole answer by `deadline`.
@@ -77,13 +77,14 @@ impl ProviderClient {
 pub struct Providers(BTreeMap<String, Arc<ProviderClient>>);
 
 impl Providers {
-    /// Adds the provider of a connection or, where its name is its strategy, of all that strategy's connections.
+    /// Adds the provider of a connection or, where its name is its strategy, of all that strategy's
+    /// connections.
     pub fn insert(&mut self, client: ProviderClient) {
         self.0.insert(client.name.clone(), Arc::new(client));
     }
 
-    /// The provider of an identity. A connection may be called after a strategy that is not its own: its tokens
-    /// must not reach that strategy's hosts.
+    /// The provider of an identity. A connection may be called after a strategy that is not its own: its
+    /// tokens must not reach that strategy's hosts.
     pub fn of(&self, identity: &Identity) -> Option<&Arc<ProviderClient>> {
         let names = [identity.connection(), &identity.provider];
         names

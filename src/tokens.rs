@@ -1,17 +1,21 @@
 //! Tokens that stay alive: everything about finding, judging, renewing, replacing and ending a user's token.
 //!
-//! [`Tokens`] hides where a token may be (Auth0's profile, Token Vault, the store's record of what was renewed here), every
-//! memory of a token that was refused, and the renewal, which is made once and only once.
+//! [`Tokens`] hides where a token may be (Auth0's profile, Token Vault, the store's record of what was
+//! renewed here), every memory of a token that was refused, and the renewal, which is made once and only
+//! once.
 //!
-//! Several providers kill a refresh token at use, and take a second use for theft: then all tokens of the grant die.
-//! Auth0 cannot be told the new one. So a renewal is made once however many callers and replicas want it, by three layers:
+//! Several providers kill a refresh token at use, and take a second use for theft: then all tokens of the
+//! grant die. Auth0 cannot be told the new one. So a renewal is made once however many callers and replicas
+//! want it, by three layers:
 //!
-//! 1. **One flight per identity in a process** ([`crate::cache`]): detached from the callers, with a limit of its own.
+//! 1. **One flight per identity in a process** ([`crate::cache`]): detached from the callers, with a limit of
+//!    its own.
 //! 2. **A lease in the store** across replicas: with an owner, kept while the work runs.
-//! 3. **Compare-and-swap** on the stored generation, which is read again under the lease: who comes late with an old
-//!    token finds the new one. Tokens are stored before anybody gets them.
+//! 3. **Compare-and-swap** on the stored generation, which is read again under the lease: who comes late with
+//!    an old token finds the new one. Tokens are stored before anybody gets them.
 //!
-//! A failure is remembered with the identity, which then backs off; only the provider's own word ends a grant.
+//! A failure is remembered with the identity, which then backs off; only the provider's own word ends a
+//! grant.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -82,8 +86,8 @@ const STALE: Duration = Duration::from_secs(20);
 const BACKOFF: Backoff<StoreError> =
     Backoff { first: Duration::from_millis(500), most: Duration::from_secs(5), least: |_| Duration::ZERO };
 
-/// Work in the background that is under way at the same time: renewals ahead of need, and notes that a token has ended. What
-/// finds no place is done when it is needed.
+/// Work in the background that is under way at the same time: renewals ahead of need, and notes that a token
+/// has ended. What finds no place is done when it is needed.
 const AHEAD_AT_ONCE: usize = 32;
 
 /// The tokens of all users. See the module's documentation.
@@ -101,8 +105,8 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Tokens of one tenant's users at `providers`; what is renewed is kept in `store`. Sends nothing yet. Needs a tokio
-    /// runtime.
+    /// Tokens of one tenant's users at `providers`; what is renewed is kept in `store`. Sends nothing yet.
+    /// Needs a tokio runtime.
     pub fn new(
         auth0: Arc<Auth0>,
         providers: Arc<Providers>,
@@ -135,17 +139,19 @@ impl Tokens {
         })
     }
 
-    /// What callers are told about the token of a selected identity, as it stands now. A store that fails is done
-    /// without: then this is what the profile alone shows.
+    /// What callers are told about the token of a selected identity, as it stands now. A store that fails is
+    /// done without: then this is what the profile alone shows.
     pub async fn summary(self: &Arc<Self>, caller: &Caller, selected: &Selected) -> TokenSummary {
         let identity = selected.identity();
         let Some(token) = &identity.token else {
-            // Whether the user has connected the account is not asked for a list: it would cost an exchange for each.
+            // Whether the user has connected the account is not asked for a list: it would cost an exchange
+            // for each.
             return if identity.in_vault { TokenSummary::of_vault(None) } else { TokenSummary::NONE };
         };
         let snapshot = self.snapshot(selected.clone(), Arc::clone(token));
         let stored = self.load_and_renew_ahead(&snapshot).await.ok();
-        // A profile that may be older than what is stored is taken as it is: whoever needs the token makes sure.
+        // A profile that may be older than what is stored is taken as it is: whoever needs the token makes
+        // sure.
         let status = self.status(&snapshot, stored.as_deref()).or_else(|_| self.status(&snapshot, None));
         let summary = status.map_or(TokenSummary::NONE, |status| self.summary_of(caller, &status));
         if let Some(stored) = stored.filter(|_| summary.state == State::ReauthenticationRequired) {
@@ -161,7 +167,8 @@ impl Tokens {
         status.summary(rejection.map(|_| newest))
     }
 
-    /// Waits until no renewal or revocation is under way: what a provider has issued is not lost because the process ends.
+    /// Waits until no renewal or revocation is under way: what a provider has issued is not lost because the
+    /// process ends.
     pub async fn settled(&self) {
         self.renewer.under_way.close();
         self.renewer.under_way.wait().await;
@@ -172,8 +179,8 @@ impl Tokens {
         self.records.sweep();
     }
 
-    /// Remembers that the profile's token has ended, where no renewal does so: whatever later moves the end that is worked
-    /// out for it, it stays dead. In the background, since nobody waits for it.
+    /// Remembers that the profile's token has ended, where no renewal does so: whatever later moves the end
+    /// that is worked out for it, it stays dead. In the background, since nobody waits for it.
     fn remember_end(self: &Arc<Self>, snapshot: &IdentitySnapshot, stored: &StoredState) {
         let token = snapshot.token.access.fingerprint();
         if !snapshot.token.has_ended() || stored.record.refused.contains(&token) {
@@ -255,8 +262,8 @@ impl Tokens {
         }
     }
 
-    /// Renews the tokens of an identity, or waits for whoever is doing so. Whether the requirement is met then is for the
-    /// caller to judge.
+    /// Renews the tokens of an identity, or waits for whoever is doing so. Whether the requirement is met
+    /// then is for the caller to judge.
     ///
     /// # Errors
     /// When the store fails: without it a renewal would not be safe.

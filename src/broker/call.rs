@@ -67,7 +67,8 @@ impl Broker {
     /// Sends one request to the provider of an identity of the permit's user, which `selector` means.
     ///
     /// # Errors
-    /// When there is no answer, or no token that the provider accepts. An answer of any other kind is a result.
+    /// When there is no answer, or no token that the provider accepts. An answer of any other kind is a
+    /// result.
     pub async fn call(
         &self,
         authorized: &Authorized<'_, Permit<CallProvider>>,
@@ -87,8 +88,8 @@ impl Broker {
         Ok(self.with_connect_link(answer))
     }
 
-    /// The request as each provider that may be meant would be sent it. Refuses what none would be sent, before anybody is asked
-    /// anything: what is malformed for each of them, or not allowed.
+    /// The request as each provider that may be meant would be sent it. Refuses what none would be sent,
+    /// before anybody is asked anything: what is malformed for each of them, or not allowed.
     fn candidates(
         &self,
         permit: &Permit<CallProvider>,
@@ -111,7 +112,8 @@ impl Broker {
         if candidates.is_empty() { refusal.map(|()| candidates) } else { Ok(candidates) }
     }
 
-    /// The provider of `identity`, and the request for it. One that was refused beforehand is refused in its own words.
+    /// The provider of `identity`, and the request for it. One that was refused beforehand is refused in its
+    /// own words.
     fn chosen<'a>(
         &'a self,
         candidates: Vec<Candidate<'a>>,
@@ -148,8 +150,8 @@ impl Broker {
         permit.clear(live.identity(), request, adapter)
     }
 
-    /// A 401 was not processed, so sending again with another token is safe for any method; but only once. If the provider says
-    /// that the token is active, the 401 is an answer like any other.
+    /// A 401 was not processed, so sending again with another token is safe for any method; but only once. If
+    /// the provider says that the token is active, the 401 is an answer like any other.
     async fn send_with_reauth(
         &self,
         exchange: &Exchange<'_>,
@@ -177,8 +179,8 @@ impl Broker {
         Err(Error::ReauthenticationRequired { owner, why: Unusable::Refused, connect_url })
     }
 
-    /// The user may have granted the scope since the kept profile was read: with the token of another login the request
-    /// is sent once more. What was refused for its scopes was not processed.
+    /// The user may have granted the scope since the kept profile was read: with the token of another login
+    /// the request is sent once more. What was refused for its scopes was not processed.
     async fn with_wider_token(
         &self,
         exchange: &Exchange<'_>,
@@ -290,7 +292,8 @@ impl Exchange<'_> {
         }
     }
 
-    /// Whether a request that failed with `error`, and that must not be sent twice, may have been carried out.
+    /// Whether a request that failed with `error`, and that must not be sent twice, may have been carried
+    /// out.
     fn may_be_done_despite(&self, error: &Error) -> bool {
         !self.repeatable && !matches!(error, Error::ProviderUnavailable { .. })
     }
@@ -309,7 +312,8 @@ impl Sent {
             // A limit told in another way, and without a wait, is a matter of minutes or hours.
             Verdict::RateLimited { retry_after: None } if status != StatusCode::TOO_MANY_REQUESTS => None,
             Verdict::RateLimited { retry_after } => Some(*retry_after),
-            // A 500 would be the same again. What passes without being a server error is Graph's word, in a 400.
+            // A 500 would be the same again. What passes without being a server error is Graph's word, in a
+            // 400.
             Verdict::Unavailable { .. } if status.is_server_error() && !PASSING.contains(&status) => None,
             Verdict::Unavailable { retry_after } => Some(*retry_after),
             Verdict::Accepted

@@ -59,12 +59,12 @@ impl Broker {
         answer
     }
 
-    /// Where the user of `identity` can log in again and grant `scopes`, as its provider named them; `None` without a
-    /// login application.
+    /// Where the user of `identity` can log in again and grant `scopes`, as its provider named them; `None`
+    /// without a login application.
     ///
-    /// For callers without leave to `CreateConnectLink` too: such a link holds nothing but what the operator and the provider
-    /// say, leads back to the operator's own address, and only starts a login of whoever opens it. The permission is for those who
-    /// choose connection, scopes, `state` and address themselves.
+    /// For callers without leave to `CreateConnectLink` too: such a link holds nothing but what the operator
+    /// and the provider say, leads back to the operator's own address, and only starts a login of whoever
+    /// opens it. The permission is for those who choose connection, scopes, `state` and address themselves.
     pub(super) fn link_for(&self, identity: &Identity, scopes: &[String]) -> Option<String> {
         self.link(identity, scopes, self.is_worth_renewing(identity))
     }
@@ -86,8 +86,8 @@ impl Broker {
         Some(application.link(&ask, application.default_redirect_uri()))
     }
 
-    /// Whether a refresh token would help: it is the provider's way, and the token has an end. Asked for unasked, it would
-    /// turn GitHub's tokens without one into tokens of 8 hours.
+    /// Whether a refresh token would help: it is the provider's way, and the token has an end. Asked for
+    /// unasked, it would turn GitHub's tokens without one into tokens of 8 hours.
     fn is_worth_renewing(&self, identity: &Identity) -> bool {
         let ends = identity.token.as_ref().is_some_and(|token| token.expiry.is_some());
         ends && self.providers.of(identity).is_some_and(|client| {

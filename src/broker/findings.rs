@@ -1,4 +1,5 @@
-//! What keeps an identity from being used, or soon will, in words that an operator can act on. Pure judgement.
+//! What keeps an identity from being used, or soon will, in words that an operator can act on. Pure
+//! judgement.
 
 use std::time::Duration;
 
@@ -48,7 +49,8 @@ pub struct Finding {
     pub reason: FindingReason,
     /// What is wrong and what to change.
     pub message: String,
-    /// Where the user can mend it; `None` if only an operator can, or where no login application is configured.
+    /// Where the user can mend it; `None` if only an operator can, or where no login application is
+    /// configured.
     pub connect_url: Option<String>,
 }
 

@@ -30,7 +30,8 @@ pub struct Lent {
 }
 
 impl Broker {
-    /// A token of an identity of the permit's user, which `selector` means. It lives at least as long as asked for.
+    /// A token of an identity of the permit's user, which `selector` means. It lives at least as long as
+    /// asked for.
     ///
     /// # Errors
     /// When there is no such token, or Auth0 gives no usable answer.

@@ -1,8 +1,9 @@
 //! Keeps the user's token out of the provider's answer.
 //!
-//! A caller may be allowed to call without seeing the token, yet some answers repeat it: Graph's `paging.next` carries
-//! `access_token=...`, and `/me/accounts` brings tokens of the user's pages along, which are worth as much. Each occurrence is
-//! overwritten by as many `*`, so that every other byte, and the length, stays.
+//! A caller may be allowed to call without seeing the token, yet some answers repeat it: Graph's
+//! `paging.next` carries `access_token=...`, and `/me/accounts` brings tokens of the user's pages along,
+//! which are worth as much. Each occurrence is overwritten by as many `*`, so that every other byte, and the
+//! length, stays.
 
 use std::ops::Range;
 
@@ -14,7 +15,8 @@ use zeroize::Zeroizing;
 
 use crate::{identity::RESERVED, token::AccessToken};
 
-/// Overwrites `token` wherever it stands in `body`. Costs a pass or two; copies only where something is found.
+/// Overwrites `token` wherever it stands in `body`. Costs a pass or two; copies only where something is
+/// found.
 pub(super) fn mask_body(body: Bytes, token: &AccessToken) -> Bytes {
     spellings(token).iter().fold(body, |body, spelling| mask(body, spelling.as_bytes()))
 }
@@ -39,7 +41,8 @@ pub(super) fn mask_headers(headers: &mut HeaderMap, token: &AccessToken) {
     }
 }
 
-/// The token as it stands in a header, in a URL, and in JSON whose writer escapes slashes; mostly these are one.
+/// The token as it stands in a header, in a URL, and in JSON whose writer escapes slashes; mostly these are
+/// one.
 fn spellings(token: &AccessToken) -> Vec<Zeroizing<String>> {
     let plain = token.expose();
     let encoded = utf8_percent_encode(plain, RESERVED).to_string();

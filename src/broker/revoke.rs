@@ -11,8 +11,8 @@ use crate::{
 };
 
 impl Broker {
-    /// Revokes the tokens of an identity of the permit's user at the provider, and forgets them here; the identity as it
-    /// is afterwards. Revoking a dead token is no error.
+    /// Revokes the tokens of an identity of the permit's user at the provider, and forgets them here; the
+    /// identity as it is afterwards. Revoking a dead token is no error.
     ///
     /// # Errors
     /// When the provider did not do it, or it could not be remembered.

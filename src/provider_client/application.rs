@@ -1,7 +1,8 @@
 //! Whether the configured application is the one that tokens are issued to.
 //!
-//! GitHub's 404 and an introspection's `active: false` (RFC 7662, section 2.2) may mean that a token is dead, or that it is another
-//! application's. Once the provider has called any token of this application active, or renewed one, only the first is left.
+//! GitHub's 404 and an introspection's `active: false` (RFC 7662, section 2.2) may mean that a token is dead,
+//! or that it is another application's. Once the provider has called any token of this application active, or
+//! renewed one, only the first is left.
 
 use std::sync::{
     Mutex, PoisonError,
@@ -17,7 +18,8 @@ const REMEMBERED: usize = 2;
 #[derive(Default)]
 pub struct Application {
     proven: AtomicBool,
-    /// The latest tokens that the provider accepted in calls, the last one last; empty once the application is proven.
+    /// The latest tokens that the provider accepted in calls, the last one last; empty once the application
+    /// is proven.
     accepted: Mutex<Vec<AccessToken>>,
 }
 

@@ -72,9 +72,9 @@ pub enum Told {
     Active(Inspected),
     /// It does not.
     Inactive,
-    /// It does not know the token as one of this application's. That may mean that the token is dead, or that the
-    /// configured application is not the one that the token was issued to: which one it is shows as soon as the provider
-    /// calls any token of this application active.
+    /// It does not know the token as one of this application's. That may mean that the token is dead, or that
+    /// the configured application is not the one that the token was issued to: which one it is shows as soon
+    /// as the provider calls any token of this application active.
     NotKnown,
 }
 
@@ -123,8 +123,8 @@ impl ProviderClient {
         Ok(told)
     }
 
-    /// Whether the configured application is known to be the one that tokens are issued to. If not, the provider is asked about
-    /// another token, which it has just accepted in a call.
+    /// Whether the configured application is known to be the one that tokens are issued to. If not, the
+    /// provider is asked about another token, which it has just accepted in a call.
     async fn is_proven_by_another(&self, access: &AccessToken, deadline: Instant) -> bool {
         if self.application.proven() {
             return true;

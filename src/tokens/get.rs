@@ -1,4 +1,5 @@
-//! The ladder to a live token: the newest one at hand, a fresh read of the profile, a renewal, and then only the user.
+//! The ladder to a live token: the newest one at hand, a fresh read of the profile, a renewal, and then only
+//! the user.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -20,8 +21,8 @@ use crate::{
     token::{Fingerprint, Freshness, TokenSource},
 };
 
-/// Steps of the ladder that one call takes at most. Each step up makes sure of something that the one before left open,
-/// so four suffice; one more for what changes meanwhile.
+/// Steps of the ladder that one call takes at most. Each step up makes sure of something that the one before
+/// left open, so four suffice; one more for what changes meanwhile.
 const MOST_STEPS: usize = 5;
 
 /// How long to wait for the store when what it said before would do: deadlines are often a second or two.
@@ -113,8 +114,8 @@ impl Tokens {
         Err(TokenError::Overloaded)
     }
 
-    /// A live token of a login that is later than the one behind `live`, if Auth0 knows of one. It is asked rarely about a
-    /// user whose tokens stay the same, see [`Acceptance::Insufficient`].
+    /// A live token of a login that is later than the one behind `live`, if Auth0 knows of one. It is asked
+    /// rarely about a user whose tokens stay the same, see [`Acceptance::Insufficient`].
     pub async fn of_later_login(
         self: &Arc<Self>,
         live: &LiveToken,
@@ -198,8 +199,8 @@ impl Tokens {
         Ok(Step::Again)
     }
 
-    /// Whether the evidence against the newest token suffices to renew it. Where tokens rotate, a renewal costs others the token that
-    /// they hold: it takes the provider's own word.
+    /// Whether the evidence against the newest token suffices to renew it. Where tokens rotate, a renewal
+    /// costs others the token that they hold: it takes the provider's own word.
     async fn may_renew(
         self: &Arc<Self>,
         snapshot: &IdentitySnapshot,
@@ -218,8 +219,8 @@ impl Tokens {
         self.introspect(client, &snapshot.selected, &token.access).await == Introspection::Inactive
     }
 
-    /// What the store knows. While it is slow, what it said before is not withheld; of an identity about which nothing is known, the
-    /// profile's token may be one that was revoked or replaced here.
+    /// What the store knows. While it is slow, what it said before is not withheld; of an identity about
+    /// which nothing is known, the profile's token may be one that was revoked or replaced here.
     async fn load_with_patience(&self, snapshot: &IdentitySnapshot) -> Result<Arc<StoredState>, StoreError> {
         let mut stored = pin!(self.load_and_renew_ahead(snapshot));
         if let Ok(stored) = tokio::time::timeout(STORE_PATIENCE, &mut stored).await {

@@ -11,8 +11,8 @@ use crate::{provider_client::ProviderClient, token::AccessToken};
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Tokens {
-    /// What the provider says of a token of `selected` that was refused. Everybody believes it, and replicas learn of a token
-    /// that is dead, or is not after all, through the store.
+    /// What the provider says of a token of `selected` that was refused. Everybody believes it, and replicas
+    /// learn of a token that is dead, or is not after all, through the store.
     pub(super) async fn introspect(
         self: &Arc<Self>,
         client: &Arc<ProviderClient>,

@@ -9,8 +9,8 @@ use crate::{
 };
 
 impl Tokens {
-    /// Remembers what the provider says of a token of `selected`, until it says otherwise. What cannot be stored is logged and
-    /// no more: another replica finds out by being refused.
+    /// Remembers what the provider says of a token of `selected`, until it says otherwise. What cannot be
+    /// stored is logged and no more: another replica finds out by being refused.
     pub(super) async fn record(&self, selected: &Selected, token: Fingerprint, word: Introspection) {
         let is_refused = match word {
             Introspection::Active => false,

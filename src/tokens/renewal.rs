@@ -35,12 +35,12 @@ pub mod timing;
 pub(super) use failure::LONGEST_BACKOFF;
 use failure::RenewalFailure;
 
-/// How long a renewal waits for the profile. Without it, it is made from what the caller saw: a login in the last minute is
-/// unlikely, and renewing from the tokens of the one before does it no harm.
+/// How long a renewal waits for a newer profile. Without one it is made from what the caller saw: a login in
+/// the last minute is unlikely, and renewing from the tokens of an earlier login does that one no harm.
 const PROFILE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The age up to which a profile is not read again, unless its token was refused since: Auth0's reads are scarce, and
-/// whoever was idle for an hour comes with a profile that was read just now and a token that has ended.
+/// The age up to which a profile is not read again, unless its token was refused since. Auth0's reads are
+/// scarce, and after an idle hour the profile was read just now, and its token has ended.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// How long to keep retrying to store rotated tokens. They are the only live copy.
@@ -55,13 +55,13 @@ const STORE_EVERY: Duration = Duration::from_millis(250);
 /// How long one try may take: a request that hangs must not use up [`GRACE`]. It is safe to repeat.
 const STORE_TRY: Duration = Duration::from_secs(2);
 
-/// How often it is said that something cannot be stored.
+/// How often the log says that something cannot be stored yet.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
-/// Swaps that are tried again at least because something else about the identity was written meanwhile.
-const MOST_SWAPS: u32 = 5;
+/// The least number of swaps that are lost before one is given up for want of time.
+const MOST_LOST: u32 = 5;
 
-/// What every renewal works with.
+/// The renewals of one process, and what they work with.
 pub(super) struct Renewer {
     pub(super) store: Arc<Store>,
     pub(super) auth0: Arc<Auth0>,
@@ -140,7 +140,7 @@ impl Renewer {
         }
     }
 
-    /// Under the lease: nobody else renews now, but somebody may just have.
+    /// Renews under the lease. Nobody else does so now, but somebody may just have.
     async fn lead(
         &self,
         lease: &HeldLease,
@@ -180,8 +180,8 @@ impl Renewer {
         }
     }
 
-    /// The identity with the token that the profile shows now, since the user may have logged in since. `None` if there is none any
-    /// more. What the caller saw stands in for a profile that Auth0 does not give.
+    /// The identity as the profile shows it now, since the user may have logged in since; `None` if it holds
+    /// no token any more. While Auth0 gives no profile, what the caller saw stands in.
     pub(super) async fn newest_snapshot(&self, seen: &IdentitySnapshot) -> Option<IdentitySnapshot> {
         let since = Instant::now();
         let judge = |_: &Profile, began| {
@@ -199,7 +199,7 @@ impl Renewer {
         }
     }
 
-    /// The log and the metrics.
+    /// Tells the log and the metrics.
     fn record_outcome(&self, job: &Job, status: &TokenStatus<'_>, outcome: &Outcome) {
         let (provider, connection) = (&job.client.name, &job.selected().key().connection);
         let old = status.token().access.fingerprint();
@@ -215,7 +215,7 @@ impl Renewer {
         }
     }
 
-    /// Nobody gets the tokens before they are stored.
+    /// Stores new tokens. Nobody gets them before.
     async fn store_tokens(
         &self,
         settlement: &Settlement<'_>,
@@ -247,7 +247,7 @@ impl Renewer {
         self.swap(settlement.identity, settlement.stored, change, is_overtaken, patience).await
     }
 
-    /// A failure that cannot be stored is remembered by this replica alone.
+    /// Stores a failure. One that cannot be stored is remembered by this replica alone.
     async fn store_failure(&self, settlement: &Settlement<'_>, failure: &RenewalFailure) -> Arc<StoredState> {
         let change = |before: &Record| {
             let mut record = failure.added_to(settlement.in_lineage(before));
@@ -272,9 +272,9 @@ impl Renewer {
         }
     }
 
-    /// Swaps what is stored, as `stored`, until it is done, or until what another stored meanwhile says that this `is
-    /// overtaken`: then that counts. Every failure of the store is tried again for as long as `patience` lasts, whatever it is: a
-    /// password that is refused now may be mended in a minute.
+    /// Swaps what is stored, as `stored`, until that is done, or until what another replica stored meanwhile
+    /// says that this `is_overtaken`: then that counts. Every failure of the store is tried again for as long
+    /// as `patience` lasts, whatever it is: a password that is refused now may be mended in a minute.
     pub(super) async fn swap(
         &self,
         identity: &Selected,
@@ -284,50 +284,63 @@ impl Renewer {
         patience: Duration,
     ) -> Result<Arc<StoredState>, StoreError> {
         let give_up = Instant::now() + patience;
-        let (key, user) = (identity.key(), identity.user());
         let (mut generation, mut record) = (stored.generation, change(&stored.record));
-        let mut swaps = 0;
-        let mut told: Option<Instant> = None;
+        let (mut lost, mut complaint) = (0, Complaint::default());
         loop {
-            let swap = self.store.swap(key, user, generation, &record);
-            let swapped = tokio::time::timeout(STORE_TRY, swap).await;
-            match swapped
-                .unwrap_or_else(|_| Err(StoreError::Unavailable { detail: "no answer in time".to_owned() }))
-            {
+            match self.try_swap(identity, generation, &record).await {
                 Ok(Swap::Done(generation)) => {
                     let stored = StoredState::new(Some(stored), generation, record, Instant::now());
                     return Ok(Arc::new(stored));
                 }
                 Ok(Swap::Lost(current)) => {
-                    swaps += 1;
+                    lost += 1;
                     let current = StoredState::after(None, current.map(|current| *current), Instant::now());
-                    let is_enough = swaps >= MOST_SWAPS && Instant::now() >= give_up;
-                    if is_enough || is_overtaken(&current) {
-                        let connection = &key.connection;
-                        tracing::warn!(
-                            connection,
-                            "Another replica has stored tokens meanwhile; using those"
-                        );
+                    if is_overtaken(&current) || lost >= MOST_LOST && Instant::now() >= give_up {
+                        let connection = &identity.key().connection;
+                        tracing::warn!(connection, "Using what another replica has stored meanwhile");
                         return Ok(current);
                     }
                     (generation, record) = (current.generation, change(&current.record));
                 }
-                Err(error) if Instant::now() < give_up => {
-                    if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
-                        told = Some(Instant::now());
-                        let left_s = give_up.saturating_duration_since(Instant::now()).as_secs();
-                        let connection = &key.connection;
-                        tracing::error!(%error, connection, left_s, "Cannot store what became of a token; trying on");
+                Err(error) => {
+                    let left = give_up.saturating_duration_since(Instant::now());
+                    complaint.tell(identity, &error, left);
+                    if left.is_zero() {
+                        return Err(error);
                     }
                     tokio::time::sleep(STORE_EVERY).await;
                 }
-                Err(error) => {
-                    let connection = &key.connection;
-                    tracing::error!(%error, connection, "Could not store what became of a token");
-                    return Err(error);
-                }
             }
         }
+    }
+
+    async fn try_swap(
+        &self,
+        identity: &Selected,
+        generation: u64,
+        record: &Record,
+    ) -> Result<Swap, StoreError> {
+        let swap = self.store.swap(identity.key(), identity.user(), generation, record);
+        let late = |_| StoreError::Unavailable { detail: "it takes more than 2 s".to_owned() };
+        tokio::time::timeout(STORE_TRY, swap).await.map_err(late)?
+    }
+}
+
+/// A complaint in the log about what cannot be stored, made every [`TELL_EVERY`].
+#[derive(Default)]
+struct Complaint {
+    last: Option<Instant>,
+}
+
+impl Complaint {
+    fn tell(&mut self, identity: &Selected, error: &StoreError, left: Duration) {
+        let is_new = self.last.is_none_or(|last| last.elapsed() >= TELL_EVERY);
+        if !is_new && !left.is_zero() {
+            return;
+        }
+        self.last = Some(Instant::now());
+        let (connection, left_s) = (&identity.key().connection, left.as_secs());
+        tracing::error!(%error, connection, left_s, "Cannot store what became of a token, and keeps trying");
     }
 }
 

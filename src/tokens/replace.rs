@@ -13,8 +13,9 @@ pub enum Replacement {
 }
 
 impl Tokens {
-    /// Another token than `live`, which the provider has just refused. Whoever comes late with an old token gets the newer one;
-    /// then the provider is asked, once for all callers, and only what is not active is replaced.
+    /// Another token than `live`, which the provider has just refused. Whoever comes late with an old token
+    /// gets the newer one; then the provider is asked, once for all callers, and only what is not active is
+    /// replaced.
     ///
     /// # Errors
     /// When there is no other token.
@@ -23,7 +24,8 @@ impl Tokens {
         live: &LiveToken,
         request: &TokenRequest<'_>,
     ) -> Result<Replacement, TokenError> {
-        // The new profile may offer another identity to the same selector: another account, or another provider's token.
+        // The new profile may offer another identity to the same selector: another account, or another
+        // provider's token.
         let same = live.identity().selector();
         let request = TokenRequest { selector: &same, rejected: Some(live.fingerprint()), ..*request };
         if let Some(newer) = self.newer(live, &request).await {

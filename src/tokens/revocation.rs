@@ -23,9 +23,9 @@ pub(super) const AT_ONCE: usize = 64;
 type Outcome = (Arc<StoredState>, Result<(), TokenError>);
 
 impl Tokens {
-    /// Has the provider revoke an identity's tokens, those that were renewed here and that of the profile, and
-    /// remembers never to use them again. Goes on when the caller leaves: what a provider was asked cannot be taken back,
-    /// and must be known here. Revoking a dead token is no error.
+    /// Has the provider revoke an identity's tokens, those that were renewed here and that of the profile,
+    /// and remembers never to use them again. Goes on when the caller leaves: what a provider was asked
+    /// cannot be taken back, and must be known here. Revoking a dead token is no error.
     ///
     /// # Errors
     /// When the tokens are as they were, unless it says otherwise.
@@ -35,7 +35,8 @@ impl Tokens {
     pub async fn revoke(self: &Arc<Self>, request: &TokenRequest<'_>) -> Result<Selected, TokenError> {
         let selected = self.select(request, None).await?;
         let identity = selected.identity();
-        // Auth0 would give a token of its vault out again: that forgets an account only when the user disconnects it.
+        // Auth0 would give a token of its vault out again: that forgets an account only when the user
+        // disconnects it.
         let unsupported = || TokenError::provider(identity, ProviderError::Unsupported);
         let token = identity.token.clone().ok_or_else(unsupported)?;
         let snapshot = self.snapshot(selected.clone(), token);
@@ -114,7 +115,8 @@ impl Renewer {
         }
     }
 
-    /// Has the provider end the newest tokens and, where that does not end the grant, all others that are known.
+    /// Has the provider end the newest tokens and, where that does not end the grant, all others that are
+    /// known.
     ///
     /// # Errors
     /// When the newest were not ended. Within the success, when others were not.
@@ -138,7 +140,8 @@ impl Renewer {
     }
 }
 
-/// All tokens of an identity, the newest first. Revoking a token also revokes the refresh token it was renewed from.
+/// All tokens of an identity, the newest first. Revoking a token also revokes the refresh token it was
+/// renewed from.
 fn all_held<'a>(snapshot: &'a IdentitySnapshot, stored: &'a StoredState) -> Vec<Held<'a>> {
     // Both are to end, so that it does not matter which is the newer one.
     let status = TokenStatus::of(snapshot, Some(stored), true);
@@ -155,8 +158,8 @@ fn all_held<'a>(snapshot: &'a IdentitySnapshot, stored: &'a StoredState) -> Vec<
     all
 }
 
-/// What is to be remembered after `before`: that what the profile shows is of no use, nor what came of it. No refresh token
-/// is kept, since its grant may have ended with it.
+/// What is to be remembered after `before`: that what the profile shows is of no use, nor what came of it. No
+/// refresh token is kept, since its grant may have ended with it.
 fn revoked(before: &Record, profile: &StoredToken) -> Record {
     let origin = profile.access.fingerprint();
     let mut record = Record {

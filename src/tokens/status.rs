@@ -1,5 +1,5 @@
-//! The status of an identity's token: which one is the newest, whether it will do, and what can be done if not. Pure
-//! judgement, and the only one: lists, findings and the ladder all ask here.
+//! The status of an identity's token: which one is the newest, whether it will do, and what can be done if
+//! not. Pure judgement, and the only one: lists, findings and the ladder all ask here.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +17,8 @@ use crate::{
 /// The earliest that a token in use is renewed ahead of its end, less a jitter of up to a half.
 const AHEAD: Duration = Duration::from_secs(5 * 60);
 
-/// The same where only a live token can be renewed: time enough to notice and mend what keeps it from being renewed.
+/// The same where only a live token can be renewed: time enough to notice and mend what keeps it from being
+/// renewed.
 const AHEAD_OF_LIVE: Duration = Duration::from_secs(10 * 24 * 3600);
 
 /// A token is never renewed ahead by more than this share of its life.
@@ -93,7 +94,8 @@ pub(super) enum Blocker {
         /// Their full names.
         missing: Vec<String>,
     },
-    /// A renewal would help, if what it brings survived this process: the provider kills what it is made from.
+    /// A renewal would help, if what it brings survived this process: the provider kills what it is made
+    /// from.
     NotDurable,
     /// No token of this provider lives so long.
     NeverSoLong {
@@ -156,7 +158,8 @@ impl<'a> TokenStatus<'a> {
     ) -> Result<Self, StaleProfile> {
         let status = Self { profile: &snapshot.token, stored, client: snapshot.client.as_deref(), durable };
         match stored {
-            // A profile that shows another token than the one that the record began with is newer, if it was read later.
+            // A profile that shows another token than the one that the record began with is newer, if it was
+            // read later.
             Some(stored)
                 if stored.generation > 0
                     && status.in_lineage().is_none()
@@ -194,8 +197,8 @@ impl<'a> TokenStatus<'a> {
         self.in_lineage().map_or(Duration::ZERO, StoredState::backoff)
     }
 
-    /// What a renewal would be made from. Where refresh tokens do not die at use, one of an earlier login does too if the
-    /// last one brought none.
+    /// What a renewal would be made from. Where refresh tokens do not die at use, one of an earlier login
+    /// does too if the last one brought none.
     pub(super) fn refresh_token(&self, rotates: bool) -> Option<&'a RefreshToken> {
         let own = self.token().refresh.as_ref();
         let record = self.stored.filter(|_| !rotates).map(|stored| &stored.record);

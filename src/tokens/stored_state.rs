@@ -14,11 +14,12 @@ use crate::{
     token::{Expiry, ExpiryBasis, Fingerprint, TokenSource},
 };
 
-/// The shortest time between two renewals of one identity: whoever needs another token after that keeps asking for
-/// something that renewing does not give.
+/// The shortest time between two renewals of one identity: whoever needs another token after that keeps
+/// asking for something that renewing does not give.
 const SOONEST: Duration = Duration::from_secs(30);
 
-/// The store's record of an identity. Its times are measured on tokio's clock from when it was first seen here.
+/// The store's record of an identity. Its times are measured on tokio's clock from when it was first seen
+/// here.
 #[derive(Debug)]
 pub struct StoredState {
     /// What the next swap has to expect; 0 if nothing is stored.
@@ -43,8 +44,9 @@ impl StoredState {
         }
     }
 
-    /// The state of a record that came after `before`. The same token ends when it was first seen to end here, and the same
-    /// failure is waited out as it was first seen: on tokio's clock, which a changed wall clock does not move.
+    /// The state of a record that came after `before`. The same token ends when it was first seen to end
+    /// here, and the same failure is waited out as it was first seen: on tokio's clock, which a changed wall
+    /// clock does not move.
     pub(super) fn new(before: Option<&Self>, generation: u64, record: Record, since: Instant) -> Self {
         let fresh = record.tokens.as_ref().map(|tokens| Arc::new(token(tokens)));
         let same =

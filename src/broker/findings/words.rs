@@ -1,5 +1,5 @@
-//! What findings say: what is wrong, and what to change where. One or two sentences, nothing secret, nothing that a
-//! provider wrote.
+//! What findings say: what is wrong, and what to change where. One or two sentences, nothing secret, nothing
+//! that a provider wrote.
 
 use std::time::Duration;
 

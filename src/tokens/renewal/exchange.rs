@@ -21,8 +21,8 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    /// The request was cut off, since another replica may send the same token from now on. Whether it was carried out is
-    /// not known.
+    /// The request was cut off, since another replica may send the same token from now on. Whether it was
+    /// carried out is not known.
     pub(super) fn lease_ended(client: &ProviderClient) -> Self {
         let provider = &client.name;
         tracing::warn!(provider, "The lease ended during a request for new tokens; the grant is kept");
@@ -30,8 +30,8 @@ impl Outcome {
     }
 }
 
-/// Asks for new tokens, while the lease is ours: once, and once more with the client's credential if that was replaced in its file
-/// meanwhile. `None` if the lease is another replica's by now: then nothing was sent.
+/// Asks for new tokens, while the lease is ours: once, and once more with the client's credential if that was
+/// replaced in its file meanwhile. `None` if the lease is another replica's by now: then nothing was sent.
 ///
 /// # Errors
 /// When the store does not say whose the lease is: then nothing was sent either.
@@ -89,8 +89,8 @@ async fn once(
         Ok(request) => request,
         Err(error) => return Ok(Attempt::Refused(unsendable(client, &error))),
     };
-    // The last thing before the provider is asked: a process that was asleep, or cut off from the store, may have lost the
-    // lease, and with it the right to send what was stored before.
+    // The last thing before the provider is asked: a process that was asleep, or cut off from the store, may
+    // have lost the lease, and with it the right to send what was stored before.
     if !lease.confirm().await? {
         let provider = &client.name;
         tracing::warn!(provider, "A lease was lost before the provider was asked for new tokens");

@@ -26,13 +26,14 @@ const POLL: Duration = Duration::from_millis(200);
 pub(in crate::tokens) enum Acquired {
     /// We do.
     Leader(HeldLease),
-    /// Another replica does or did: nothing is left to do, or it took too long. This is what is stored meanwhile.
+    /// Another replica does or did: nothing is left to do, or it took too long. This is what is stored
+    /// meanwhile.
     Follower(Arc<StoredState>),
 }
 
 impl Renewer {
-    /// Waits for the lease on an identity of which `kept` is known, unless what another replica stores meanwhile
-    /// `suffices`.
+    /// Waits for the lease on an identity of which `kept` is known, unless what another replica stores
+    /// meanwhile `suffices`.
     pub(in crate::tokens) async fn acquire(
         &self,
         identity: &Selected,
@@ -100,8 +101,8 @@ impl HeldLease {
         Ok(is_ours)
     }
 
-    /// Does `work` until the lease ends, as it was last renewed; `None` if that comes first. After a sleep in which the lease
-    /// ended, nothing of the work is begun.
+    /// Does `work` until the lease ends, as it was last renewed; `None` if that comes first. After a sleep in
+    /// which the lease ended, nothing of the work is begun.
     pub(super) async fn bound<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let ended = async {
             loop {

@@ -11,10 +11,11 @@ pub const LEASE: Duration = Duration::from_secs(15);
 /// How often a lease is renewed while the work runs.
 pub const RENEW_EVERY: Duration = Duration::from_secs(5);
 
-/// How long after a failed renewal of the lease the next one is tried: two short silences of the store must not add up.
+/// How long after a failed renewal of the lease the next one is tried: two short silences of the store must
+/// not add up.
 pub const RENEW_AGAIN: Duration = Duration::from_secs(1);
 
-/// How long whoever takes over a lease that ran out leaves its former owner to store what that may have been issued: after
-/// an outage of the store both come back, and the owner tries every quarter of a second. Taking over takes less than 20 s
-/// all the same.
+/// How long whoever takes over a lease that ran out leaves its former owner to store what that may have been
+/// issued: after an outage of the store both come back, and the owner tries every quarter of a second. Taking
+/// over takes less than 20 s all the same.
 pub const GRACE: Duration = Duration::from_secs(3);
