@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{
     IdentitySnapshot, Selected, StoredState, TokenError, TokenRequest, TokenStatus, Tokens,
-    rejected::Introspection,
+    rejected::{Introspection, Word},
 };
 use crate::{
     auth0::Acceptance,
@@ -133,13 +133,11 @@ impl Tokens {
         let mut told = told.map_err(|cause| {
             if Instant::now() >= deadline.at() { TokenError::Late(Stage::Provider) } else { error(cause) }
         })?;
-        let (fingerprint, word) = (token.access.fingerprint(), told.word());
-        self.rejected.told(fingerprint, word, began);
-        // What has expired is never handed out again in any case.
-        let has_ended = token.expiry.is_some_and(|expiry| expiry.remaining().is_zero());
-        if word == Introspection::Active || !has_ended {
-            self.record(newest.selected(), fingerprint, word).await;
-        }
+        let (fingerprint, said) = (token.access.fingerprint(), told.word());
+        // What has ended is never handed out again in any case.
+        let is_news = said == Introspection::Active || !token.has_ended();
+        let is_stored = is_news && self.record(newest.selected(), fingerprint, said).await;
+        self.rejected.told(fingerprint, Word { said, is_stored }, began);
         // Scopes are the one text of the provider's that is passed on.
         let own = [&token.access, &newest.snapshot.token.access];
         if let Told::Active(inspected) = &mut told {

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Selected, Tokens, rejected::Introspection};
+use super::{
+    Selected, Tokens,
+    rejected::{Introspection, Word},
+};
 use crate::{provider_client::ProviderClient, token::AccessToken};
 
 /// How long a question may take. Each caller waits with a deadline of its own.
@@ -25,15 +28,15 @@ impl Tokens {
             let (selected, access) = (selected.clone(), access.clone());
             async move {
                 let told = client.inspect(&access, Instant::now() + TIMEOUT, &tokens.metrics).await;
-                let word = match told {
+                let said = match told {
                     Ok(told) => told.word(),
                     Err(error) => {
                         tracing::debug!(?error, %token, "Cannot ask about a token that was refused");
                         Introspection::Unknown
                     }
                 };
-                tokens.record(&selected, token, word).await;
-                word
+                let is_stored = tokens.record(&selected, token, said).await;
+                Word { said, is_stored }
             }
         };
         self.rejected.introspect(token, ask).await

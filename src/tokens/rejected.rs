@@ -50,6 +50,14 @@ pub(super) enum Introspection {
     Unknown,
 }
 
+/// A provider's word about a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Word {
+    pub(super) said: Introspection,
+    /// Whether the store has it, from where every replica learns of it, and of its end.
+    pub(super) is_stored: bool,
+}
+
 /// A token that will not do for a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rejection {
@@ -63,7 +71,7 @@ pub(super) struct Rejection {
 /// See the module's documentation.
 pub(super) struct RejectedTokens {
     /// What providers said, one question however many callers.
-    words: Cache<Fingerprint, Introspection, Infallible>,
+    words: Cache<Fingerprint, Word, Infallible>,
     reports: moka::sync::Cache<Fingerprint, Arc<Report>>,
 }
 
@@ -96,7 +104,7 @@ impl RejectedTokens {
             return None;
         }
         let word = self.words.peek(&token);
-        if let Some(word) = word.as_ref().filter(|word| word.value == Introspection::Inactive) {
+        if let Some(word) = word.as_ref().filter(|word| is_dead(word)) {
             return Some(Rejection { since: word.began, is_confirmed: true });
         }
         if is_reported {
@@ -106,7 +114,7 @@ impl RejectedTokens {
         let report = self.reports.get(&token)?;
         // The provider has said since then that the token is active.
         let is_refuted =
-            word.is_some_and(|word| word.value == Introspection::Active && word.began >= report.since);
+            word.is_some_and(|word| word.value.said == Introspection::Active && word.began >= report.since);
         let counts = !is_refuted && report.is_of(caller);
         counts.then_some(Rejection { since: report.since, is_confirmed: false })
     }
@@ -114,20 +122,20 @@ impl RejectedTokens {
     /// What the provider says of `token`, asked with `ask` unless it was asked just now.
     pub(super) async fn introspect<F>(&self, token: Fingerprint, ask: impl FnOnce() -> F) -> Introspection
     where
-        F: Future<Output = Introspection> + Send + 'static,
+        F: Future<Output = Word> + Send + 'static,
     {
-        let load = |_: Option<&Introspection>, _| {
+        let load = |_: Option<&Word>, _| {
             let word = ask();
             async move { Ok(word.await) }
         };
         let Ok(Loaded { value, .. }) = self.words.get(&token, is_recent, load).await;
-        value
+        value.said
     }
 
-    /// Notes what the provider was found to say, asked at `began`. That it accepts the token ends every refusal
-    /// until now, and says nothing of those to come.
-    pub(super) fn told(&self, token: Fingerprint, word: Introspection, began: Instant) {
-        match word {
+    /// Notes what the provider was found to say, asked at `began`. That it accepts the token ends every
+    /// refusal until now, and says nothing of those to come.
+    pub(super) fn told(&self, token: Fingerprint, word: Word, began: Instant) {
+        match word.said {
             Introspection::Inactive => self.words.put(&token, Loaded { value: word, began }),
             Introspection::Active => {
                 self.words.remove(&token);
@@ -145,8 +153,14 @@ impl RejectedTokens {
     }
 }
 
-fn is_recent(kept: &Loaded<Introspection>) -> Lookup {
+fn is_recent(kept: &Loaded<Word>) -> Lookup {
     if kept.began.elapsed() < ASK_AGAIN { Lookup::Hit } else { Lookup::Miss }
+}
+
+/// What is stored counts as the store has it, once this word is no longer the latest.
+fn is_dead(word: &Loaded<Word>) -> bool {
+    let counts_for = if word.value.is_stored { ASK_AGAIN } else { BELIEVED };
+    word.value.said == Introspection::Inactive && word.began.elapsed() < counts_for
 }
 
 impl Report {
@@ -178,6 +192,7 @@ mod tests {
     }
 
     async fn asked(rejected: &RejectedTokens, word: Introspection) -> Introspection {
+        let word = Word { said: word, is_stored: false };
         rejected.introspect(Fingerprint::of(TOKEN), || async move { word }).await
     }
 
