@@ -8,6 +8,10 @@ use rustls::pki_types::CertificateDer;
 use tokio::time::Instant;
 use url::Url;
 
+mod guard;
+
+pub use guard::SendGuard;
+
 /// For name resolution, TCP and TLS together; a healthy one takes well below a second.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -156,12 +160,14 @@ impl Transport {
 
     fn prepare(&self, mut request: Request<Bytes>) -> Result<reqwest::Request, reqwest::Error> {
         complete(&mut request);
+        let guard = request.extensions_mut().remove::<SendGuard>();
+        let guarded = guard.map(|guard| guard.over(request.body().clone()));
         let host = request.uri().host().unwrap_or_default();
         let detour = self.detours.get(host).or_else(|| {
             let (_, parent) = host.split_once('.')?;
             self.detours.get(&format!("*.{parent}"))
         });
-        let Some(base) = detour else { return reqwest::Request::try_from(request) };
+        let Some(base) = detour else { return with_body(reqwest::Request::try_from(request)?, guarded) };
 
         // The other side still learns which host was meant.
         if let Ok(original) = HeaderValue::from_str(host) {
@@ -173,8 +179,18 @@ impl Transport {
         let _ = url.set_scheme(base.scheme());
         let _ = url.set_host(base.host_str());
         let _ = url.set_port(base.port());
-        Ok(request)
+        with_body(request, guarded)
     }
+}
+
+fn with_body(
+    mut request: reqwest::Request,
+    body: Option<reqwest::Body>,
+) -> Result<reqwest::Request, reqwest::Error> {
+    if body.is_some() {
+        *request.body_mut() = body;
+    }
+    Ok(request)
 }
 
 /// Adds what hyper and reqwest leave out.
@@ -305,6 +321,41 @@ mod tests {
         let error = outcome.expect_err("nobody listens on port 1");
         assert!(matches!(&error, TransportError::Connect { host, .. } if host == "127.0.0.1"), "{error:?}");
         assert!(!format!("{error} {error:?}").contains("canary"));
+    }
+
+    /// What a server on loopback reads of a POST whose guard says `may_send`.
+    async fn posted(may_send: bool) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+        let address = listener.local_addr().expect("a bound listener has an address");
+        let served = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("the client connects");
+            let mut request = Vec::new();
+            let mut chunk = [0; 1024];
+            while !request.ends_with(b"refresh_token=r") {
+                match stream.read(&mut chunk).await {
+                    Ok(0) | Err(_) => return request,
+                    Ok(read) => request.extend_from_slice(&chunk[..read]),
+                }
+            }
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+            request
+        });
+        let request = Request::post(format!("http://{address}/token"))
+            .extension(SendGuard::new(move || may_send))
+            .body(Bytes::from_static(b"refresh_token=r"))
+            .expect("a valid request");
+        let transport = Transport::new().expect("the machine has CA certificates");
+        let outcome = transport.send(request, 10, Instant::now() + Duration::from_secs(10)).await;
+        assert_eq!(outcome.is_ok(), may_send);
+        drop(transport);
+        String::from_utf8(served.await.expect("the server is done")).expect("it is text")
+    }
+
+    #[tokio::test]
+    async fn a_guard_keeps_a_body_back_until_the_moment_it_is_written() {
+        let sent = posted(true).await;
+        assert!(sent.contains("content-length: 15") && sent.ends_with("refresh_token=r"), "{sent}");
+        assert!(!posted(false).await.contains("refresh_token"));
     }
 
     #[tokio::test]

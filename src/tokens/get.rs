@@ -216,7 +216,9 @@ impl Tokens {
         if !client.adapter.renewal().is_ok_and(Renewal::rotates) {
             return true;
         }
-        self.introspect(client, &snapshot.selected, &token.access).await == Introspection::Inactive
+        // With another application than the token's, a renewal would not succeed, and so cost nobody a token.
+        let word = self.introspect(client, &snapshot.selected, &token.access).await;
+        matches!(word, Introspection::Inactive | Introspection::NotKnown)
     }
 
     /// What the store knows. While it is slow, what it said before is not withheld; of an identity about

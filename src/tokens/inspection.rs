@@ -152,7 +152,7 @@ impl Told {
         match self {
             Self::Active(_) => Introspection::Active,
             Self::Inactive => Introspection::Inactive,
-            Self::NotKnown => Introspection::Unknown,
+            Self::NotKnown => Introspection::NotKnown,
         }
     }
 }

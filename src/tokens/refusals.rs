@@ -15,7 +15,7 @@ impl Tokens {
         let is_refused = match word {
             Introspection::Active => false,
             Introspection::Inactive => true,
-            Introspection::Unknown => return false,
+            Introspection::NotKnown | Introspection::Unknown => return false,
         };
         // Token Vault has no tokens of its own in the profile, and the store no record of them.
         if selected.identity().token.is_none() {

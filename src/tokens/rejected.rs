@@ -46,7 +46,9 @@ pub(super) enum Introspection {
     Active,
     /// It does not.
     Inactive,
-    /// Nothing certain: it cannot be asked, does not answer, or may not know the token for another reason.
+    /// It does not know the token as one of this application's: see [`crate::provider_client::Told::NotKnown`].
+    NotKnown,
+    /// Nothing: it cannot be asked, or does not answer.
     Unknown,
 }
 
@@ -141,7 +143,7 @@ impl RejectedTokens {
                 self.words.remove(&token);
                 self.reports.invalidate(&token);
             }
-            Introspection::Unknown => {}
+            Introspection::NotKnown | Introspection::Unknown => {}
         }
     }
 

@@ -85,7 +85,7 @@ async fn once(
     lease: &HeldLease,
     deadline: Instant,
 ) -> Result<Attempt, StoreError> {
-    let request = match renewal.encode(held, SystemTime::now()) {
+    let mut request = match renewal.encode(held, SystemTime::now()) {
         Ok(request) => request,
         Err(error) => return Ok(Attempt::Refused(unsendable(client, &error))),
     };
@@ -96,6 +96,8 @@ async fn once(
         tracing::warn!(provider, "A lease was lost before the provider was asked for new tokens");
         return Ok(Attempt::NotOurs);
     }
+    // And once more when the token is written: there may be a connection to set up before.
+    request.extensions_mut().insert(lease.guard());
     let Some(answer) = lease.bound(client.exchange(request, deadline)).await else {
         return Ok(Attempt::Made(Outcome::lease_ended(client)));
     };
@@ -119,10 +121,7 @@ fn unsendable(client: &ProviderClient, error: &Unsendable) -> Refused {
 fn read(client: &ProviderClient, renewal: &dyn Renewal, held: Held<'_>, answer: &Response<Bytes>) -> Attempt {
     let provider = &client.name;
     Attempt::Made(match renewal.read(answer, SystemTime::now()) {
-        RenewalVerdict::Renewed(tokens) => {
-            client.application.prove();
-            Outcome::Renewed(tokens)
-        }
+        RenewalVerdict::Renewed(tokens) => Outcome::Renewed(tokens),
         RenewalVerdict::GrantDead { code } => {
             tracing::warn!(provider, code, "The provider says that a grant has ended");
             let token = (renewal.source() == Source::LiveAccessToken).then(|| held.access.fingerprint());

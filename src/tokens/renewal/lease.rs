@@ -14,6 +14,7 @@ use super::{
 use crate::{
     identity::IdentityKey,
     store::{self, Lease, LeaseName, Store, StoreError},
+    transport::SendGuard,
 };
 
 /// How long another replica's work is waited for: as long as a renewal may take.
@@ -61,16 +62,16 @@ impl Renewer {
     }
 }
 
-/// A lease that is ours until it [`Self::expires`].
+/// A lease that is ours until it ends.
 pub(in crate::tokens) struct HeldLease {
     store: Arc<Store>,
     /// As last renewed.
-    lease: Mutex<Lease>,
+    lease: Arc<Mutex<Lease>>,
 }
 
 impl HeldLease {
     fn new(store: &Arc<Store>, lease: Lease) -> Self {
-        Self { store: Arc::clone(store), lease: Mutex::new(lease) }
+        Self { store: Arc::clone(store), lease: Arc::new(Mutex::new(lease)) }
     }
 
     /// Whether another replica held it before and let it run out.
@@ -101,9 +102,15 @@ impl HeldLease {
         Ok(is_ours)
     }
 
-    /// Does `work` until the lease ends, as it was last renewed; `None` if that comes first. After a sleep in
-    /// which the lease ended, nothing of the work is begun.
-    pub(super) async fn bound<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+    /// A guard of requests that lets nothing be written once the lease has ended, as it was last renewed.
+    pub(super) fn guard(&self) -> SendGuard {
+        let lease = Arc::clone(&self.lease);
+        SendGuard::new(move || latest(&lease).expires() > Instant::now())
+    }
+
+    /// Does `exchange` until the lease ends, as it was last renewed; `None` if that comes first. An answer that
+    /// is there already is taken all the same, after a sleep too: it may be the only live copy.
+    pub(super) async fn bound<T>(&self, exchange: impl Future<Output = T>) -> Option<T> {
         let ended = async {
             loop {
                 let expires = self.latest().expires();
@@ -115,13 +122,13 @@ impl HeldLease {
         };
         tokio::select! {
             biased;
+            outcome = exchange => Some(outcome),
             () = ended => None,
-            outcome = work => Some(outcome),
         }
     }
 
     fn latest(&self) -> Lease {
-        self.lease.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        latest(&self.lease)
     }
 
     async fn keep(&self) -> std::convert::Infallible {
@@ -141,4 +148,8 @@ impl HeldLease {
             };
         }
     }
+}
+
+fn latest(lease: &Mutex<Lease>) -> Lease {
+    lease.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
