@@ -1,41 +1,41 @@
-//! What a provider can do besides calls, and why it sometimes cannot.
+//! Optional capabilities of a provider, and why one may be missing.
 
 use crate::token::{AccessToken, RefreshToken};
 
-/// Why an adapter lacks an ability.
+/// Why an adapter lacks a capability.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lack {
-    /// The provider has nothing of the kind.
+    /// The provider does not offer it.
     Unsupported,
-    /// The provider has it, but these keys of its table are not set.
+    /// The provider offers it, but these keys of its table are not set.
     NotConfigured {
-        /// Their names in the configuration.
+        /// The names of the keys in the configuration.
         missing: Vec<&'static str>,
     },
 }
 
-/// For adapters whose provider has nothing of the kind.
+/// For adapters of providers that do not offer a capability.
 pub(super) static UNSUPPORTED: Lack = Lack::Unsupported;
 
-/// What is held of an identity.
+/// The tokens stored for an identity.
 #[derive(Clone, Copy, Debug)]
 pub struct Held<'a> {
     /// The access token.
     pub access: &'a AccessToken,
-    /// The refresh token, where there is one.
+    /// The refresh token, if there is one.
     pub refresh: Option<&'a RefreshToken>,
 }
 
-/// Why a request cannot even be described.
+/// Why a request cannot be built.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unsendable {
-    /// It takes a refresh token, and none is held.
+    /// The request needs a refresh token, and there is none.
     #[error("no refresh token is held")]
     NoRefreshToken,
-    /// It takes a URL, and the tokens do not fit into one.
+    /// The tokens are too long for the request's URL.
     #[error("the token is too long for a URL")]
     TooLong,
-    /// The client's private key is of no use; the text goes on after "the private key".
+    /// The client's private key is unusable; the text continues "the private key".
     #[error("the private key {0}")]
     Key(&'static str),
 }

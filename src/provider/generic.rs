@@ -1,5 +1,5 @@
-//! Any provider that follows the standards: OAuth 2.0 bearer tokens (RFC 6750), links (RFC 8288), `Retry-After`.
-//! Auth0 gives all of them one strategy, so each connection has settings of its own.
+//! Any provider that follows the standards: OAuth 2.0 bearer tokens (RFC 6750), links (RFC 8288),
+//! `Retry-After`. Auth0 gives all of them one strategy, so each connection has its own settings.
 
 use std::time::{Duration, SystemTime};
 
@@ -23,7 +23,7 @@ use crate::{retry::retry_after, token::AccessToken};
 mod page;
 mod tokens;
 
-/// Custom social connections, and enterprise connections of OpenID Connect.
+/// Custom social connections, and OpenID Connect enterprise connections.
 pub(super) const KIND: Kind = Kind {
     strategies: &["oauth2", "oidc"],
     hosts: HostRule::Required,
@@ -35,7 +35,7 @@ pub(super) const KIND: Kind = Kind {
     build: |settings| Box::new(Generic::new(&settings)),
 };
 
-/// The adapter of one connection of `oauth2` or `oidc`.
+/// The adapter of one `oauth2` or `oidc` connection.
 #[derive(Debug)]
 pub(super) struct Generic {
     hosts: Vec<HostPattern>,
@@ -45,7 +45,7 @@ pub(super) struct Generic {
 }
 
 impl Generic {
-    /// A provider with the API hosts of `settings`; without any, nothing can be called.
+    /// Creates the adapter for the API hosts of `settings`; without hosts, nothing can be called.
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
             hosts: settings.hosts.iter().map(HostPattern::new).collect(),
@@ -100,7 +100,7 @@ impl Provider for Generic {
     }
 }
 
-/// The challenge decides (RFC 6750, section 3.1); of those without one, 401 means the token.
+/// Classifies by the challenge (RFC 6750, section 3.1); a 401 without one means that the token is dead.
 fn refused(answer: &Response<Bytes>) -> Verdict {
     let headers = answer.headers();
     if let Some(missing) = missing_scopes(answer) {
@@ -113,7 +113,7 @@ fn refused(answer: &Response<Bytes>) -> Verdict {
     Verdict::Accepted
 }
 
-/// The scopes of an `insufficient_scope`, in the challenge or, as GitLab has it, in the body:
+/// The scopes of an `insufficient_scope` error, from the challenge or, as GitLab sends it, from the body:
 /// `{"error":"insufficient_scope","scope":"api"}`.
 fn missing_scopes(answer: &Response<Bytes>) -> Option<Vec<String>> {
     if let Some(scopes) = answer::challenge(answer.headers(), "insufficient_scope", "scope") {

@@ -1,4 +1,4 @@
-//! The end of a user's tokens.
+//! Revocation of a user's tokens.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -16,7 +16,8 @@ use crate::{
     secret::Secret,
 };
 
-/// `DELETE /me/permissions`: the user no longer uses the application, and all of its tokens for the user die.
+/// `DELETE /me/permissions`: removes the application from the user's account, which ends all of its tokens
+/// for them.
 /// <https://developers.facebook.com/docs/graph-api/reference/user/permissions>
 #[derive(Debug)]
 pub(super) struct Removal {

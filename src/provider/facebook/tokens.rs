@@ -1,4 +1,4 @@
-//! New tokens from Graph. There are no refresh tokens: a token that lives is exchanged for one that lives longer.
+//! Renewal of Graph's tokens. There are no refresh tokens: a live token is exchanged for a longer-lived one.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -19,13 +19,13 @@ use crate::{
     secret::Secret,
 };
 
-/// `own`, or else the path below Graph's version.
+/// `own` if set, otherwise the URL of `path` below Graph's version.
 pub(super) fn url(own: Option<&Uri>, version: &str, path: &str) -> Uri {
     let graph = || format!("https://graph.facebook.com/{version}/{path}").parse();
     own.cloned().unwrap_or_else(|| graph().expect("a checked version and a fixed path make a URL"))
 }
 
-/// `fb_exchange_token`. Everything stands in the query, as documented:
+/// The `fb_exchange_token` grant. All parameters are in the query, as documented:
 /// <https://developers.facebook.com/docs/facebook-login/guides/access-tokens/get-long-lived>
 #[derive(Debug)]
 pub(super) struct Exchange {
@@ -41,7 +41,7 @@ impl Exchange {
 }
 
 impl Renewal for Exchange {
-    /// The old token lives on to its own end.
+    /// The old token stays valid until it expires.
     fn rotates(&self) -> bool {
         false
     }
@@ -73,8 +73,8 @@ impl Renewal for Exchange {
     }
 }
 
-/// By the code, where Graph itself speaks. A wrong secret has the code of an unknown error, 1, or of a wrong
-/// parameter, 100, and is known by its message alone.
+/// Classifies by the code if the answer is Graph's own. A wrong secret has the code of an unknown error (1)
+/// or of a wrong parameter (100), and is recognised by its message alone.
 pub(super) fn refused(answer: &Response<Bytes>, now: SystemTime) -> Setback {
     let failure = Document::read(answer.body()).object("error");
     let message = failure.text("message");

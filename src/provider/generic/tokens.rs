@@ -1,4 +1,4 @@
-//! The token endpoints that the operator names: RFC 6749, RFC 7662, RFC 7009.
+//! The token endpoints that the operator configures: RFC 6749, RFC 7662, RFC 7009.
 
 use http::Uri;
 
@@ -11,8 +11,8 @@ use crate::provider::{
     setback,
 };
 
-/// A renewal. Unless it is known better, a refresh token is taken to die at use: to believe the opposite of one that
-/// does would cost the user's grant.
+/// Renews tokens. Refresh tokens are assumed to be single-use unless configured otherwise: the opposite
+/// assumption could cost the user's grant.
 pub(super) fn renewal(settings: &Settings) -> Result<RefreshGrant, Lack> {
     let (client, url) = client_at(settings, settings.token_url.as_ref(), "token_url")?;
     let scope = Some(settings.scopes.join(" ")).filter(|scope| !scope.is_empty());
@@ -36,8 +36,8 @@ pub(super) fn revocation(settings: &Settings) -> Result<StandardRevocation, Lack
     Ok(StandardRevocation { client, url })
 }
 
-/// The client, and the endpoint that the key named `key` has. Auth0 itself posts the secret, so these providers take
-/// it; assertions are for the token endpoint wherever they are sent (RFC 7523, section 3).
+/// The client, and the endpoint configured under `key`. Auth0 itself posts the secret, so these providers
+/// accept that. Assertions name the token endpoint as their audience at every endpoint (RFC 7523, section 3).
 fn client_at(settings: &Settings, url: Option<&Uri>, key: &'static str) -> Result<(Client, Uri), Lack> {
     let audience = settings.token_url.as_ref().or(url).map(Uri::to_string).unwrap_or_default();
     let signing = Signing { audience, names_certificate: false };

@@ -1,4 +1,4 @@
-//! GitHub's token endpoints, for OAuth apps and GitHub Apps whose users' tokens expire.
+//! GitHub's token endpoints, for OAuth apps and GitHub Apps with expiring user tokens.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -25,7 +25,7 @@ use crate::{
 
 const TOKEN_URL: &str = "https://github.com/login/oauth/access_token";
 
-/// A renewal: the old refresh token dies, and the old access token with it.
+/// Renews tokens: the old refresh token and the old access token both die.
 /// <https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app/refreshing-user-access-tokens>
 pub(super) fn renewal(settings: &Settings) -> Result<RefreshGrant, Lack> {
     let url = settings.token_url.clone().unwrap_or(Uri::from_static(TOKEN_URL));
@@ -33,7 +33,7 @@ pub(super) fn renewal(settings: &Settings) -> Result<RefreshGrant, Lack> {
     Ok(RefreshGrant { client, url, rotates: true, fields: Vec::new(), lifetime: None, dialect })
 }
 
-/// GitHub's own names, which come with 200.
+/// GitHub's own error codes, which it sends with status 200.
 /// <https://docs.github.com/apps/oauth-apps/maintaining-oauth-apps/troubleshooting-oauth-app-access-token-request-errors>
 fn dialect(error: &OAuthError) -> Option<Meaning> {
     const CLIENT: [&str; 2] = ["incorrect_client_credentials", "application_suspended"];
@@ -43,7 +43,7 @@ fn dialect(error: &OAuthError) -> Option<Meaning> {
     }
 }
 
-/// `/applications/{client_id}/token`, where an application asks about its users' tokens, and ends them.
+/// `/applications/{client_id}/token`, where an application inspects and revokes its users' tokens.
 /// <https://docs.github.com/rest/apps/oauth-applications>
 #[derive(Debug)]
 pub(super) struct Application {
@@ -89,7 +89,7 @@ impl Inspection for Application {
         let document = Document::read(answer.body());
         match document.object("user").id("id").filter(|_| answer.status().is_success()) {
             Some(id) => InspectionVerdict::Active(Inspected {
-                // RFC 3339, or null for a token that does not end.
+                // RFC 3339, or null for a token that does not expire.
                 expires_at: humantime::parse_rfc3339(document.text("expires_at")).ok(),
                 // Null for GitHub Apps.
                 scopes: document.words("scopes"),
@@ -125,7 +125,7 @@ impl Revocation for Application {
     }
 }
 
-/// A dead token is `Not Found`, and so is another application's.
+/// GitHub answers `Not Found` for dead tokens and for those of other applications.
 fn refused(answer: &Response<Bytes>, now: SystemTime) -> Setback {
     match (answer.status(), Document::read(answer.body()).text("message")) {
         (StatusCode::NOT_FOUND, "Not Found") => Setback::Dead("not_found"),

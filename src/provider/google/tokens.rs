@@ -23,7 +23,7 @@ const TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
 const INSPECT_URL: &str = "https://oauth2.googleapis.com/tokeninfo";
 const REVOKE_URL: &str = "https://oauth2.googleapis.com/revoke";
 
-/// A renewal: the refresh token stays as it is, and is not repeated.
+/// Renews tokens: the refresh token stays the same, and the answer does not repeat it.
 pub(super) fn renewal(settings: &Settings) -> Result<RefreshGrant, Lack> {
     let url = settings.token_url.clone().unwrap_or(Uri::from_static(TOKEN_URL));
     let signing = Signing { audience: url.to_string(), names_certificate: false };
@@ -31,7 +31,7 @@ pub(super) fn renewal(settings: &Settings) -> Result<RefreshGrant, Lack> {
     Ok(RefreshGrant { client, url, rotates: false, fields: Vec::new(), lifetime: None, dialect })
 }
 
-/// `invalid_rapt` means that the organisation's session control wants a new login.
+/// `invalid_rapt`: the organisation's session control requires a new login.
 fn dialect(error: &OAuthError) -> Option<Meaning> {
     match error.code.as_str() {
         "invalid_grant" if error.subtype == "invalid_rapt" => Some(Meaning::Dead("invalid_rapt")),
@@ -41,7 +41,7 @@ fn dialect(error: &OAuthError) -> Option<Meaning> {
     }
 }
 
-/// `tokeninfo`, which anybody may ask who has the token. It takes the token in the query.
+/// The `tokeninfo` endpoint, open to anyone who has the token, which it takes in the query.
 #[derive(Debug)]
 pub(super) struct TokenInfo {
     url: Uri,
@@ -62,7 +62,7 @@ impl Inspection for TokenInfo {
 
     fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> InspectionVerdict {
         let document = Document::read(answer.body());
-        // For whom the token was issued: always there for a live one.
+        // The client the token was issued to: always present for a live token.
         if !answer.status().is_success() || document.id("aud").is_none() {
             return setback::of(answer, of_token, now).into();
         }
@@ -101,7 +101,7 @@ impl Revocation for TokenRevocation {
     }
 }
 
-/// Where the token itself is what the request is about.
+/// Classifies answers about the token itself.
 fn of_token(error: &OAuthError) -> Option<Meaning> {
     let is_dead = error.code == "invalid_token" || error.description == "Invalid Value";
     is_dead.then_some(Meaning::Dead("invalid_token"))

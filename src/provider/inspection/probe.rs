@@ -1,4 +1,5 @@
-//! Inspection at providers that have none: a harmless request with the token, and whether it is refused.
+//! Inspection for providers without an endpoint for it: a harmless request with the token shows whether it is
+//! refused.
 
 use std::time::{Duration, SystemTime};
 
@@ -19,11 +20,11 @@ use crate::{
 /// A request for the user's own profile.
 #[derive(Debug)]
 pub(in crate::provider) struct Probe {
-    /// Where it is.
+    /// The profile's URL.
     pub(in crate::provider) url: Uri,
     /// The field with the account's id.
     pub(in crate::provider) id: &'static str,
-    /// What an answer of this provider means.
+    /// Classifies an answer of this provider.
     pub(in crate::provider) judge: fn(&Response<Bytes>, SystemTime) -> Verdict,
 }
 
@@ -37,7 +38,8 @@ impl Inspection for Probe {
         Ok(request)
     }
 
-    /// A token that may not see the profile is alive all the same. A page is not the provider's API, whatever its status.
+    /// A token that may not read the profile is alive too. An HTML page is never the provider's API, whatever
+    /// its status.
     fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> InspectionVerdict {
         if setback::is_page(answer) {
             return setback::passing(answer, now).into();

@@ -21,21 +21,21 @@ use crate::{
 /// A token endpoint that takes refresh tokens.
 #[derive(Debug)]
 pub(in crate::provider) struct RefreshGrant {
-    /// Who asks.
+    /// The client that asks.
     pub(in crate::provider) client: Client,
     /// The token endpoint.
     pub(in crate::provider) url: Uri,
-    /// Whether a refresh token dies at use.
+    /// Whether refresh tokens are single-use.
     pub(in crate::provider) rotates: bool,
-    /// What is asked for besides: scopes, a resource.
+    /// Additional parameters: scopes, a resource.
     pub(in crate::provider) fields: Vec<(&'static str, String)>,
-    /// How long tokens live of which the answer does not say it.
+    /// The lifetime of tokens if the answer does not report it.
     pub(in crate::provider) lifetime: Option<Duration>,
-    /// What errors mean here.
+    /// What errors mean at this provider.
     pub(in crate::provider) dialect: Dialect,
 }
 
-/// GitHub rejects requests without one, and nobody else minds.
+/// GitHub rejects requests without a user agent; other providers do not mind it.
 pub(in crate::provider) const AGENT: &str = concat!("idp-token-service/", env!("CARGO_PKG_VERSION"));
 
 impl Renewal for RefreshGrant {

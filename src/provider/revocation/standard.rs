@@ -1,4 +1,4 @@
-//! RFC 7009.
+//! Token revocation: RFC 7009.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -18,7 +18,7 @@ use crate::{
 /// A revocation endpoint.
 #[derive(Debug)]
 pub(in crate::provider) struct StandardRevocation {
-    /// Who asks.
+    /// The client that asks.
     pub(in crate::provider) client: Client,
     /// The endpoint.
     pub(in crate::provider) url: Uri,
@@ -29,7 +29,8 @@ impl Revocation for StandardRevocation {
         Ends::Token
     }
 
-    /// The refresh token, if there is one: servers end its access tokens with it (section 2.1), not the other way round.
+    /// Sends the refresh token, if there is one: servers then end its access tokens too (section 2.1), but
+    /// not vice versa.
     fn encode(&self, held: Held<'_>, now: SystemTime) -> Result<Request<Bytes>, Unsendable> {
         let (token, hint) = match held.refresh {
             Some(refresh) => (refresh.expose(), "refresh_token"),

@@ -1,5 +1,5 @@
-//! What renewal, inspection and revocation have in common over all adapters: what is sent where, and what hostile
-//! answers cannot bring about.
+//! What all adapters have in common for renewal, inspection and revocation: what they send where, and what
+//! hostile answers cannot cause.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use percent_encoding::percent_decode;
@@ -19,7 +19,7 @@ fn endpoint(path: &str) -> Option<Uri> {
     Some(format!("https://login.acme.example/{path}").parse().expect("the test's URL is one"))
 }
 
-/// All that an operator can set.
+/// Settings with everything that an operator can configure.
 pub(super) fn full(strategy: &str) -> Box<dyn Provider> {
     let generic = kind(strategy).is_some_and(Kind::is_shared);
     let settings = Settings {
@@ -35,7 +35,7 @@ pub(super) fn full(strategy: &str) -> Box<dyn Provider> {
     build(strategy, settings).expect("there is such an adapter")
 }
 
-/// The requests of an adapter by ability, where it has it.
+/// The requests of an adapter by capability, as far as it has them.
 fn requests(provider: &dyn Provider) -> Vec<(&'static str, Request<Bytes>)> {
     let (access, refresh) = (AccessToken::new(ACCESS.to_owned()), RefreshToken::new(REFRESH.to_owned()));
     let held = Held { access: &access, refresh: Some(&refresh) };
@@ -52,7 +52,7 @@ fn decoded(text: &[u8]) -> String {
     percent_decode(text).decode_utf8_lossy().into_owned()
 }
 
-/// Which secrets stand where: `query:access header:secret`.
+/// The secrets and their places: `query:access header:secret`.
 fn places(request: &Request<Bytes>) -> String {
     let header = |value: &http::HeaderValue| {
         let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
@@ -222,7 +222,7 @@ fn no_hostile_answer_kills_a_grant_or_makes_a_token() {
             }
             if let Ok(inspection) = provider.inspection() {
                 let verdict = inspection.read(&answer, now());
-                // Of a probe, a 401 is the word itself, and a 403 shows that the token was taken.
+                // For a probe, a 401 is the verdict itself, and a 403 shows that the token was accepted.
                 let is_probe = ["bitbucket", "waad", "windowslive"].contains(&strategy)
                     && [401, 403].contains(&status)
                     && !body.starts_with('<');
@@ -233,7 +233,7 @@ fn no_hostile_answer_kills_a_grant_or_makes_a_token() {
             }
             if let Ok(revocation) = provider.revocation() {
                 let verdict = revocation.read(&answer, now());
-                // A success has no content that must be looked at.
+                // A success has no content that could be wrong.
                 let is_success = strategy != "facebook" && answer.status().is_success();
                 assert!(
                     matches!(verdict, RevocationVerdict::Passing(_)) || is_success,

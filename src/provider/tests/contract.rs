@@ -1,12 +1,12 @@
-//! What whoever uses an adapter relies on, for each of them: a new one is held to it without a word here, unless its
-//! provider documents an exception.
+//! What users of an adapter rely on, checked for each of them: a new adapter is included by itself, unless
+//! its provider documents an exception.
 
 use std::collections::BTreeSet;
 
 use super::{abilities::full, *};
 use crate::token::RefreshToken;
 
-/// Requests whose provider has no other place for a secret than the query.
+/// Requests of providers that accept a secret only in the query.
 const SECRET_IN_QUERY: [(&str, &str); 4] = [
     ("google-oauth2", "inspect"), // tokeninfo
     ("google-apps", "inspect"),
@@ -22,7 +22,7 @@ fn tokens() -> (AccessToken, RefreshToken) {
     (AccessToken::new("canary-access"), RefreshToken::new("canary-refresh"))
 }
 
-/// The requests of an adapter, by ability.
+/// The requests of an adapter, by capability.
 fn requests(provider: &dyn Provider) -> Vec<(&'static str, Request<Bytes>)> {
     let (access, refresh) = tokens();
     let held = Held { access: &access, refresh: Some(&refresh) };

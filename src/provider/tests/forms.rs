@@ -1,4 +1,4 @@
-//! What a renewal asks for.
+//! The forms that renewals send.
 
 use super::{dialects::answered, *};
 use crate::token::RefreshToken;
