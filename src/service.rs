@@ -1,4 +1,4 @@
-//! The gRPC service: what arrives, what leaves, and every layer between.
+//! The gRPC service and every layer around it.
 
 mod arriving;
 mod backlog;

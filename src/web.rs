@@ -1,7 +1,7 @@
-//! The front end's way in: gRPC-Web and the Connect protocol on the port of gRPC, for browsers, apps and curl.
+//! Web protocols: gRPC-Web and Connect on the gRPC port, for browsers, apps and curl.
 //!
-//! All of it stands before the [`Gate`]: a request of either protocol is turned into the gRPC request that the gate
-//! answers anyway, and the answer back. Who calls, what they may do, deadlines, limits, metrics: the gate's, for all three.
+//! They stand before the [`Gate`]: a request of either protocol is translated into the equivalent gRPC
+//! request, and the answer back. Authentication, policy, deadlines, limits and metrics are those of the gate.
 
 use std::{
     convert::Infallible,
@@ -48,8 +48,9 @@ pub struct Web {
 }
 
 impl Web {
-    /// The protocols before `gate`. Pages of `allowed_origins`, and no others, may read answers. Where it takes no proof to call, as
-    /// `proofs` says, pages of other origins are refused as well.
+    /// Creates the protocols before `gate`. Only pages of `allowed_origins` may read answers. If `proofs`
+    /// says that callers need not prove their identity, requests from pages of other origins are refused as
+    /// well.
     pub fn new(gate: Gate, allowed_origins: &[HeaderValue], proofs: Proofs, metrics: Arc<Metrics>) -> Self {
         Self {
             grpc_web: GrpcWebLayer::new().layer(Inner(gate.clone())),
@@ -61,7 +62,7 @@ impl Web {
         }
     }
 
-    /// Answers one request, whatever happens.
+    /// Answers one request.
     pub fn answer(&self, request: Request<Incoming>) -> Answer {
         if is_native(&request) {
             return self.gate.answer(request);
@@ -98,15 +99,15 @@ impl Web {
     }
 }
 
-/// Whether this is gRPC as only programs speak it: browsers have no HTTP/2 without TLS, nor its trailers, and say where
-/// they come from. On the hot path this is all that the protocols cost.
+/// Returns whether a program speaks plain gRPC: browsers have neither HTTP/2 without TLS nor its trailers,
+/// and send their origin. This is the protocols' whole cost on the hot path.
 fn is_native<B>(request: &Request<B>) -> bool {
     request.version() == Version::HTTP_2
         && Content::of(request.headers()) == Some(Content::Grpc)
         && !request.headers().contains_key(header::ORIGIN)
 }
 
-/// What browsers and proxies must not do with an answer: keep it, or guess what it is.
+/// Forbids browsers and proxies to store an answer or guess its type.
 fn harden(headers: &mut HeaderMap) {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -116,7 +117,7 @@ fn at_once(response: Response<Body>) -> Answer {
     Box::pin(std::future::ready(Ok(response)))
 }
 
-/// The gate as what tonic-web wraps.
+/// The gate as the service that tonic-web wraps.
 #[derive(Clone)]
 struct Inner(Gate);
 

@@ -1,4 +1,4 @@
-//! A call's message on its way in.
+//! A call's request message as it arrives.
 
 use std::{
     pin::Pin,
@@ -15,17 +15,19 @@ use crate::broker::Error;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Bytes of a message that do not count: most are smaller, and a connection's 200 calls hold 200 KiB of it at most.
+/// Bytes of a message that are not counted: most messages are smaller, and a connection's 200 calls hold 200
+/// KiB of it at most.
 const SMALL: usize = 1024;
 
-/// A request's body that counts for the backlog once more than a little of it has come.
+/// A request body that counts towards the backlog once more than [`SMALL`] bytes have arrived.
 ///
-/// What has come counts, not what was announced: a length costs a client five bytes, and this server no memory until they
-/// are followed by others. No more than the largest message counts, since what came before the next one was used up.
+/// Bytes count when they arrive, not when they are announced: announcing a length costs a client five bytes,
+/// and the server no memory. At most one message of the largest size counts, since earlier messages have been
+/// consumed.
 pub struct Arriving<B> {
     body: B,
     backlog: Arc<Backlog>,
-    /// Bytes of the largest message.
+    /// The size of the largest message, in bytes.
     most: usize,
     seen: usize,
     held: Option<Held>,
@@ -100,7 +102,7 @@ mod tests {
         telemetry::Metrics,
     };
 
-    /// A client that sends these pieces and then nothing more.
+    /// Simulates a client that sends these pieces and then nothing more.
     struct Stalling(Vec<usize>);
 
     impl Body for Stalling {
@@ -118,7 +120,7 @@ mod tests {
         }
     }
 
-    /// The next of a body's frames as its length; an error as its code; nothing if none comes.
+    /// The next frame as its length; an error as its code; `None` if no frame is ready.
     async fn next(body: &mut Arriving<Stalling>) -> Option<Result<usize, Code>> {
         let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await;
         let Poll::Ready(Some(frame)) = polled else { return None };

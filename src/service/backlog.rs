@@ -1,7 +1,7 @@
-//! Bytes that wait for slow peers: of messages that have come in part, and of answers that nobody takes.
+//! A budget for bytes buffered for slow peers: partly received messages and unread answers.
 //!
-//! Few at once, and not for long. Where they are too many, what has waited longest gives way: refusing what is new
-//! instead would let one client that stands still keep everybody out.
+//! Bytes may wait only up to a limit, and not for long. At the limit, the oldest entry is dropped: to refuse
+//! new ones instead would let one stalled client keep everyone out.
 
 use std::{
     collections::BTreeMap,
@@ -12,14 +12,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::telemetry::{Metrics, Slow};
 
-/// Bytes that wait at once, of all peers: 256 of the largest bodies.
+/// Bytes buffered for all peers together: 256 of the largest bodies.
 pub(super) const BACKLOG: usize = 1024 * 1024 * 1024;
 
-/// Bytes: an answer that is smaller does not count, since a connection's 200 calls hold 3 MiB of it at most; larger ones
-/// are handed to the connection in pieces of this size, as HTTP/2's frames are.
+/// In bytes. Smaller answers are not counted, since a connection's 200 calls hold 3 MiB of them at most;
+/// larger ones are passed to the connection in pieces of this size, that of HTTP/2's frames.
 pub(super) const PIECE: usize = 16 * 1024;
 
-/// All that waits.
+/// All buffered bytes, with a limit.
 pub(super) struct Backlog {
     limit: usize,
     waiting: Mutex<Entries>,
@@ -30,7 +30,7 @@ pub(super) struct Backlog {
 struct Entries {
     next: u64,
     bytes: usize,
-    /// In the order in which they came.
+    /// In the order of arrival.
     entries: BTreeMap<u64, AuditGuard>,
 }
 
@@ -39,7 +39,7 @@ struct AuditGuard {
     leave: CancellationToken,
 }
 
-/// Something that waits. It does so no longer once this is dropped.
+/// A share of the budget, returned when dropped.
 pub(super) struct Waiting {
     number: u64,
     leave: CancellationToken,
@@ -47,12 +47,12 @@ pub(super) struct Waiting {
 }
 
 impl Backlog {
-    /// Room for `limit` bytes.
+    /// Creates a budget of `limit` bytes.
     pub(super) fn new(limit: usize, metrics: Arc<Metrics>) -> Self {
         Self { limit, waiting: Mutex::default(), metrics }
     }
 
-    /// Something more that waits, without a byte yet.
+    /// Admits a new entry without bytes.
     pub(super) fn admit(self: &Arc<Self>) -> Waiting {
         let leave = CancellationToken::new();
         let mut waiting = self.waiting();
@@ -62,7 +62,7 @@ impl Backlog {
         Waiting { number, leave, all: Arc::clone(self) }
     }
 
-    /// Something waited for too long.
+    /// Counts an entry that missed its deadline.
     pub(super) fn too_slow(&self) {
         self.metrics.slow_peer(Slow::Late);
     }
@@ -86,7 +86,7 @@ impl Entries {
 }
 
 impl Waiting {
-    /// So many bytes more; what has waited longest gives way to them, which may be this.
+    /// Adds `bytes` to this entry. The oldest entries are dropped to make room, and this may be one of them.
     pub(super) fn grow(&self, bytes: usize) {
         let mut waiting = self.all.waiting();
         let Some(entry) = waiting.entries.get_mut(&self.number) else { return };
@@ -100,7 +100,7 @@ impl Waiting {
         }
     }
 
-    /// Ends when this has to give way.
+    /// Completes when this entry must be dropped.
     pub(super) fn gives_way(&self) -> impl Future<Output = ()> + Send + 'static {
         self.leave.clone().cancelled_owned()
     }

@@ -1,9 +1,9 @@
-//! The way in. From the outside in: request id, metrics and the call's record (outside everything, so that refusals are
-//! counted and recorded), the deadline with the end of panics, the caller, and then the RPC. That takes its place among the calls
-//! at once when its message is whole.
+//! The entry point of every gRPC call. From the outside in: request id, metrics and the audit record
+//! (outermost, so that refusals are counted and recorded), the deadline and panics, the caller, and then the
+//! RPC, which takes a place among the concurrent calls once its message is complete.
 //!
-//! One service instead of a stack of layers: the answer out of the cache is a few thousand instructions, and each
-//! boxed layer would add some hundred.
+//! One service instead of a stack of layers: an answer from the cache is a few thousand instructions, and
+//! each boxed layer would add some hundred.
 
 use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
 
@@ -34,26 +34,26 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// Calls worked on at once, from the end of their message to the beginning of their answer. Each may hold two bodies of
-/// 4 MiB: what comes on top would rather be told to go elsewhere than wait.
+/// Maximum concurrent calls, each from the end of its message to the beginning of its answer. Each may hold
+/// two bodies of 4 MiB; further callers are better told to go elsewhere than made to wait.
 const CALLS_AT_ONCE: usize = 1024;
 
-/// A request message, in bytes: the largest body, and room for the rest of it.
+/// The largest request message, in bytes: the largest body, and room for the rest of the message.
 pub const MESSAGE_LIMIT: usize = BODY_LIMIT + 64 * 1024;
 
 /// The index of `other` in [`METHODS`].
 const OTHER: usize = METHODS.len() - 1;
 
-/// Its answer is small, and the one that must cost least.
+/// The RPC that must cost least; its answers are small.
 const CACHED: &str = "GetIdentityToken";
 
 const PREFIX: &str = "/idptoken.v1.IdpTokenService/";
 
-/// Everything that answers on the gRPC port. Cheap to clone.
+/// Everything that answers gRPC calls. Cheap to clone.
 #[derive(Clone)]
 pub struct Gate {
     broker: Arc<Broker>,
-    /// Health and reflection, and UNIMPLEMENTED for what nobody knows.
+    /// Health and reflection; UNIMPLEMENTED for unknown paths.
     rest: Routes,
     authentication: Arc<Authentication>,
     calls: Arc<Semaphore>,
@@ -64,8 +64,9 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// A gate before the RPCs of `broker`, whose callers `authentication` identifies and whose calls `audit` records, and, for
-    /// all other paths, `rest`. That stays open: health checks come from those who have nothing to prove.
+    /// Creates a gate to the RPCs of `broker`; `authentication` identifies their callers, and `audit` records
+    /// the calls. All other paths go to `rest`, which stays open: health checks come from clients without
+    /// credentials.
     pub fn new(
         broker: Arc<Broker>,
         authentication: Authentication,
@@ -90,10 +91,10 @@ impl Gate {
         }
     }
 
-    /// Answers one request, whatever happens. It must be gRPC: what is not is turned away, or made gRPC, before the gate.
+    /// Answers one gRPC request. Other protocols are translated or refused before the gate.
     ///
-    /// Not `async`: the request goes into the box of its handler at once, instead of being moved with the future of
-    /// every layer on the way.
+    /// Not `async`: the request moves into its handler's box at once, instead of with the future of every
+    /// layer on the way.
     pub fn answer<B>(&self, request: Request<B>) -> Answer
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -115,7 +116,7 @@ impl Gate {
                 Err(error) => Err(error),
             };
             let mut response = outcome.unwrap_or_else(|error| Status::from(error).into_http());
-            // A call that was refused before anybody worked on it has no place in the log yet.
+            // A call that was refused early has not reserved its place in the audit log yet.
             if let Err(unrecorded) = scope.reserve().await {
                 response = Status::from(Error::from(unrecorded)).into_http();
             }
@@ -124,8 +125,8 @@ impl Gate {
         })
     }
 
-    /// A request's body that others read before the gate does: what comes of it counts for the same limits.
-    /// Its message has at most `most` bytes.
+    /// Wraps a request body that is read before the gate, so that it counts towards the same limits. Its
+    /// message has at most `most` bytes.
     pub fn count<B>(&self, body: B, most: usize) -> Arriving<B> {
         Arriving::new(body, Arc::clone(&self.backlog), most)
     }
@@ -138,7 +139,7 @@ impl Gate {
         if method == OTHER {
             return Ok(Work::Rest(Box::pin(self.rest.clone().call(request.map(Body::new)))));
         }
-        // Calls take their places when their messages are whole; where there is none left, no message need come.
+        // A call takes its place once its message is complete; if no place is free, its message is not read.
         if self.calls.available_permits() == 0 {
             return Err(Error::Overloaded);
         }
@@ -170,14 +171,14 @@ impl Gate {
     }
 }
 
-/// An answer to come.
+/// A future answer.
 pub type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
-/// A request that is being answered.
+/// A request in progress.
 enum Work {
-    /// By one of our RPCs.
+    /// For one of the contract's RPCs.
     Rpc { method: usize, backlog: Arc<Backlog>, deadline: Deadline, answer: Answer },
-    /// By another service.
+    /// For another service.
     Rest(Answer),
 }
 
@@ -209,12 +210,12 @@ fn method(path: &str) -> usize {
     METHODS[..OTHER].iter().position(|method| *method == name).unwrap_or(OTHER)
 }
 
-/// tonic refuses a message that is too large or that cannot be decoded before the RPC sees it, with a status that tells
-/// a program nothing. Our own statuses all have details.
+/// Replaces tonic's refusals of messages that are too large or cannot be decoded. They happen before the RPC,
+/// and their status tells a program nothing; the service's own statuses all have details.
 fn explain_refusal(response: Response<Body>, method: &str) -> Result<Response<Body>, Error> {
     let status = response.extensions().get::<Status>();
     let Some(status) = status.filter(|status| status.details().is_empty()) else { return Ok(response) };
-    // Nothing but a body is ever that large.
+    // Only a request's body can be that large.
     let (field, problem) = match status.code() {
         Code::OutOfRange if method == "CallProvider" => ("request.body", TOO_LARGE),
         Code::OutOfRange => ("(message)", TOO_LARGE),

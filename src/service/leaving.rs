@@ -1,4 +1,4 @@
-//! A large answer on its way out.
+//! A large answer as it is sent.
 
 use std::{
     pin::Pin,
@@ -14,9 +14,9 @@ use tonic::{Status, body::Body};
 
 use super::backlog::{Backlog, PIECE, Waiting};
 
-/// An answer's body that the connection gets piece by piece: given a whole message, it would keep all of it for as long
-/// as the client makes no room. What is left counts for the [`Backlog`]. It is thrown away, and with it the call's
-/// stream, if the client has not taken it by the call's deadline.
+/// A response body that passes the connection one piece at a time: given a whole message, hyper would buffer
+/// all of it until the client makes room. The rest counts towards the [`Backlog`]. If the client has not read
+/// it by the call's deadline, it is dropped, and the call's stream is reset.
 pub(super) struct Leaving {
     body: Body,
     backlog: Arc<Backlog>,
@@ -24,8 +24,8 @@ pub(super) struct Leaving {
     held: Option<Held>,
 }
 
-/// How an answer leaves. Every answer of an RPC that may be large has this among its extensions, for those who make another
-/// body of it.
+/// The limits on sending an answer. Every answer of an RPC that may be large has them among its extensions,
+/// for layers that replace its body.
 #[derive(Clone)]
 pub struct Departure {
     pub(super) backlog: Arc<Backlog>,
@@ -34,16 +34,17 @@ pub struct Departure {
 }
 
 impl Departure {
-    /// `body`, which waits for its reader within these limits.
+    /// Wraps `body` with these limits.
     pub fn of(self, body: Body) -> Body {
         Body::new(Leaving::new(body, self.backlog, self.until))
     }
 }
 
-/// The rest of a message.
+/// The unsent rest of a message.
 struct Held {
     rest: Arc<Mutex<Option<Rest>>>,
-    /// Throws the rest away. The connection does not poll a body that it has no room for, so somebody else has to.
+    /// Drops the rest in time. A task does it, since the connection does not poll a body that it has no room
+    /// for.
     _watch: AbortOnDropHandle<()>,
 }
 
@@ -75,12 +76,12 @@ impl Leaving {
 }
 
 impl Held {
-    /// The next piece, and whether it is the last; `None` if the rest was thrown away.
+    /// The next piece, and whether it is the last; `None` if the rest was dropped.
     fn next(&self) -> Option<(Bytes, bool)> {
         let mut rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = &mut rest.as_mut()?.bytes;
         let length = bytes.len().min(PIECE);
-        // A copy: a mere view of these few bytes would keep the whole message.
+        // A copy: a slice of these few bytes would keep the whole message.
         let piece = Bytes::copy_from_slice(&bytes[..length]);
         bytes.advance(length);
         Some((piece, bytes.is_empty()))

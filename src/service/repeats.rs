@@ -1,4 +1,4 @@
-//! Log lines about failed calls, so few of a kind that nobody fills a disk with them.
+//! A rate limit for log lines about failed calls, so that nobody can fill a disk with them.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -10,17 +10,17 @@ use tonic::Code;
 
 use super::observe::METHODS;
 
-/// Lines of one kind within [`PERIOD`]. What comes on top is counted, by the metrics too, and the next line of the kind says
-/// how many there were.
+/// Maximum lines of one kind within [`PERIOD`]. Further ones are only counted; the next line of the kind
+/// reports how many, and the metrics count them too.
 const LINES: u32 = 20;
 
-/// How long those are all.
+/// The period that the limit applies to.
 const PERIOD: Duration = Duration::from_secs(10);
 
 /// gRPC's status codes are 0 to 16.
 const CODES: usize = 17;
 
-/// The lines of late. A kind is an RPC and the code of its status: what a caller makes up is no part of it.
+/// Recently logged lines by kind: the RPC and its status code, neither of which a caller can invent.
 pub(super) struct Repeats(Vec<Mutex<Window>>);
 
 #[derive(Default)]
@@ -35,7 +35,7 @@ impl Repeats {
         Self((0..METHODS.len() * CODES).map(|_| Mutex::default()).collect())
     }
 
-    /// Whether another line of this kind is written; with it, how many before it were left out.
+    /// Returns `None` if a line of this kind must be left out, otherwise how many were left out before it.
     pub(super) fn admit(&self, method: usize, code: Code) -> Option<u64> {
         let now = Instant::now();
         let mut window =

@@ -1,10 +1,11 @@
-//! Which pages may call a service that takes reaching it for a proof.
+//! Which pages may call a service that does not require callers to prove their identity.
 //!
-//! One that asks nobody who they are is for the machine that it runs on. A browser on that machine runs pages of strangers: a page
-//! may send requests to loopback, and may have its own name resolve to loopback (DNS rebinding), which makes the service its own
-//! origin, whose answers it may read, and to which it may send any header. Where a trusted peer is known by its address alone, such
-//! a page could say in `x-forwarded-client-cert` that it is anybody. Where callers prove who they are, neither gains anything: a
-//! page has no token to show, and without a preflight it can send none of the content types that the service takes.
+//! Such a service is for the machine that it runs on. A browser there runs pages of strangers. A page may
+//! send requests to loopback, and may let its own name resolve to loopback (DNS rebinding): the service then
+//! has the page's origin, so the page may read answers and send any header. If a trusted peer is recognised
+//! by its address alone, such a page could claim to be anyone in `x-forwarded-client-cert`. If callers prove
+//! who they are, neither works: a page has no token, and without a preflight it cannot send any content type
+//! that the service accepts.
 
 use std::net::IpAddr;
 
@@ -12,22 +13,22 @@ use http::{HeaderValue, Request, Version, header, uri::Authority};
 
 use crate::telemetry::NoCall;
 
-/// What callers prove.
+/// What callers must prove.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proofs {
-    /// Nothing: nobody is asked who they are.
+    /// Nothing: callers are not identified.
     Nothing,
-    /// Who they are, or that they come from an address whose word counts for others.
+    /// Their identity, or that they come from an address that is trusted to name others.
     Addresses,
-    /// Who they are.
+    /// Their identity.
     Identity,
 }
 
-/// Who is let in.
+/// The pages and hosts that requests may come from.
 #[derive(Clone, Debug)]
 pub(super) struct Visitors {
     proofs: Proofs,
-    /// Of pages.
+    /// Allowed origins of pages.
     origins: Vec<HeaderValue>,
 }
 
@@ -36,13 +37,15 @@ impl Visitors {
         Self { proofs, origins }
     }
 
+    /// Checks the host and the origin of a request.
+    ///
     /// # Errors
-    /// When the request came by a name, or from a page of a stranger, and that matters.
+    /// When the request was sent to a name, or from a foreign page, and callers do not prove their identity.
     pub(super) fn check<B>(&self, request: &Request<B>) -> Result<(), NoCall> {
         match self.proofs {
             Proofs::Identity => Ok(()),
-            // Browsers have no HTTP/2 without TLS, and by TLS no page gets here under a name of its own. Proxies have, and pass on
-            // what pages sent to them.
+            // Browsers have no HTTP/2 without TLS, and over TLS no page reaches the service under its own
+            // name. Proxies may use it, and forward what pages send to them.
             Proofs::Addresses if request.version() >= Version::HTTP_2 => Ok(()),
             Proofs::Addresses => self.check_origin(request),
             Proofs::Nothing => check_host(request).and_then(|()| self.check_origin(request)),
@@ -63,11 +66,12 @@ fn check_host<B>(request: &Request<B>) -> Result<(), NoCall> {
     is_harmless.then_some(()).ok_or(NoCall::Host)
 }
 
-/// Whether nobody else can decide what `host` means. A page that was loaded from an address is that address' own.
+/// Returns whether nobody else controls what `host` resolves to. A page loaded from an address belongs to
+/// that address.
 fn is_local_or_address(host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-    // RFC 6761, section 6.3: names below `localhost` are loopback's, too.
+    // RFC 6761, section 6.3: names below `localhost` are loopback too.
     bare.parse::<IpAddr>().is_ok() || name == "localhost" || name.ends_with(".localhost")
 }
 

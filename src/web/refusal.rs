@@ -1,4 +1,4 @@
-//! What is said to a request that is no call at all. The gate never hears of it.
+//! Answers to requests that are not calls. They never reach the gate.
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -9,7 +9,7 @@ use super::content::ACCEPTED;
 use crate::telemetry::NoCall;
 
 impl NoCall {
-    /// In words for a person: in a browser, or behind curl. Connect's clients make a code of the status alone.
+    /// Answers with a text for people, in a browser or with curl. Connect's clients read the status alone.
     pub(super) fn into_response(self) -> Response<Body> {
         let (status, text) = match self {
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, HELP),

@@ -1,4 +1,4 @@
-//! The first bytes of a connection. hyper would wait for them for ever, and the connection would keep its place.
+//! A time limit for the first bytes of a connection. hyper would wait for them for ever and keep its place.
 
 use std::{
     io,
@@ -10,10 +10,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::newcomers::Newcomer;
 
-/// What an HTTP/2 client says first; what begins in another way is HTTP/1.
+/// The HTTP/2 connection preface; a connection that begins otherwise is HTTP/1.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A stream whose reads fail once its newcomer must leave, until it has said all of HTTP/2's preface, or anything else.
+/// A stream whose reads fail once it must give way, until it has sent HTTP/2's whole preface or anything
+/// else.
 pub(super) struct Greeting<S> {
     stream: S,
     waiting: Option<Waiting>,
@@ -21,7 +22,7 @@ pub(super) struct Greeting<S> {
 
 struct Waiting {
     must_leave: Pin<Box<dyn Future<Output = ()> + Send>>,
-    /// How much of the preface has come.
+    /// Bytes of the preface received so far.
     heard: usize,
 }
 
@@ -33,7 +34,7 @@ impl<S> Greeting<S> {
 }
 
 impl Waiting {
-    /// Whether with `new` the client has said what it speaks.
+    /// Returns whether the client's protocol is known after the bytes `new`.
     fn hear(&mut self, new: &[u8]) -> bool {
         let expected = &PREFACE[self.heard..];
         let common = expected.len().min(new.len());

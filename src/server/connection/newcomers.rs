@@ -1,4 +1,4 @@
-//! Connections that have not said yet what they speak: few at once, and not for long.
+//! Limits on connections that have not sent a preface yet: few at once, and not for long.
 
 use std::{
     collections::BTreeMap,
@@ -11,15 +11,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::telemetry::{Metrics, Refusal};
 
-/// So many at once. A client is a newcomer for one or two round trips, so this is room for thousands of new
-/// connections a second, and a flood of silent ones has to be faster than that to push out one that is not.
+/// Maximum number. A connection is pending for one or two round trips, so this allows thousands of new ones a
+/// second, and only a faster flood of silent ones could push out an honest one.
 pub(super) const NEWCOMERS: usize = 1024;
 
-/// A client must have made its handshake and said which protocol it speaks by then: gRPC clients do so as they connect.
+/// Time limit for the handshake and the first bytes: gRPC clients send both as they connect.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// All newcomers. Where there are too many, the oldest gives way: refusing new ones instead would let a thousand silent
-/// connections keep everybody out.
+/// All pending connections. At the limit, the oldest is closed: to refuse new ones instead would let a
+/// thousand silent connections keep everyone out.
 pub(super) struct Newcomers {
     limit: usize,
     waiting: Mutex<Waiting>,
@@ -29,11 +29,11 @@ pub(super) struct Newcomers {
 #[derive(Default)]
 struct Waiting {
     next: u64,
-    /// By the order in which they came.
+    /// In the order of arrival.
     newcomers: BTreeMap<u64, CancellationToken>,
 }
 
-/// A connection that has not said yet what it speaks. No newcomer any more once this is dropped.
+/// A connection that has not sent a preface yet. It stops counting once this is dropped.
 pub(super) struct Newcomer {
     number: u64,
     leave: CancellationToken,
@@ -42,12 +42,12 @@ pub(super) struct Newcomer {
 }
 
 impl Newcomers {
-    /// Room for `limit` of them.
+    /// Creates a limit of `limit` connections.
     pub(super) fn new(limit: usize, metrics: Arc<Metrics>) -> Self {
         Self { limit, waiting: Mutex::default(), metrics }
     }
 
-    /// One more, who is to leave at `go_away` as well.
+    /// Admits a connection, which must also close at `go_away`.
     pub(super) fn admit(self: &Arc<Self>, go_away: &CancellationToken) -> Newcomer {
         let leave = go_away.child_token();
         let mut waiting = self.waiting();
@@ -69,7 +69,7 @@ impl Newcomers {
 }
 
 impl Newcomer {
-    /// Waits until it must leave: its time is over, others need its place, or the server stops.
+    /// Waits until the connection must close: its time is up, others need its place, or the server stops.
     pub(super) async fn must_leave(&self) {
         tokio::select! {
             () = self.leave.cancelled() => {}

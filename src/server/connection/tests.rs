@@ -1,4 +1,4 @@
-//! Connections without a service behind them: what its calls learn of their peer, and what there is no place for.
+//! Connections without a service: what calls learn about their peer, and what is refused.
 
 use bytes::Bytes;
 use http::Response;
@@ -20,7 +20,7 @@ use crate::{caller::San, server::certificates::Certificates, tls::Files};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 
-/// A door on loopback, and the peers of the requests that came through it.
+/// An acceptor on loopback, and the peers of the requests that it received.
 struct Opened {
     address: SocketAddr,
     peers: mpsc::UnboundedReceiver<Peer>,
@@ -28,7 +28,7 @@ struct Opened {
     _accepting: AbortOnDropHandle<()>,
 }
 
-/// Room for newcomers.
+/// The limit of pending connections.
 const FEW: usize = 8;
 
 async fn open(files: Option<&Files>, places: usize) -> Opened {
@@ -123,11 +123,11 @@ async fn a_connection_without_a_place_is_closed_at_once_and_a_place_is_free_agai
     assert!(door.metrics.page().contains(r#"idp_token_connections_refused_total{reason="full"} 1"#));
     first.write_all(REQUEST).await.expect("the door takes a request");
     first.read_to_string(&mut String::new()).await.expect("a clean close");
-    // Its task ends a little after the client has seen the end.
+    // The task ends shortly after the client has seen the end.
     while !ask_gently(connect().await).await {}
 }
 
-/// Whether there was an answer.
+/// Returns whether there was an answer.
 async fn ask_gently(mut stream: TcpStream) -> bool {
     let mut answer = String::new();
     let _ = stream.write_all(REQUEST).await;
