@@ -1,28 +1,28 @@
-//! What callers can be allowed, and what each use case needs of it.
+//! The permissions that callers can have, and those that each use case needs.
 
-/// A word of `allow`: an RPC by its name, or what is a permission of its own.
+/// A permission in `allow`: an RPC by its name, or a right of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Permission {
-    /// See which identities are linked.
+    /// List the linked identities.
     ListIdentities,
     /// Get access tokens.
     GetIdentityToken,
-    /// Have requests sent.
+    /// Send requests to a provider.
     CallProvider,
-    /// Have requests sent with streamed bodies.
+    /// Send requests with streamed bodies to a provider.
     StreamProvider,
-    /// Have tokens inspected at their provider.
+    /// Have tokens inspected by their provider.
     InspectIdentityToken,
-    /// Have tokens revoked at their provider.
+    /// Have tokens revoked by their provider.
     RevokeIdentityToken,
-    /// Have links made at which a user grants access.
+    /// Create links through which a user grants access.
     CreateConnectLink,
-    /// Get refresh tokens with access tokens. No other permission implies it.
+    /// Get refresh tokens with access tokens. No other permission implies this one.
     RefreshToken,
 }
 
 impl Permission {
-    /// Every permission, RPCs first.
+    /// All permissions, RPCs first.
     pub const ALL: [Self; 8] = [
         Self::ListIdentities,
         Self::GetIdentityToken,
@@ -34,7 +34,7 @@ impl Permission {
         Self::RefreshToken,
     ];
 
-    /// As `allow` has it.
+    /// The name in `allow`.
     pub fn name(self) -> &'static str {
         match self {
             Self::ListIdentities => "ListIdentities",
@@ -48,22 +48,22 @@ impl Permission {
         }
     }
 
-    /// The permission of that name.
+    /// Returns the permission with this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|permission| permission.name() == name)
     }
 
-    /// Whether a caller sees a token that has it: never an end user.
+    /// Returns whether the permission shows tokens to its holder, so that end users can never have it.
     pub fn shows_tokens(self) -> bool {
         matches!(self, Self::GetIdentityToken | Self::RefreshToken)
     }
 
-    /// Whether requests are sent for a caller that has it, so that it must say which.
+    /// Returns whether the permission allows requests to be sent, so that its rules must say which.
     pub fn sends_requests(self) -> bool {
         matches!(self, Self::CallProvider | Self::StreamProvider)
     }
 
-    /// What the caller may not do without it, as the end of a sentence.
+    /// What a caller without the permission may not do, as the end of a sentence.
     pub(super) fn refusal(self) -> &'static str {
         match self {
             Self::ListIdentities => "to list these identities",
@@ -79,32 +79,32 @@ impl Permission {
     }
 }
 
-/// What is done for one user, with all that it needs: the type of its permit.
+/// An operation for one user: the type of its permit.
 pub trait Action {
-    /// The permissions that one rule must give together. The last names the refusal.
+    /// The permissions that a single rule must give. The last one names the denial.
     fn needs(&self) -> &'static [Permission];
 }
 
-/// See which identities are linked.
+/// Lists the linked identities.
 #[derive(Clone, Copy, Debug)]
 pub struct ListIdentities;
 
-/// Get an access token.
+/// Gets an access token.
 #[derive(Clone, Copy, Debug)]
 pub struct GetIdentityToken {
-    /// And the refresh token.
+    /// Whether the refresh token is wanted too.
     pub refresh_token: bool,
 }
 
-/// Have a request sent.
+/// Sends a request to a provider.
 #[derive(Clone, Copy, Debug)]
 pub struct CallProvider;
 
-/// Have a token inspected.
+/// Inspects a token.
 #[derive(Clone, Copy, Debug)]
 pub struct InspectIdentityToken;
 
-/// Have a token revoked.
+/// Revokes a token.
 #[derive(Clone, Copy, Debug)]
 pub struct RevokeIdentityToken;
 
