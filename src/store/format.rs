@@ -1,9 +1,9 @@
-//! Records as bytes, before they are sealed: JSON, which tolerates fields that a later version adds.
+//! Records as bytes before they are sealed: JSON, which tolerates fields that a later version adds.
 //!
-//! The times in a record are by the clock of whoever wrote it, and `written_at` says what that clock showed
-//! then. The row beside says by the store's clock how old it is. So whoever reads it puts all times onto a
-//! clock of its own, and replicas whose clocks differ agree on how much life a token has left, to the few
-//! milliseconds that a statement takes.
+//! The times in a record are by the clock of its writer, and `written_at` is that clock's time of writing.
+//! The row has the record's age by the store's clock. So a reader can convert all times to its own clock, and
+//! replicas whose clocks differ agree on a token's remaining life to within the few milliseconds that a
+//! statement takes.
 
 use std::{borrow::Cow, time::SystemTime};
 
@@ -19,7 +19,7 @@ use crate::token::{AccessToken, Fingerprint, RefreshToken, TokenType};
 
 #[derive(Serialize, Deserialize)]
 struct Plain<'a> {
-    /// Version 1 had none: its times are taken as they are.
+    /// Missing in version 1, whose times are taken as they are.
     written_at: Option<i64>,
     #[serde(borrow)]
     tokens: Option<PlainTokens<'a>>,
@@ -35,7 +35,7 @@ struct Plain<'a> {
 struct PlainTokens<'a> {
     #[serde(borrow)]
     access: Cow<'a, str>,
-    /// None for bearer tokens, which nearly all are, and in records of version 1.
+    /// `None` for bearer tokens, which nearly all are, and in records of version 1.
     token_type: Option<String>,
     #[serde(borrow)]
     refresh: Option<Cow<'a, str>>,
@@ -53,13 +53,13 @@ struct PlainFailure<'a> {
     permanent: bool,
 }
 
-/// The record as bytes.
+/// Encodes a record.
 pub(super) fn encode(record: &Record) -> Zeroizing<Vec<u8>> {
     encode_at(record, SystemTime::now())
 }
 
-/// Whether two records say the same. Their times may be of two readings, and do not count: what tells
-/// renewals apart is what they brought, and failures are numbered.
+/// Returns whether two records are equal except for their times, which may come from two readings: renewals
+/// differ in what they obtained, and failures are numbered.
 pub(super) fn is_same(one: &Record, other: &Record) -> bool {
     let timeless = |record: &Record| encode_at(&without_times(record.clone()), SystemTime::UNIX_EPOCH);
     timeless(one) == timeless(other)
@@ -76,7 +76,7 @@ fn without_times(mut record: Record) -> Record {
     record
 }
 
-/// Equal records at equal times are equal bytes.
+/// Equal records at equal times are encoded alike.
 fn encode_at(record: &Record, now: SystemTime) -> Zeroizing<Vec<u8>> {
     let plain = Plain {
         written_at: Some(to_millis(now)),
@@ -105,7 +105,7 @@ fn encode_at(record: &Record, now: SystemTime) -> Zeroizing<Vec<u8>> {
     bytes
 }
 
-/// About how many bytes a record takes.
+/// The approximate size of a record in bytes.
 pub(super) fn size(record: &Record) -> usize {
     let tokens = record.tokens.as_ref().map_or(0, |tokens| {
         tokens.access.expose().len()
@@ -117,7 +117,7 @@ pub(super) fn size(record: &Record) -> usize {
     512 + tokens + spare + failure
 }
 
-/// The record that `bytes` are, which were written `age` milliseconds ago.
+/// Decodes a record that was written `age` milliseconds ago.
 pub(super) fn decode(bytes: &[u8], age: i64) -> Result<Record, StoreError> {
     decode_at(bytes, age, SystemTime::now())
 }
@@ -149,7 +149,7 @@ fn decode_at(bytes: &[u8], age: i64, now: SystemTime) -> Result<Record, StoreErr
     })
 }
 
-/// Without a copy that nobody would zero: an owned text is moved, a borrowed one copied into the secret.
+/// Avoids copies that nobody would zero: an owned text is moved, a borrowed one copied into the secret.
 fn secret(text: Cow<'_, str>) -> SecretString {
     match text {
         Cow::Borrowed(text) => text.into(),
@@ -169,7 +169,7 @@ fn unreadable() -> StoreError {
 mod tests {
     use super::*;
 
-    /// Which has everything, at `time`.
+    /// A record with all fields, at `time`.
     fn full(time: SystemTime) -> Record {
         let mut record = Record {
             tokens: Some(RenewedTokens {
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn times_are_put_onto_the_readers_clock() {
-        // Who writes and who reads has a clock that is wrong by this much; a minute passes in between.
+        // The clocks of writer and reader are wrong by this much; a minute passes in between.
         for (writer, reader) in [(0, 0), (HOUR, 0), (0, HOUR), (-HOUR, HOUR), (HOUR, HOUR)] {
             let bytes = encode_at(&full(from_millis(TIME + writer)), from_millis(TIME + writer));
             let now = from_millis(TIME + 60_000 + reader);
