@@ -49,7 +49,7 @@ pub enum TransportError {
         cause: String,
     },
     /// The answer is not valid HTTP, or not valid in its content coding.
-    #[error("{host} answered what cannot be read: {cause}")]
+    #[error("{host} sent an answer that cannot be read: {cause}")]
     Malformed {
         /// The server that answered.
         host: String,

@@ -115,7 +115,7 @@ async fn remove_unless_others_did(store: &Store) -> Result<(), StoreError> {
     match store.remove_unused(UNUSED_FOR).await {
         Ok(Removed { records: 0, .. }) => Ok(()),
         Ok(Removed { records, leases, shared }) => {
-            tracing::info!(records, leases, shared, "Removed tokens that nobody used for half a year");
+            tracing::info!(records, leases, shared, "Removed records unused for half a year");
             Ok(())
         }
         Err(error) => {

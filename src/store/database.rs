@@ -133,7 +133,7 @@ impl Database {
     /// be recorded.
     async fn used(&self, account: &Digest) {
         if let Err(error) = self.engine.execute(USED, &[Value::Bytes(account)]).await {
-            tracing::warn!(%error, "Cannot write down that a record is in use; unused ones are removed one day");
+            tracing::warn!(%error, "Cannot record the use of a row; rows that seem unused are removed after half a year");
         }
     }
 

@@ -18,7 +18,7 @@ pub enum StoreError {
     },
     /// A temporary error: the database is down, too slow, full, or unreachable. Whether a change was made is
     /// unknown.
-    #[error("the token store cannot be used now: {detail}")]
+    #[error("the token store is unavailable: {detail}")]
     Unavailable {
         /// What happened.
         detail: String,
@@ -33,7 +33,7 @@ pub enum StoreError {
         key: KeyId,
     },
     /// A row is not what this service wrote: it is damaged or was tampered with.
-    #[error("the token store has a row that is not what was written there: {what}")]
+    #[error("the token store has a damaged row: {what}")]
     Corrupt {
         /// The kind of row, and what is wrong with it.
         what: &'static str,
@@ -47,7 +47,7 @@ impl StoreError {
     /// The text for callers, who learn nothing about the database, its users or its hosts.
     pub fn public(&self) -> &'static str {
         match self {
-            Self::Unavailable { .. } => "the token store cannot be used now; try again shortly",
+            Self::Unavailable { .. } => "the token store is unavailable; try again shortly",
             Self::Misconfigured { .. } | Self::UnknownKey { .. } | Self::Corrupt { .. } | Self::Newer => {
                 "the token store cannot be used until this service's operator has mended it; the log says how"
             }

@@ -98,7 +98,7 @@ impl Keyring {
             Ok(new) => new,
             Err(error) => {
                 tracing::warn!(
-                    file = %file.display(), %error, "Cannot read the encryption keys again; keeping those at hand"
+                    file = %file.display(), %error, "Cannot read the encryption keys again; keeping the current ones"
                 );
                 return false;
             }

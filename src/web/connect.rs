@@ -123,7 +123,7 @@ impl Reader {
             // The gate considers the call a success.
             tracing::error!(
                 rpc = self.method.as_ref().map(MethodDescriptor::name),
-                "An answer cannot be written for a caller of the Connect protocol"
+                "Cannot encode an answer for the Connect protocol"
             );
             Error::Internal.into()
         })

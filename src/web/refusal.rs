@@ -40,11 +40,11 @@ or:  curl -H 'content-type: application/json' -d '{\"userId\": \"...\"}' \\
 ";
 
 const HOST: &str = "\
-This service asks nobody who they are, so it takes web requests by an IP address or `localhost` only: any page
-could have a name of its own point here. Use the address, or configure who may call.
+This service does not identify its callers, so it accepts web requests only at an IP address or `localhost`:
+any page could point a name of its own here. Use the address, or configure who may call.
 ";
 
 const ORIGIN: &str = "\
-This service asks nobody who they are, so it takes no requests from pages of other origins. Add the origin to
-`web.allowed_origins`, or configure who may call.
+This service does not identify its callers, so it accepts no requests from pages of other origins. Add the
+origin to `web.allowed_origins`, or configure who may call.
 ";

@@ -45,7 +45,7 @@ pub(super) fn primary_code(error: &dyn DatabaseError) -> Option<i32> {
 fn of_database(error: &dyn DatabaseError) -> StoreError {
     match primary_code(error) {
         Some(CORRUPT | NOT_A_DATABASE) => {
-            StoreError::Corrupt { what: "the file is no SQLite database, or a damaged one" }
+            StoreError::Corrupt { what: "the file is not an SQLite database, or is damaged" }
         }
         Some(ERROR) if error.message().starts_with("no such ") => changed(error.message()),
         Some(code) => StoreError::unavailable(format!("{} (SQLite code {code})", error.message())),

@@ -69,7 +69,7 @@ async fn warn_if_unsafe(connection: &mut PgConnection) -> Result<(), StoreError>
     if let Some(off) = off {
         tracing::warn!(
             off,
-            "A crash of the PostgreSQL server may lose renewed tokens: switch these settings on"
+            "A crash of the PostgreSQL server may lose renewed tokens: turn these settings on"
         );
     }
     Ok(())

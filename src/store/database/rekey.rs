@@ -73,7 +73,7 @@ impl Database {
         let plain = match self.keys.open(place, old).await {
             Ok(plain) => plain,
             Err(error) => {
-                tracing::warn!(%error, "Cannot seal a row anew; it stays as it is");
+                tracing::warn!(%error, "Cannot reseal a row; it is left unchanged");
                 return Ok(0);
             }
         };

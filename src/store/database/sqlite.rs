@@ -85,10 +85,10 @@ fn close_to_others(file: &Path) {
         let (file_name, mode) = (file.display(), format!("{mode:04o}"));
         match std::fs::set_permissions(&file, Permissions::from_mode(0o600)) {
             Ok(()) => {
-                tracing::warn!(file = %file_name, mode, "Others could read the token store; closed to them");
+                tracing::warn!(file = %file_name, mode, "The token store was readable by others; its mode is 0600 now");
             }
             Err(error) => {
-                tracing::warn!(file = %file_name, mode, %error, "Others can read the token store: `chmod 600` it");
+                tracing::warn!(file = %file_name, mode, %error, "The token store is readable by others: run `chmod 600` on it");
             }
         }
     }
