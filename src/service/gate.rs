@@ -14,14 +14,14 @@ use tonic::{Code, Status, body::Body, service::Routes};
 use tower::Service;
 
 use super::{
-    arriving::Arriving,
-    backlog::{BACKLOG, Backlog},
+    buffer_budget::{BUFFERED_BYTES, BufferBudget},
     caller::{self, Identified},
     deadline,
     idp_token::IdpToken,
-    leaving::Departure,
     observe::{METHODS, Observation, Observer, trace_id},
     pb::idp_token_service_server::IdpTokenServiceServer,
+    request_body::TrackedRequestBody,
+    response_body::ResponseLimits,
 };
 use crate::{
     audit::{Audit, AuditGuard, AuditScope},
@@ -57,7 +57,7 @@ pub struct Gate {
     rest: Routes,
     authentication: Arc<Authentication>,
     calls: Arc<Semaphore>,
-    backlog: Arc<Backlog>,
+    budget: Arc<BufferBudget>,
     default_deadline: Duration,
     audit: Audit,
     observer: Arc<Observer>,
@@ -76,7 +76,7 @@ impl Gate {
         metrics: Arc<Metrics>,
     ) -> Self {
         let calls = Arc::new(Semaphore::new(CALLS_AT_ONCE));
-        let backlog = Arc::new(Backlog::new(BACKLOG, Arc::clone(&metrics)));
+        let budget = Arc::new(BufferBudget::new(BUFFERED_BYTES, Arc::clone(&metrics)));
         let observer = Arc::new(Observer::new(metrics));
         let authentication = Arc::new(authentication);
         Self {
@@ -84,7 +84,7 @@ impl Gate {
             rest: rest.prepare(),
             authentication,
             calls,
-            backlog,
+            budget,
             default_deadline,
             audit,
             observer,
@@ -127,8 +127,8 @@ impl Gate {
 
     /// Wraps a request body that is read before the gate, so that it counts towards the same limits. Its
     /// message has at most `most` bytes.
-    pub fn count<B>(&self, body: B, most: usize) -> Arriving<B> {
-        Arriving::new(body, Arc::clone(&self.backlog), most)
+    pub fn count<B>(&self, body: B, most: usize) -> TrackedRequestBody<B> {
+        TrackedRequestBody::new(body, Arc::clone(&self.budget), most)
     }
 
     fn start<B>(&self, method: usize, request: Request<B>, scope: AuditScope) -> Result<Work, Error>
@@ -167,7 +167,7 @@ impl Gate {
                 })
             }
         };
-        Ok(Work::Rpc { method, backlog: Arc::clone(&self.backlog), deadline, answer })
+        Ok(Work::Rpc { method, budget: Arc::clone(&self.budget), deadline, answer })
     }
 }
 
@@ -177,7 +177,7 @@ pub type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>
 /// A request in progress.
 enum Work {
     /// For one of the contract's RPCs.
-    Rpc { method: usize, backlog: Arc<Backlog>, deadline: Deadline, answer: Answer },
+    Rpc { method: usize, budget: Arc<BufferBudget>, deadline: Deadline, answer: Answer },
     /// For another service.
     Rest(Answer),
 }
@@ -185,16 +185,16 @@ enum Work {
 impl Work {
     async fn finish(self) -> Result<Response<Body>, Error> {
         match self {
-            Self::Rpc { method, backlog, deadline, answer } => {
+            Self::Rpc { method, budget, deadline, answer } => {
                 let until = deadline.at();
                 let Ok(response) = deadline::enforce(deadline, answer).await?;
                 let mut response = explain_refusal(response, METHODS[method])?;
                 if METHODS[method] == CACHED {
                     return Ok(response);
                 }
-                let departure = Departure { backlog, until };
-                response.extensions_mut().insert(departure.clone());
-                Ok(response.map(|body| departure.of(body)))
+                let limits = ResponseLimits { budget, until };
+                response.extensions_mut().insert(limits.clone());
+                Ok(response.map(|body| limits.apply(body)))
             }
             Self::Rest(answer) => {
                 let Ok(response) = answer.await;

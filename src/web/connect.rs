@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     broker::Error,
-    service::{Answer, Departure, Gate},
+    service::{Answer, Gate, ResponseLimits},
 };
 use request::Message;
 
@@ -76,7 +76,7 @@ impl Connect {
 
     async fn translate(&self, answer: Response<Body>, reader: &Reader) -> Response<Body> {
         let (mut head, body) = answer.into_parts();
-        let departure = head.extensions.remove::<Departure>();
+        let limits = head.extensions.remove::<ResponseLimits>();
         let mut headers = head.headers;
         let outcome = match Status::from_header_map(&headers) {
             Some(status) if status.code() != Code::Ok => Err(status),
@@ -98,8 +98,8 @@ impl Connect {
         remove_grpc(&mut headers);
         ours.extend(headers);
         let response = response.map(|body| Body::new(Full::from(body)));
-        match departure {
-            Some(departure) => response.map(|body| departure.of(body)),
+        match limits {
+            Some(limits) => response.map(|body| limits.apply(body)),
             None => response,
         }
     }

@@ -10,7 +10,7 @@ use tonic::Status;
 use crate::{
     broker::Error,
     field::InvalidField,
-    service::{Arriving, MESSAGE_LIMIT},
+    service::{MESSAGE_LIMIT, TrackedRequestBody},
     web::{
         content::{Codec, Shape},
         frame, gzip, json,
@@ -63,7 +63,7 @@ impl Message {
     ///
     /// # Errors
     /// When the message is invalid or incomplete.
-    pub(super) async fn receive(self, body: Arriving<Incoming>) -> Result<Bytes, Status> {
+    pub(super) async fn receive(self, body: TrackedRequestBody<Incoming>) -> Result<Bytes, Status> {
         let Some(method) = &self.method else { return Ok(frame::frame(&[])) };
         let limit = match self.codec {
             Codec::Json => TEXT_LIMIT,

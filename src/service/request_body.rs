@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tonic::Status;
 
-use super::backlog::{Backlog, Waiting};
+use super::buffer_budget::{BufferBudget, Share};
 use crate::broker::Error;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -19,14 +19,14 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// KiB of it at most.
 const SMALL: usize = 1024;
 
-/// A request body that counts towards the backlog once more than [`SMALL`] bytes have arrived.
+/// A request body that counts towards the budget once more than `SMALL` bytes have arrived.
 ///
 /// Bytes count when they arrive, not when they are announced: announcing a length costs a client five bytes,
 /// and the server no memory. At most one message of the largest size counts, since earlier messages have been
 /// consumed.
-pub struct Arriving<B> {
+pub struct TrackedRequestBody<B> {
     body: B,
-    backlog: Arc<Backlog>,
+    budget: Arc<BufferBudget>,
     /// The size of the largest message, in bytes.
     most: usize,
     seen: usize,
@@ -34,29 +34,29 @@ pub struct Arriving<B> {
 }
 
 struct Held {
-    waiting: Waiting,
+    share: Share,
     gives_way: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
-impl<B> Arriving<B> {
-    pub(super) fn new(body: B, backlog: Arc<Backlog>, most: usize) -> Self {
-        Self { body, backlog, most, seen: 0, held: None }
+impl<B> TrackedRequestBody<B> {
+    pub(super) fn new(body: B, budget: Arc<BufferBudget>, most: usize) -> Self {
+        Self { body, budget, most, seen: 0, held: None }
     }
 
     fn count(&mut self, length: usize) {
         let length = length.min(self.most - self.seen);
         self.seen += length;
         if let Some(held) = &self.held {
-            held.waiting.grow(length);
+            held.share.grow(length);
         } else if self.seen > SMALL {
-            let waiting = self.backlog.admit();
-            waiting.grow(self.seen);
-            self.held = Some(Held { gives_way: Box::pin(waiting.gives_way()), waiting });
+            let share = self.budget.admit();
+            share.grow(self.seen);
+            self.held = Some(Held { gives_way: Box::pin(share.gives_way()), share });
         }
     }
 }
 
-impl<B> Body for Arriving<B>
+impl<B> Body for TrackedRequestBody<B>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
@@ -98,7 +98,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        service::{MESSAGE_LIMIT, backlog::PIECE, observe::METHODS},
+        service::{MESSAGE_LIMIT, buffer_budget::PIECE, observe::METHODS},
         telemetry::Metrics,
     };
 
@@ -121,7 +121,7 @@ mod tests {
     }
 
     /// The next frame as its length; an error as its code; `None` if no frame is ready.
-    async fn next(body: &mut Arriving<Stalling>) -> Option<Result<usize, Code>> {
+    async fn next(body: &mut TrackedRequestBody<Stalling>) -> Option<Result<usize, Code>> {
         let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await;
         let Poll::Ready(Some(frame)) = polled else { return None };
         Some(match frame {
@@ -132,9 +132,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_message_that_stands_still_gives_way_to_newer_ones() {
-        let backlog = Arc::new(Backlog::new(5 * PIECE, Arc::new(Metrics::new(&METHODS))));
-        let message =
-            |pieces: &[usize]| Arriving::new(Stalling(pieces.to_vec()), Arc::clone(&backlog), MESSAGE_LIMIT);
+        let budget = Arc::new(BufferBudget::new(5 * PIECE, Arc::new(Metrics::new(&METHODS))));
+        let message = |pieces: &[usize]| {
+            TrackedRequestBody::new(Stalling(pieces.to_vec()), Arc::clone(&budget), MESSAGE_LIMIT)
+        };
         let (mut small, mut old) = (message(&[SMALL]), message(&[2 * PIECE]));
         assert_eq!(next(&mut small).await, Some(Ok(SMALL)));
         assert_eq!(next(&mut old).await, Some(Ok(2 * PIECE)));
@@ -150,9 +151,10 @@ mod tests {
 
     #[tokio::test]
     async fn many_messages_in_one_call_push_nothing_out() {
-        let backlog = Arc::new(Backlog::new(2 * MESSAGE_LIMIT, Arc::new(Metrics::new(&METHODS))));
-        let message =
-            |pieces: &[usize]| Arriving::new(Stalling(pieces.to_vec()), Arc::clone(&backlog), MESSAGE_LIMIT);
+        let budget = Arc::new(BufferBudget::new(2 * MESSAGE_LIMIT, Arc::new(Metrics::new(&METHODS))));
+        let message = |pieces: &[usize]| {
+            TrackedRequestBody::new(Stalling(pieces.to_vec()), Arc::clone(&budget), MESSAGE_LIMIT)
+        };
         let mut other = message(&[MESSAGE_LIMIT]);
         assert_eq!(next(&mut other).await, Some(Ok(MESSAGE_LIMIT)));
         let mut endless = message(&[MESSAGE_LIMIT - 1; 10]);

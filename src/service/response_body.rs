@@ -12,14 +12,14 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Status, body::Body};
 
-use super::backlog::{Backlog, PIECE, Waiting};
+use super::buffer_budget::{BufferBudget, PIECE, Share};
 
 /// A response body that passes the connection one piece at a time: given a whole message, hyper would buffer
-/// all of it until the client makes room. The rest counts towards the [`Backlog`]. If the client has not read
+/// all of it until the client makes room. The rest counts towards the [`BufferBudget`]. If the client has not read
 /// it by the call's deadline, it is dropped, and the call's stream is reset.
-pub(super) struct Leaving {
+pub(super) struct PacedResponseBody {
     body: Body,
-    backlog: Arc<Backlog>,
+    budget: Arc<BufferBudget>,
     deadline: Instant,
     held: Option<Held>,
 }
@@ -27,16 +27,16 @@ pub(super) struct Leaving {
 /// The limits on sending an answer. Every answer of an RPC that may be large has them among its extensions,
 /// for layers that replace its body.
 #[derive(Clone)]
-pub struct Departure {
-    pub(super) backlog: Arc<Backlog>,
+pub struct ResponseLimits {
+    pub(super) budget: Arc<BufferBudget>,
     /// The call's deadline.
     pub(super) until: Instant,
 }
 
-impl Departure {
+impl ResponseLimits {
     /// Wraps `body` with these limits.
-    pub fn of(self, body: Body) -> Body {
-        Body::new(Leaving::new(body, self.backlog, self.until))
+    pub fn apply(self, body: Body) -> Body {
+        Body::new(PacedResponseBody::new(body, self.budget, self.until))
     }
 }
 
@@ -50,24 +50,24 @@ struct Held {
 
 struct Rest {
     bytes: Bytes,
-    _waiting: Waiting,
+    _share: Share,
 }
 
-impl Leaving {
-    pub(super) fn new(body: Body, backlog: Arc<Backlog>, deadline: Instant) -> Self {
-        Self { body, backlog, deadline, held: None }
+impl PacedResponseBody {
+    pub(super) fn new(body: Body, budget: Arc<BufferBudget>, deadline: Instant) -> Self {
+        Self { body, budget, deadline, held: None }
     }
 
     fn hold(&self, bytes: Bytes) -> Held {
-        let (waiting, backlog, deadline) = (self.backlog.admit(), Arc::clone(&self.backlog), self.deadline);
-        waiting.grow(bytes.len());
-        let gives_way = waiting.gives_way();
-        let rest = Arc::new(Mutex::new(Some(Rest { bytes, _waiting: waiting })));
+        let (share, budget, deadline) = (self.budget.admit(), Arc::clone(&self.budget), self.deadline);
+        share.grow(bytes.len());
+        let gives_way = share.gives_way();
+        let rest = Arc::new(Mutex::new(Some(Rest { bytes, _share: share })));
         let watched = Arc::clone(&rest);
         let watch = tokio::spawn(async move {
             tokio::select! {
                 () = gives_way => {}
-                () = sleep_until(deadline) => backlog.too_slow(),
+                () = sleep_until(deadline) => budget.too_slow(),
             }
             watched.lock().unwrap_or_else(PoisonError::into_inner).take();
         });
@@ -88,7 +88,7 @@ impl Held {
     }
 }
 
-impl http_body::Body for Leaving {
+impl http_body::Body for PacedResponseBody {
     type Data = Bytes;
     type Error = Status;
 
@@ -135,27 +135,27 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(30);
 
-    fn backlog(limit: usize) -> (Arc<Backlog>, Arc<Metrics>) {
+    fn budget(limit: usize) -> (Arc<BufferBudget>, Arc<Metrics>) {
         let metrics = Arc::new(Metrics::new(&METHODS));
-        (Arc::new(Backlog::new(limit, Arc::clone(&metrics))), metrics)
+        (Arc::new(BufferBudget::new(limit, Arc::clone(&metrics))), metrics)
     }
 
-    fn answer(message: Bytes, backlog: &Arc<Backlog>) -> Leaving {
+    fn answer(message: Bytes, budget: &Arc<BufferBudget>) -> PacedResponseBody {
         let body = Body::new(http_body_util::Full::new(message));
-        Leaving::new(body, Arc::clone(backlog), Instant::now() + LIMIT)
+        PacedResponseBody::new(body, Arc::clone(budget), Instant::now() + LIMIT)
     }
 
-    async fn next(body: &mut Leaving) -> Option<Result<Bytes, Code>> {
+    async fn next(body: &mut PacedResponseBody) -> Option<Result<Bytes, Code>> {
         let frame = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await?;
         Some(frame.map(|frame| frame.into_data().unwrap_or_default()).map_err(|status| status.code()))
     }
 
     #[tokio::test]
     async fn an_answer_leaves_in_pieces_that_keep_nothing_else() {
-        let (backlog, _) = backlog(usize::MAX);
+        let (budget, _) = budget(usize::MAX);
         for length in [0, 1, PIECE, PIECE + 1, 3 * PIECE, 100_000] {
             let message: Bytes = (0..length).map(|index| u8::try_from(index % 251).unwrap_or(0)).collect();
-            let (mut body, mut taken) = (answer(message.clone(), &backlog), Vec::new());
+            let (mut body, mut taken) = (answer(message.clone(), &budget), Vec::new());
             while let Some(piece) = next(&mut body).await {
                 let piece = piece.expect("nobody is slow");
                 assert!(piece.len() <= PIECE);
@@ -168,8 +168,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_is_not_taken_in_time_is_thrown_away() {
-        let (backlog, metrics) = backlog(usize::MAX);
-        let mut body = answer(Bytes::from(vec![0; 5 * PIECE]), &backlog);
+        let (budget, metrics) = budget(usize::MAX);
+        let mut body = answer(Bytes::from(vec![0; 5 * PIECE]), &budget);
         assert!(next(&mut body).await.is_some_and(|piece| piece.is_ok()));
         tokio::time::sleep(LIMIT - Duration::from_millis(10)).await;
         assert!(next(&mut body).await.is_some_and(|piece| piece.is_ok()));
@@ -182,10 +182,10 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_that_stands_still_gives_way_to_newer_ones() {
-        let (backlog, metrics) = backlog(5 * PIECE);
-        let mut old = answer(Bytes::from(vec![0; 3 * PIECE]), &backlog);
+        let (budget, metrics) = budget(5 * PIECE);
+        let mut old = answer(Bytes::from(vec![0; 3 * PIECE]), &budget);
         assert!(next(&mut old).await.is_some_and(|piece| piece.is_ok()));
-        let mut new = answer(Bytes::from(vec![0; 3 * PIECE]), &backlog);
+        let mut new = answer(Bytes::from(vec![0; 3 * PIECE]), &budget);
         assert!(next(&mut new).await.is_some_and(|piece| piece.is_ok()));
         while old.held.as_ref().is_some_and(|held| held.rest.lock().expect("no panic").is_some()) {
             tokio::task::yield_now().await;

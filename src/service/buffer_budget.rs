@@ -13,14 +13,14 @@ use tokio_util::sync::CancellationToken;
 use crate::telemetry::{Metrics, Slow};
 
 /// Bytes buffered for all peers together: 256 of the largest bodies.
-pub(super) const BACKLOG: usize = 1024 * 1024 * 1024;
+pub(super) const BUFFERED_BYTES: usize = 1024 * 1024 * 1024;
 
 /// In bytes. Smaller answers are not counted, since a connection's 200 calls hold 3 MiB of them at most;
 /// larger ones are passed to the connection in pieces of this size, that of HTTP/2's frames.
 pub(super) const PIECE: usize = 16 * 1024;
 
 /// All buffered bytes, with a limit.
-pub(super) struct Backlog {
+pub(super) struct BufferBudget {
     limit: usize,
     waiting: Mutex<Entries>,
     metrics: Arc<Metrics>,
@@ -31,35 +31,35 @@ struct Entries {
     next: u64,
     bytes: usize,
     /// In the order of arrival.
-    entries: BTreeMap<u64, AuditGuard>,
+    entries: BTreeMap<u64, Entry>,
 }
 
-struct AuditGuard {
+struct Entry {
     bytes: usize,
     leave: CancellationToken,
 }
 
 /// A share of the budget, returned when dropped.
-pub(super) struct Waiting {
+pub(super) struct Share {
     number: u64,
     leave: CancellationToken,
-    all: Arc<Backlog>,
+    all: Arc<BufferBudget>,
 }
 
-impl Backlog {
+impl BufferBudget {
     /// Creates a budget of `limit` bytes.
     pub(super) fn new(limit: usize, metrics: Arc<Metrics>) -> Self {
         Self { limit, waiting: Mutex::default(), metrics }
     }
 
     /// Admits a new entry without bytes.
-    pub(super) fn admit(self: &Arc<Self>) -> Waiting {
+    pub(super) fn admit(self: &Arc<Self>) -> Share {
         let leave = CancellationToken::new();
         let mut waiting = self.waiting();
         let number = waiting.next;
         waiting.next += 1;
-        waiting.entries.insert(number, AuditGuard { bytes: 0, leave: leave.clone() });
-        Waiting { number, leave, all: Arc::clone(self) }
+        waiting.entries.insert(number, Entry { bytes: 0, leave: leave.clone() });
+        Share { number, leave, all: Arc::clone(self) }
     }
 
     /// Counts an entry that missed its deadline.
@@ -73,19 +73,19 @@ impl Backlog {
 }
 
 impl Entries {
-    fn remove(&mut self, number: u64) -> Option<AuditGuard> {
+    fn remove(&mut self, number: u64) -> Option<Entry> {
         let entry = self.entries.remove(&number)?;
         self.bytes -= entry.bytes;
         Some(entry)
     }
 
-    fn remove_oldest(&mut self) -> Option<AuditGuard> {
+    fn remove_oldest(&mut self) -> Option<Entry> {
         let (&oldest, _) = self.entries.first_key_value()?;
         self.remove(oldest)
     }
 }
 
-impl Waiting {
+impl Share {
     /// Adds `bytes` to this entry. The oldest entries are dropped to make room, and this may be one of them.
     pub(super) fn grow(&self, bytes: usize) {
         let mut waiting = self.all.waiting();
@@ -106,7 +106,7 @@ impl Waiting {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for Share {
     fn drop(&mut self) {
         self.all.waiting().remove(self.number);
     }
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn what_has_waited_longest_gives_way_until_the_rest_fits() {
         let metrics = Arc::new(Metrics::new(&[]));
-        let all = Arc::new(Backlog::new(100, Arc::clone(&metrics)));
+        let all = Arc::new(BufferBudget::new(100, Arc::clone(&metrics)));
         let waiting: Vec<_> = (0..5).map(|_| all.admit()).collect();
         let gone = || waiting.iter().map(|one| one.leave.is_cancelled()).collect::<Vec<_>>();
         waiting.iter().for_each(|one| one.grow(20));
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn what_is_larger_than_all_room_gives_way_itself() {
-        let all = Arc::new(Backlog::new(100, Arc::new(Metrics::new(&[]))));
+        let all = Arc::new(BufferBudget::new(100, Arc::new(Metrics::new(&[]))));
         let waiting = all.admit();
         waiting.grow(101);
         assert!(waiting.leave.is_cancelled());
