@@ -34,7 +34,7 @@ mod connection;
 
 use background::Background;
 use certificates::Certificates;
-use connection::{Connections, Door};
+use connection::{Acceptor, Connections};
 
 /// The health service's names for the whole server and for the contract's service.
 const HEALTH_NAMES: [&str; 2] = ["", "idptoken.v1.IdpTokenService"];
@@ -206,8 +206,8 @@ impl Server {
         let connect =
             Connections { tracker: connections.clone(), go_away: go_away.clone(), end: end.clone() };
         let web = self.web;
-        let door = Door::new(move |request| web.answer(request), tls, self.metrics);
-        let mut accept = Box::pin(door.accept(self.listener, connect));
+        let acceptor = Acceptor::new(move |request| web.answer(request), tls, self.metrics);
+        let mut accept = Box::pin(acceptor.accept(self.listener, connect));
         tokio::select! {
             () = shutdown => {}
             () = &mut accept => {}

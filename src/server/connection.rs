@@ -28,13 +28,13 @@ use crate::{
     tls,
 };
 
-mod greeting;
-mod newcomers;
+mod pending;
+mod preface;
 #[cfg(test)]
 mod tests;
 
-use greeting::Greeting;
-use newcomers::{NEWCOMERS, Newcomer, Newcomers};
+use pending::{MAX_PENDING, PendingConnection, PendingConnections};
+use preface::PrefaceTimeout;
 
 /// Maximum number of connections. A service mesh opens a handful for each caller; this many is a leak or an
 /// attack. Any further connection is closed at once, so that its client tries another replica: in the
@@ -94,17 +94,17 @@ pub(super) struct Connections {
 }
 
 /// Accepts connections and passes their requests to `answer`, each with its [`Peer`] as an extension.
-pub(super) struct Door<F> {
+pub(super) struct Acceptor<F> {
     answer: F,
     /// `None` for plain text.
     tls: Option<watch::Receiver<Arc<ServerConfig>>>,
     places: Arc<Semaphore>,
-    newcomers: Arc<Newcomers>,
+    pending: Arc<PendingConnections>,
     protocol: auto::Builder<TokioExecutor>,
     metrics: Arc<Metrics>,
 }
 
-impl<F> Door<F>
+impl<F> Acceptor<F>
 where
     F: Fn(Request<Incoming>) -> Answer + Send + Sync + 'static,
 {
@@ -117,7 +117,7 @@ where
             answer,
             tls,
             places: Arc::new(Semaphore::new(CONNECTIONS)),
-            newcomers: Arc::new(Newcomers::new(NEWCOMERS, Arc::clone(&metrics))),
+            pending: Arc::new(PendingConnections::new(MAX_PENDING, Arc::clone(&metrics))),
             protocol: protocol(),
             metrics,
         }
@@ -125,7 +125,7 @@ where
 
     /// Accepts connections until it is dropped; each is served by its own task.
     pub(super) async fn accept(self, listener: TcpListener, connections: Connections) {
-        let door = Arc::new(self);
+        let acceptor = Arc::new(self);
         let mut told = None;
         loop {
             let (stream, address) = match listener.accept().await {
@@ -135,43 +135,43 @@ where
                     continue;
                 }
             };
-            let Ok(place) = Arc::clone(&door.places).try_acquire_owned() else {
-                door.metrics.connection_refused(Refusal::Full);
+            let Ok(place) = Arc::clone(&acceptor.places).try_acquire_owned() else {
+                acceptor.metrics.connection_refused(Refusal::Full);
                 continue;
             };
-            let (door, own) = (Arc::clone(&door), connections.clone());
+            let (acceptor, own) = (Arc::clone(&acceptor), connections.clone());
             connections.tracker.spawn(async move {
-                door.serve(stream, address, own).await;
+                acceptor.serve(stream, address, own).await;
                 drop(place);
             });
         }
     }
 
     async fn serve(&self, stream: TcpStream, address: SocketAddr, connections: Connections) {
-        let newcomer = self.newcomers.admit(&connections.go_away);
+        let pending = self.pending.admit(&connections.go_away);
         // Send small messages at once.
         let _ = stream.set_nodelay(true);
         let Some(tls) = &self.tls else {
             let peer = Peer { address, sans: Vec::new() };
-            return self.converse(Greeting::of(stream, newcomer), peer, connections).await;
+            return self.converse(PrefaceTimeout::of(stream, pending), peer, connections).await;
         };
         let server = Arc::clone(&tls.borrow());
-        let Some(stream) = self.shake_hands(TlsAcceptor::from(server).accept(stream), &newcomer).await else {
+        let Some(stream) = self.shake_hands(TlsAcceptor::from(server).accept(stream), &pending).await else {
             return;
         };
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let peer = Peer { address, sans: certificate.map(tls::sans).unwrap_or_default() };
-        self.converse(Greeting::of(stream, newcomer), peer, connections).await;
+        self.converse(PrefaceTimeout::of(stream, pending), peer, connections).await;
     }
 
     async fn shake_hands(
         &self,
         hands: Accept<TcpStream>,
-        newcomer: &Newcomer,
+        pending: &PendingConnection,
     ) -> Option<TlsStream<TcpStream>> {
         let outcome = tokio::select! {
             outcome = hands => outcome,
-            () = newcomer.must_leave() => return None,
+            () = pending.must_leave() => return None,
         };
         // A client that just disconnects, like a port check, breaks no rule of TLS.
         outcome

@@ -8,14 +8,14 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::newcomers::Newcomer;
+use super::pending::PendingConnection;
 
 /// The HTTP/2 connection preface; a connection that begins otherwise is HTTP/1.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A stream whose reads fail once it must give way, until it has sent HTTP/2's whole preface or anything
 /// else.
-pub(super) struct Greeting<S> {
+pub(super) struct PrefaceTimeout<S> {
     stream: S,
     waiting: Option<Waiting>,
 }
@@ -26,9 +26,9 @@ struct Waiting {
     heard: usize,
 }
 
-impl<S> Greeting<S> {
-    pub(super) fn of(stream: S, newcomer: Newcomer) -> Self {
-        let must_leave = Box::pin(async move { newcomer.must_leave().await });
+impl<S> PrefaceTimeout<S> {
+    pub(super) fn of(stream: S, pending: PendingConnection) -> Self {
+        let must_leave = Box::pin(async move { pending.must_leave().await });
         Self { stream, waiting: Some(Waiting { must_leave, heard: 0 }) }
     }
 }
@@ -43,7 +43,7 @@ impl Waiting {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Greeting<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for PrefaceTimeout<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -64,7 +64,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Greeting<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Greeting<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for PrefaceTimeout<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_greeting_is_the_whole_preface_or_anything_else() {
+    fn the_protocol_is_known_after_the_whole_preface_or_anything_else() {
         let heard = |pieces: &[&[u8]]| {
             let mut waiting = Waiting { must_leave: Box::pin(std::future::pending()), heard: 0 };
             pieces.iter().position(|piece| waiting.hear(piece))
