@@ -25,7 +25,7 @@ use crate::{
     tls::Faults,
     tokens::Tokens,
     transport::{Transport, TransportSetupError},
-    web::{Proofs, Web},
+    web::{AuthMode, Web},
 };
 
 mod background;
@@ -151,7 +151,7 @@ impl Server {
             audit.clone(),
             Arc::clone(&metrics),
         );
-        let web = Web::new(gate, &config.web.allowed_origins, proofs(config), Arc::clone(&metrics));
+        let web = Web::new(gate, &config.web.allowed_origins, auth_mode(config), Arc::clone(&metrics));
         let drain = config.drain;
         Ok(Self {
             listener,
@@ -246,12 +246,12 @@ async fn bind(address: SocketAddr, key: &'static str) -> Result<TcpListener, Sta
 }
 
 /// What callers must prove to use the port.
-fn proofs(config: &Config) -> Proofs {
+fn auth_mode(config: &Config) -> AuthMode {
     let by_address = |peer: &TrustedPeer| matches!(peer, TrustedPeer::Range(_));
     match config.identifies_callers() {
-        false => Proofs::Nothing,
-        true if config.trusted_peers.iter().any(by_address) => Proofs::Addresses,
-        true => Proofs::Identity,
+        false => AuthMode::Anonymous,
+        true if config.trusted_peers.iter().any(by_address) => AuthMode::TrustedAddress,
+        true => AuthMode::Identity,
     }
 }
 

@@ -17,7 +17,7 @@ use tower::{Layer, Service};
 
 use crate::{
     service::{Answer, Gate},
-    telemetry::{Metrics, NoCall},
+    telemetry::{HttpRejection, Metrics},
 };
 
 mod connect;
@@ -33,9 +33,9 @@ use connect::Connect;
 use content::Content;
 use cors::Cors;
 use json::Schema;
-use origin::Visitors;
+use origin::OriginPolicy;
 
-pub use origin::Proofs;
+pub use origin::AuthMode;
 
 /// Everything that answers on the port: the gate, and the protocols before it.
 pub struct Web {
@@ -43,20 +43,25 @@ pub struct Web {
     grpc_web: GrpcWebService<Inner>,
     connect: Connect,
     cors: Cors,
-    visitors: Visitors,
+    origin_policy: OriginPolicy,
     metrics: Arc<Metrics>,
 }
 
 impl Web {
-    /// Creates the protocols before `gate`. Only pages of `allowed_origins` may read answers. If `proofs`
+    /// Creates the protocols before `gate`. Only pages of `allowed_origins` may read answers. If `auth_mode`
     /// says that callers need not prove their identity, requests from pages of other origins are refused as
     /// well.
-    pub fn new(gate: Gate, allowed_origins: &[HeaderValue], proofs: Proofs, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        gate: Gate,
+        allowed_origins: &[HeaderValue],
+        auth_mode: AuthMode,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
             grpc_web: GrpcWebLayer::new().layer(Inner(gate.clone())),
             connect: Connect::new(Schema::new()),
             cors: Cors::new(allowed_origins.to_vec()),
-            visitors: Visitors::new(proofs, allowed_origins.to_vec()),
+            origin_policy: OriginPolicy::new(auth_mode, allowed_origins.to_vec()),
             gate,
             metrics,
         }
@@ -70,30 +75,30 @@ impl Web {
         if let Some(preflight) = self.cors.preflight(&request) {
             return at_once(preflight);
         }
-        let marks = self.cors.marks(request.headers());
+        let cors_headers = self.cors.headers_for(request.headers());
         let answer = self.judge(request).unwrap_or_else(|refusal| {
             self.metrics.request_refused(refusal);
             at_once(refusal.into_response())
         });
         Box::pin(async move {
             let Ok(mut response) = answer.await;
-            marks.put(response.headers_mut());
+            cors_headers.put(response.headers_mut());
             harden(response.headers_mut());
             Ok(response)
         })
     }
 
-    fn judge(&self, request: Request<Incoming>) -> Result<Answer, NoCall> {
-        self.visitors.check(&request)?;
+    fn judge(&self, request: Request<Incoming>) -> Result<Answer, HttpRejection> {
+        self.origin_policy.check(&request)?;
         let is_rpc = self.connect.serves(request.uri().path());
         let content = Content::of(request.headers());
         if request.method() != Method::POST && (is_rpc || content.is_some()) {
-            return Err(NoCall::Method);
+            return Err(HttpRejection::Method);
         }
-        match content.ok_or(NoCall::MediaType)? {
+        match content.ok_or(HttpRejection::MediaType)? {
             Content::Grpc => Ok(self.gate.answer(request)),
             Content::GrpcWeb => Ok(Box::pin(self.grpc_web.clone().call(request))),
-            Content::Connect(_) if !is_rpc => Err(NoCall::NotFound),
+            Content::Connect(_) if !is_rpc => Err(HttpRejection::NotFound),
             Content::Connect(shape) => Ok(self.connect.answer(&self.gate, shape, request)),
         }
     }

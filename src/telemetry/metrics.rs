@@ -12,9 +12,9 @@ use prometheus_client::{
 };
 use tonic::Code;
 
-mod words;
+mod labels;
 
-pub use words::{Endpoint, NoCall, ProfileSource, Refusal, Slow};
+pub use labels::{Endpoint, HttpRejection, ProfileSource, Refusal, Slow};
 
 /// In seconds: from a cached answer (tens of microseconds) to the default deadline.
 const BUCKETS: [f64; 11] = [0.000_1, 0.000_5, 0.001, 0.005, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0];
@@ -258,7 +258,7 @@ impl Metrics {
     }
 
     /// Counts a request that is not a call.
-    pub fn request_refused(&self, reason: NoCall) {
+    pub fn request_refused(&self, reason: HttpRejection) {
         self.requests_refused.get_or_create(&RefusalLabels { reason: reason.name() }).inc();
     }
 

@@ -24,7 +24,7 @@ pub(super) struct Cors {
 }
 
 /// The CORS headers of an answer.
-pub(super) struct Marks {
+pub(super) struct CorsHeaders {
     /// The origin that may read it.
     reader: Option<HeaderValue>,
     /// Whether the answer depends on the origin.
@@ -40,14 +40,14 @@ impl Cors {
     pub(super) fn preflight<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
         let asks = request.method() == Method::OPTIONS
             && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-        let marks = self.marks(request.headers());
-        if !asks || marks.reader.is_none() {
+        let cors_headers = self.headers_for(request.headers());
+        if !asks || cors_headers.reader.is_none() {
             return None;
         }
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
         let headers = response.headers_mut();
-        marks.put(headers);
+        cors_headers.put(headers);
         for (name, value) in [
             (header::ACCESS_CONTROL_ALLOW_METHODS, "POST"),
             (header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS),
@@ -59,15 +59,15 @@ impl Cors {
     }
 
     /// The CORS headers for the answer to a request with these headers.
-    pub(super) fn marks(&self, headers: &HeaderMap) -> Marks {
+    pub(super) fn headers_for(&self, headers: &HeaderMap) -> CorsHeaders {
         let mut origins = headers.get_all(header::ORIGIN).into_iter();
         let only = origins.next().filter(|_| origins.next().is_none());
         let reader = only.filter(|origin| self.origins.contains(origin)).cloned();
-        Marks { reader, varies: !self.origins.is_empty() }
+        CorsHeaders { reader, varies: !self.origins.is_empty() }
     }
 }
 
-impl Marks {
+impl CorsHeaders {
     pub(super) fn put(self, headers: &mut HeaderMap) {
         if self.varies {
             headers.append(header::VARY, HeaderValue::from_name(HeaderName::from_static("origin")));

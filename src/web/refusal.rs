@@ -6,9 +6,9 @@ use http_body_util::Full;
 use tonic::body::Body;
 
 use super::content::ACCEPTED;
-use crate::telemetry::NoCall;
+use crate::telemetry::HttpRejection;
 
-impl NoCall {
+impl HttpRejection {
     /// Answers with a text for people, in a browser or with curl. Connect's clients read the status alone.
     pub(super) fn into_response(self) -> Response<Body> {
         let (status, text) = match self {

@@ -44,7 +44,7 @@ impl Slow {
 
 /// Why a request is not a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoCall {
+pub enum HttpRejection {
     /// Its content type is not one of gRPC, gRPC-Web or Connect.
     MediaType,
     /// Its method is not POST.
@@ -57,7 +57,7 @@ pub enum NoCall {
     Origin,
 }
 
-impl NoCall {
+impl HttpRejection {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::MediaType => "media_type",
