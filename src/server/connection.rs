@@ -24,7 +24,7 @@ use tokio_util::{
 use crate::{
     caller::Peer,
     service::Answer,
-    telemetry::{Metrics, Refusal},
+    telemetry::{ConnectionRefusal, Metrics},
     tls,
 };
 
@@ -136,7 +136,7 @@ where
                 }
             };
             let Ok(place) = Arc::clone(&acceptor.places).try_acquire_owned() else {
-                acceptor.metrics.connection_refused(Refusal::Full);
+                acceptor.metrics.connection_refused(ConnectionRefusal::Full);
                 continue;
             };
             let (acceptor, own) = (Arc::clone(&acceptor), connections.clone());
@@ -177,7 +177,7 @@ where
         outcome
             .inspect_err(|error| {
                 if error.kind() == io::ErrorKind::InvalidData {
-                    self.metrics.connection_refused(Refusal::Handshake);
+                    self.metrics.connection_refused(ConnectionRefusal::Handshake);
                 }
                 tracing::debug!(%error, "A TLS handshake failed");
             })

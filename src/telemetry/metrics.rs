@@ -14,7 +14,7 @@ use tonic::Code;
 
 mod labels;
 
-pub use labels::{Endpoint, HttpRejection, ProfileSource, Refusal, Slow};
+pub use labels::{ConnectionRefusal, Endpoint, HttpRejection, ProfileSource, Slow};
 
 /// In seconds: from a cached answer (tens of microseconds) to the default deadline.
 const BUCKETS: [f64; 11] = [0.000_1, 0.000_5, 0.001, 0.005, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0];
@@ -248,7 +248,7 @@ impl Metrics {
     }
 
     /// Counts a connection that was closed before its first call.
-    pub fn connection_refused(&self, reason: Refusal) {
+    pub fn connection_refused(&self, reason: ConnectionRefusal) {
         self.connections_refused.get_or_create(&RefusalLabels { reason: reason.name() }).inc();
     }
 

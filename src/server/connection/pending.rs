@@ -9,7 +9,7 @@ use std::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::telemetry::{Metrics, Refusal};
+use crate::telemetry::{ConnectionRefusal, Metrics};
 
 /// Maximum number. A connection is pending for one or two round trips, so this allows thousands of new ones a
 /// second, and only a faster flood of silent ones could push out an honest one.
@@ -58,7 +58,7 @@ impl PendingConnections {
             && let Some((_, oldest)) = waiting.pending.pop_first()
         {
             oldest.cancel();
-            self.metrics.connection_refused(Refusal::Crowded);
+            self.metrics.connection_refused(ConnectionRefusal::Crowded);
         }
         PendingConnection { number, leave, deadline: Instant::now() + PREFACE_TIMEOUT, all: Arc::clone(self) }
     }
@@ -73,7 +73,7 @@ impl PendingConnection {
     pub(super) async fn must_leave(&self) {
         tokio::select! {
             () = self.leave.cancelled() => {}
-            () = tokio::time::sleep_until(self.deadline) => self.all.metrics.connection_refused(Refusal::Silent),
+            () = tokio::time::sleep_until(self.deadline) => self.all.metrics.connection_refused(ConnectionRefusal::Silent),
         }
     }
 }

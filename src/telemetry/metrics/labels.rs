@@ -2,7 +2,7 @@
 
 /// Why a connection was closed before its first call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum ConnectionRefusal {
     /// The maximum number of connections is reached.
     Full,
     /// It had not sent a preface yet, and too many newer connections arrived.
@@ -13,7 +13,7 @@ pub enum Refusal {
     Handshake,
 }
 
-impl Refusal {
+impl ConnectionRefusal {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Full => "full",
