@@ -47,7 +47,9 @@ struct PlainTokens<'a> {
 #[derive(Serialize, Deserialize)]
 struct PlainFailure<'a> {
     count: u32,
-    rest_until: i64,
+    /// Stored under its former name, which older versions and records have.
+    #[serde(rename = "rest_until")]
+    retry_at: i64,
     #[serde(borrow)]
     reason: Cow<'a, str>,
     permanent: bool,
@@ -71,7 +73,7 @@ fn without_times(mut record: Record) -> Record {
         tokens.expires_at = tokens.expires_at.and(Some(SystemTime::UNIX_EPOCH));
     }
     if let Some(failure) = &mut record.failure {
-        failure.rest_until = SystemTime::UNIX_EPOCH;
+        failure.retry_at = SystemTime::UNIX_EPOCH;
     }
     record
 }
@@ -92,7 +94,7 @@ fn encode_at(record: &Record, now: SystemTime) -> Zeroizing<Vec<u8>> {
         descends_from: record.descends_from.as_ref().map(Fingerprint::to_string),
         failure: record.failure.as_ref().map(|failure| PlainFailure {
             count: failure.count,
-            rest_until: to_millis(failure.rest_until),
+            retry_at: to_millis(failure.retry_at),
             reason: failure.reason.as_str().into(),
             permanent: failure.permanent,
         }),
@@ -140,7 +142,7 @@ fn decode_at(bytes: &[u8], age: i64, now: SystemTime) -> Result<Record, StoreErr
         descends_from: plain.descends_from.as_deref().map(fingerprint).transpose()?,
         failure: plain.failure.map(|failure| Failure {
             count: failure.count,
-            rest_until: time(failure.rest_until),
+            retry_at: time(failure.retry_at),
             reason: failure.reason.into_owned(),
             permanent: failure.permanent,
         }),
@@ -184,7 +186,7 @@ mod tests {
             descends_from: Some(Fingerprint::of("old")),
             failure: Some(Failure {
                 count: 3,
-                rest_until: time,
+                retry_at: time,
                 reason: "timeout".to_owned(),
                 permanent: false,
             }),
@@ -225,16 +227,16 @@ mod tests {
     fn times_of_version_1_are_taken_as_they_are_and_absurd_ones_do_no_harm() {
         let failure =
             |time: i64| format!(r#"{{"count":1,"rest_until":{time},"reason":"x","permanent":false}}"#);
-        let rest_until = |written_at: &str, time, age| {
+        let retry_at = |written_at: &str, time, age| {
             let rest = r#""tokens":null,"spare":null,"descends_from":null,"revoked":false,"refused":[]"#;
             let text = format!(r#"{{{written_at}{rest},"failure":{}}}"#, failure(time));
             let record = decode_at(text.as_bytes(), age, from_millis(TIME)).expect("a record");
-            record.failure.map(|failure| to_millis(failure.rest_until))
+            record.failure.map(|failure| to_millis(failure.retry_at))
         };
-        assert_eq!(rest_until("", TIME, HOUR), Some(TIME));
+        assert_eq!(retry_at("", TIME, HOUR), Some(TIME));
         for extreme in [i64::MIN, 0, i64::MAX] {
             for age in [0, i64::MAX] {
-                rest_until(&format!(r#""written_at":{extreme},"#), extreme, age);
+                retry_at(&format!(r#""written_at":{extreme},"#), extreme, age);
             }
         }
     }

@@ -48,7 +48,7 @@ pub struct Failure {
     /// Their number.
     pub count: u32,
     /// The earliest time of the next attempt.
-    pub rest_until: SystemTime,
+    pub retry_at: SystemTime,
     /// The code of the last one, such as `invalid_grant`; never the provider's own text.
     pub reason: String,
     /// Whether only a new login of the user can help.
