@@ -18,13 +18,13 @@ use self::{ability::UNSUPPORTED, kind::listed, request::ApiRequest};
 pub use self::{
     ability::{Held, Lack, Unsendable},
     client::{AuthMethod, has_certificate, private_key},
+    endpoint_error::Passing,
     host_pattern::HostPattern,
     inspection::{Inspected, Inspection, InspectionVerdict},
     kind::{HostRule, IdentityApi, Kind, Settings},
     offline::{OfflineAccess, offline_access},
     renewal::{Renewal, RenewalVerdict, Source, Tokens},
     revocation::{Ends, Revocation, RevocationVerdict},
-    setback::Passing,
 };
 use crate::{secret::Secret, token::AccessToken};
 
@@ -33,6 +33,7 @@ mod answer;
 mod bearer;
 mod bitbucket;
 mod client;
+mod endpoint_error;
 mod escape;
 mod facebook;
 mod generic;
@@ -47,7 +48,6 @@ mod query;
 mod renewal;
 pub mod request;
 mod revocation;
-mod setback;
 #[cfg(test)]
 mod tests;
 

@@ -11,7 +11,7 @@ use http::{Request, Response};
 pub(super) use self::{introspection::Introspection, probe::Probe};
 use super::{
     Unsendable,
-    setback::{Passing, Setback},
+    endpoint_error::{EndpointError, Passing},
 };
 use crate::{secret::Secret, token::AccessToken};
 
@@ -77,12 +77,12 @@ impl InspectionVerdict {
     }
 }
 
-impl From<Setback> for InspectionVerdict {
-    fn from(setback: Setback) -> Self {
-        match setback {
-            Setback::Dead(_) => Self::Dead,
-            Setback::Client(code) => Self::ClientRefused { code },
-            Setback::Passing(passing) => Self::Passing(passing),
+impl From<EndpointError> for InspectionVerdict {
+    fn from(error: EndpointError) -> Self {
+        match error {
+            EndpointError::Dead(_) => Self::Dead,
+            EndpointError::Client(code) => Self::ClientRefused { code },
+            EndpointError::Passing(passing) => Self::Passing(passing),
         }
     }
 }

@@ -14,7 +14,7 @@ pub(super) use self::{
 };
 use super::{
     Held, Unsendable,
-    setback::{Passing, Setback},
+    endpoint_error::{EndpointError, Passing},
 };
 use crate::{
     secret::Secret,
@@ -92,12 +92,12 @@ pub struct Tokens {
     pub scopes: Vec<String>,
 }
 
-impl From<Setback> for RenewalVerdict {
-    fn from(setback: Setback) -> Self {
-        match setback {
-            Setback::Dead(code) => Self::GrantDead { code },
-            Setback::Client(code) => Self::ClientRefused { code },
-            Setback::Passing(passing) => Self::Passing(passing),
+impl From<EndpointError> for RenewalVerdict {
+    fn from(error: EndpointError) -> Self {
+        match error {
+            EndpointError::Dead(code) => Self::GrantDead { code },
+            EndpointError::Client(code) => Self::ClientRefused { code },
+            EndpointError::Passing(passing) => Self::Passing(passing),
         }
     }
 }

@@ -8,7 +8,7 @@ use http::{Request, Response};
 pub(super) use self::standard::StandardRevocation;
 use super::{
     Held, Unsendable,
-    setback::{self, Dialect, Passing, Setback},
+    endpoint_error::{self, Dialect, EndpointError, Passing},
 };
 use crate::secret::Secret;
 
@@ -70,16 +70,16 @@ impl RevocationVerdict {
         if answer.status().is_success() {
             return Self::Revoked;
         }
-        setback::of(answer, dialect, now).into()
+        endpoint_error::of(answer, dialect, now).into()
     }
 }
 
-impl From<Setback> for RevocationVerdict {
-    fn from(setback: Setback) -> Self {
-        match setback {
-            Setback::Dead(_) => Self::Unknown,
-            Setback::Client(code) => Self::ClientRefused { code },
-            Setback::Passing(passing) => Self::Passing(passing),
+impl From<EndpointError> for RevocationVerdict {
+    fn from(error: EndpointError) -> Self {
+        match error {
+            EndpointError::Dead(_) => Self::Unknown,
+            EndpointError::Client(code) => Self::ClientRefused { code },
+            EndpointError::Passing(passing) => Self::Passing(passing),
         }
     }
 }

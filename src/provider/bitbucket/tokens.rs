@@ -6,9 +6,9 @@ use super::judge;
 use crate::provider::{
     AuthMethod, Lack, Settings,
     client::{Client, assertion::Signing},
+    endpoint_error::{Meaning, OAuthError},
     inspection::Probe,
     renewal::RefreshGrant,
-    setback::{Meaning, OAuthError},
 };
 
 const TOKEN_URL: &str = "https://bitbucket.org/site/oauth2/access_token";

@@ -13,9 +13,9 @@ use crate::{
         Inspected, Inspection, InspectionVerdict, Lack, Settings, Unsendable,
         answer::Document,
         client::{Client, sensitive},
+        endpoint_error::EndpointError,
         inspection::time,
         query,
-        setback::Setback,
     },
     secret::Secret,
     token::AccessToken,
@@ -68,8 +68,8 @@ impl Inspection for DebugToken {
             Some(false) => InspectionVerdict::DeadOrForeign,
             None => match refused(answer, now) {
                 // The application's own token was refused.
-                Setback::Dead(code) => InspectionVerdict::ClientRefused { code },
-                setback => setback.into(),
+                EndpointError::Dead(code) => InspectionVerdict::ClientRefused { code },
+                error => error.into(),
             },
         }
     }

@@ -12,9 +12,9 @@ use crate::{
         Held, Lack, Passing, Renewal, RenewalVerdict, Settings, Source, Unsendable,
         answer::Document,
         client::Client,
+        endpoint_error::{self, EndpointError},
         query,
         renewal::read_tokens,
-        setback::{self, Setback},
     },
     secret::Secret,
 };
@@ -75,24 +75,24 @@ impl Renewal for Exchange {
 
 /// Classifies by the code if the answer is Graph's own. A wrong secret has the code of an unknown error (1)
 /// or of a wrong parameter (100), and is recognised by its message alone.
-pub(super) fn refused(answer: &Response<Bytes>, now: SystemTime) -> Setback {
+pub(super) fn refused(answer: &Response<Bytes>, now: SystemTime) -> EndpointError {
     let failure = Document::read(answer.body()).object("error");
     let message = failure.text("message");
-    match failure.number("code").filter(|_| setback::may_be_final(answer.status())) {
-        Some(190) => Setback::Dead("190"),
-        Some(102) => Setback::Dead("102"),
-        Some(101) => Setback::Client("101"),
-        Some(1 | 100) if message.contains("client secret") => Setback::Client("client_secret"),
-        Some(100) if message.contains("appsecret_proof") => Setback::Client("appsecret_proof"),
+    match failure.number("code").filter(|_| endpoint_error::may_be_final(answer.status())) {
+        Some(190) => EndpointError::Dead("190"),
+        Some(102) => EndpointError::Dead("102"),
+        Some(101) => EndpointError::Client("101"),
+        Some(1 | 100) if message.contains("client secret") => EndpointError::Client("client_secret"),
+        Some(100) if message.contains("appsecret_proof") => EndpointError::Client("appsecret_proof"),
         code => passing(answer, code.is_some_and(is_limit), now),
     }
 }
 
-fn passing(answer: &Response<Bytes>, is_limited: bool, now: SystemTime) -> Setback {
-    match setback::passing(answer, now) {
-        Setback::Passing(Passing { throttled, what, .. }) => {
+fn passing(answer: &Response<Bytes>, is_limited: bool, now: SystemTime) -> EndpointError {
+    match endpoint_error::passing(answer, now) {
+        EndpointError::Passing(Passing { throttled, what, .. }) => {
             let retry_after = wait(answer.headers(), now);
-            Setback::Passing(Passing { retry_after, throttled: throttled || is_limited, what })
+            EndpointError::Passing(Passing { retry_after, throttled: throttled || is_limited, what })
         }
         other => other,
     }

@@ -5,10 +5,10 @@ use http::Uri;
 use crate::provider::{
     AuthMethod, Lack, Settings,
     client::{Client, assertion::Signing},
+    endpoint_error,
     inspection::Introspection,
     renewal::RefreshGrant,
     revocation::StandardRevocation,
-    setback,
 };
 
 /// Renews tokens. Refresh tokens are assumed to be single-use unless configured otherwise: the opposite
@@ -22,7 +22,7 @@ pub(super) fn renewal(settings: &Settings) -> Result<RefreshGrant, Lack> {
         rotates: settings.rotates.unwrap_or(true),
         fields: scope.map(|scope| ("scope", scope)).into_iter().collect(),
         lifetime: settings.lifetime,
-        dialect: setback::plain,
+        dialect: endpoint_error::plain,
     })
 }
 

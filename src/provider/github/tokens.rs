@@ -16,8 +16,8 @@ use crate::{
         Unsendable,
         answer::Document,
         client::Client,
+        endpoint_error::{self, EndpointError, Meaning, OAuthError},
         renewal::RefreshGrant,
-        setback::{self, Meaning, OAuthError, Setback},
     },
     secret::Secret,
     token::AccessToken,
@@ -39,7 +39,7 @@ fn dialect(error: &OAuthError) -> Option<Meaning> {
     const CLIENT: [&str; 2] = ["incorrect_client_credentials", "application_suspended"];
     match error.code.as_str() {
         "bad_refresh_token" => Some(Meaning::Dead("bad_refresh_token")),
-        other => setback::known(other, &CLIENT).map(Meaning::Client),
+        other => endpoint_error::known(other, &CLIENT).map(Meaning::Client),
     }
 }
 
@@ -126,10 +126,12 @@ impl Revocation for Application {
 }
 
 /// GitHub answers `Not Found` for dead tokens and for those of other applications.
-fn refused(answer: &Response<Bytes>, now: SystemTime) -> Setback {
+fn refused(answer: &Response<Bytes>, now: SystemTime) -> EndpointError {
     match (answer.status(), Document::read(answer.body()).text("message")) {
-        (StatusCode::NOT_FOUND, "Not Found") => Setback::Dead("not_found"),
-        (StatusCode::UNAUTHORIZED, message) if !message.is_empty() => Setback::Client("bad_credentials"),
-        _ => setback::passing(answer, now),
+        (StatusCode::NOT_FOUND, "Not Found") => EndpointError::Dead("not_found"),
+        (StatusCode::UNAUTHORIZED, message) if !message.is_empty() => {
+            EndpointError::Client("bad_credentials")
+        }
+        _ => endpoint_error::passing(answer, now),
     }
 }

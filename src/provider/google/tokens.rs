@@ -11,10 +11,10 @@ use crate::{
         RevocationVerdict, Settings, Unsendable,
         answer::Document,
         client::{Client, Form, assertion::Signing, posted},
+        endpoint_error::{self, Meaning, OAuthError},
         inspection::time,
         query,
         renewal::RefreshGrant,
-        setback::{self, Meaning, OAuthError},
     },
     token::AccessToken,
 };
@@ -64,7 +64,7 @@ impl Inspection for TokenInfo {
         let document = Document::read(answer.body());
         // The client the token was issued to: always present for a live token.
         if !answer.status().is_success() || document.id("aud").is_none() {
-            return setback::of(answer, of_token, now).into();
+            return endpoint_error::of(answer, of_token, now).into();
         }
         InspectionVerdict::Active(Inspected {
             expires_at: time(document.number("exp")),

@@ -11,7 +11,7 @@ use crate::{
         Unsendable,
         answer::Document,
         client::{Client, Form},
-        setback,
+        endpoint_error,
     },
     secret::Secret,
     token::AccessToken,
@@ -42,7 +42,9 @@ impl Inspection for Introspection {
             }),
             // Section 2.2: the same answer as for a token that the application may not ask about.
             Some(false) => InspectionVerdict::DeadOrForeign,
-            None => InspectionVerdict::from(setback::of(answer, setback::plain, now)).or_foreign(),
+            None => {
+                InspectionVerdict::from(endpoint_error::of(answer, endpoint_error::plain, now)).or_foreign()
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use crate::{
         Unsendable, Verdict,
         answer::{self, Document},
         bearer,
-        setback::{self, Passing},
+        endpoint_error::{self, Passing},
     },
     token::AccessToken,
 };
@@ -41,8 +41,8 @@ impl Inspection for Probe {
     /// A token that may not read the profile is alive too. An HTML page is never the provider's API, whatever
     /// its status.
     fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> InspectionVerdict {
-        if setback::is_page(answer) {
-            return setback::passing(answer, now).into();
+        if endpoint_error::is_page(answer) {
+            return endpoint_error::passing(answer, now).into();
         }
         let forbidden = answer.status() == StatusCode::FORBIDDEN;
         match (self.judge)(answer, now) {
@@ -53,7 +53,7 @@ impl Inspection for Probe {
             }
             Verdict::RateLimited { retry_after } => passing(answer, retry_after, true),
             Verdict::Unavailable { retry_after } => passing(answer, retry_after, false),
-            Verdict::Accepted | Verdict::NotConfigured => setback::passing(answer, now).into(),
+            Verdict::Accepted | Verdict::NotConfigured => endpoint_error::passing(answer, now).into(),
         }
     }
 }

@@ -7,9 +7,9 @@ use super::{Accounts, judge};
 use crate::provider::{
     AuthMethod, IdentityApi, Lack, Settings,
     client::{Client, assertion::Signing},
+    endpoint_error::{self, Meaning, OAuthError},
     inspection::Probe,
     renewal::RefreshGrant,
-    setback::{self, Meaning, OAuthError},
 };
 
 /// For multi-tenant applications; a single-tenant application needs a `token_url` with its tenant's name.
@@ -101,11 +101,11 @@ fn dialect(error: &OAuthError) -> Option<Meaning> {
         return Some(Meaning::Passing);
     }
     if let Some((_, name)) = CLIENT.iter().find(|(number, _)| error.numbers.contains(number)) {
-        let by_name = setback::standard(code).filter(|meaning| matches!(meaning, Meaning::Client(_)));
+        let by_name = endpoint_error::standard(code).filter(|meaning| matches!(meaning, Meaning::Client(_)));
         return by_name.or(Some(Meaning::Client(name)));
     }
-    let by_suberror = || setback::known(&error.suberror, &DEAD).filter(|_| is_grant);
-    by_suberror().or_else(|| setback::known(code, &DEAD)).map(Meaning::Dead)
+    let by_suberror = || endpoint_error::known(&error.suberror, &DEAD).filter(|_| is_grant);
+    by_suberror().or_else(|| endpoint_error::known(code, &DEAD)).map(Meaning::Dead)
 }
 
 /// Inspects a token by a request for the user's own profile, for Graph tokens only: Microsoft has no

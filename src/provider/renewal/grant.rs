@@ -13,7 +13,7 @@ use crate::{
     provider::{
         Held, Unsendable,
         client::{Client, Form},
-        setback::{self, Dialect},
+        endpoint_error::{self, Dialect},
     },
     secret::Secret,
 };
@@ -63,7 +63,7 @@ impl Renewal for RefreshGrant {
                 let expires_in = tokens.expires_in.or(self.lifetime);
                 RenewalVerdict::Renewed(super::Tokens { expires_in, ..tokens })
             }
-            None => setback::of(answer, self.dialect, now).into(),
+            None => endpoint_error::of(answer, self.dialect, now).into(),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::{
     provider::{
         Held, Unsendable,
         client::{Client, Form},
-        setback,
+        endpoint_error,
     },
     secret::Secret,
 };
@@ -41,7 +41,7 @@ impl Revocation for StandardRevocation {
     }
 
     fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> RevocationVerdict {
-        RevocationVerdict::by_status(answer, setback::plain, now)
+        RevocationVerdict::by_status(answer, endpoint_error::plain, now)
     }
 
     fn credential(&self) -> Option<&Arc<Secret>> {

@@ -13,7 +13,7 @@ use crate::retry::retry_after;
 
 /// Why the endpoint did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Setback {
+pub(super) enum EndpointError {
     /// The provider says that the token or grant is dead.
     Dead(&'static str),
     /// The provider refuses the application, or its request.
@@ -80,15 +80,15 @@ pub(super) fn plain(_: &OAuthError) -> Option<Meaning> {
 
 /// Classifies an answer that lacks what was asked for. Errors with a success status count too, as GitHub
 /// sends them.
-pub(super) fn of(answer: &Response<Bytes>, dialect: Dialect, now: SystemTime) -> Setback {
+pub(super) fn of(answer: &Response<Bytes>, dialect: Dialect, now: SystemTime) -> EndpointError {
     let status = answer.status();
     if !may_be_final(status) {
         return passing(answer, now);
     }
     let error = OAuthError::read(answer.body());
     match dialect(&error).or_else(|| standard(&error.code)) {
-        Some(Meaning::Dead(code)) => Setback::Dead(code),
-        Some(Meaning::Client(code)) => Setback::Client(code),
+        Some(Meaning::Dead(code)) => EndpointError::Dead(code),
+        Some(Meaning::Client(code)) => EndpointError::Client(code),
         Some(Meaning::Passing) | None => passing(answer, now),
     }
 }
@@ -105,7 +105,7 @@ pub(super) fn is_page(answer: &Response<Bytes>) -> bool {
 }
 
 /// Classifies `answer` as a temporary failure.
-pub(super) fn passing(answer: &Response<Bytes>, now: SystemTime) -> Setback {
+pub(super) fn passing(answer: &Response<Bytes>, now: SystemTime) -> EndpointError {
     let exhausted = answer::exhausted(answer.headers(), now);
     let throttled = answer.status() == StatusCode::TOO_MANY_REQUESTS || exhausted.is_some();
     let retry_after = retry_after(answer.headers(), now).or(exhausted);
@@ -113,7 +113,7 @@ pub(super) fn passing(answer: &Response<Bytes>, now: SystemTime) -> Setback {
         status if status.is_success() => format!("it answered {status} without what was asked for"),
         status => format!("it answered {status}"),
     };
-    Setback::Passing(Passing { retry_after, throttled, what })
+    EndpointError::Passing(Passing { retry_after, throttled, what })
 }
 
 /// Returns the one of `names` that equals `text`, so that nothing keeps text from an answer.
