@@ -18,7 +18,7 @@ use self::{ability::UNSUPPORTED, kind::listed, request::ApiRequest};
 pub use self::{
     ability::{Held, Lack, Unsendable},
     client::{AuthMethod, has_certificate, private_key},
-    endpoint_error::Passing,
+    endpoint_error::Transient,
     host_pattern::HostPattern,
     inspection::{Inspected, Inspection, InspectionVerdict},
     kind::{HostRule, IdentityApi, Kind, Settings},

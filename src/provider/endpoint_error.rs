@@ -19,12 +19,12 @@ pub(super) enum EndpointError {
     /// The provider refuses the application, or its request.
     Client(&'static str),
     /// A temporary failure.
-    Passing(Passing),
+    Transient(Transient),
 }
 
 /// A temporary failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Passing {
+pub struct Transient {
     /// How long the provider asks to wait.
     pub retry_after: Option<Duration>,
     /// Whether it is a throttle rather than a failure.
@@ -70,7 +70,7 @@ pub(super) enum Meaning {
     /// The application or its request is refused.
     Client(&'static str),
     /// A temporary failure, whatever its name.
-    Passing,
+    Transient,
 }
 
 /// The dialect of providers that follow RFC 6749.
@@ -83,13 +83,13 @@ pub(super) fn plain(_: &OAuthError) -> Option<Meaning> {
 pub(super) fn of(answer: &Response<Bytes>, dialect: Dialect, now: SystemTime) -> EndpointError {
     let status = answer.status();
     if !may_be_final(status) {
-        return passing(answer, now);
+        return transient(answer, now);
     }
     let error = OAuthError::read(answer.body());
     match dialect(&error).or_else(|| standard(&error.code)) {
         Some(Meaning::Dead(code)) => EndpointError::Dead(code),
         Some(Meaning::Client(code)) => EndpointError::Client(code),
-        Some(Meaning::Passing) | None => passing(answer, now),
+        Some(Meaning::Transient) | None => transient(answer, now),
     }
 }
 
@@ -105,7 +105,7 @@ pub(super) fn is_page(answer: &Response<Bytes>) -> bool {
 }
 
 /// Classifies `answer` as a temporary failure.
-pub(super) fn passing(answer: &Response<Bytes>, now: SystemTime) -> EndpointError {
+pub(super) fn transient(answer: &Response<Bytes>, now: SystemTime) -> EndpointError {
     let exhausted = answer::exhausted(answer.headers(), now);
     let throttled = answer.status() == StatusCode::TOO_MANY_REQUESTS || exhausted.is_some();
     let retry_after = retry_after(answer.headers(), now).or(exhausted);
@@ -113,7 +113,7 @@ pub(super) fn passing(answer: &Response<Bytes>, now: SystemTime) -> EndpointErro
         status if status.is_success() => format!("it answered {status} without what was asked for"),
         status => format!("it answered {status}"),
     };
-    EndpointError::Passing(Passing { retry_after, throttled, what })
+    EndpointError::Transient(Transient { retry_after, throttled, what })
 }
 
 /// Returns the one of `names` that equals `text`, so that nothing keeps text from an answer.

@@ -11,7 +11,7 @@ use http::{Request, Response};
 pub(super) use self::{introspection::Introspection, probe::Probe};
 use super::{
     Unsendable,
-    endpoint_error::{EndpointError, Passing},
+    endpoint_error::{EndpointError, Transient},
 };
 use crate::{secret::Secret, token::AccessToken};
 
@@ -52,7 +52,7 @@ pub enum InspectionVerdict {
         code: &'static str,
     },
     /// Nothing was learnt; a retry may help.
-    Passing(Passing),
+    Transient(Transient),
 }
 
 /// What a provider reports about an accepted token.
@@ -82,7 +82,7 @@ impl From<EndpointError> for InspectionVerdict {
         match error {
             EndpointError::Dead(_) => Self::Dead,
             EndpointError::Client(code) => Self::ClientRefused { code },
-            EndpointError::Passing(passing) => Self::Passing(passing),
+            EndpointError::Transient(transient) => Self::Transient(transient),
         }
     }
 }

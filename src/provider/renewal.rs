@@ -14,7 +14,7 @@ pub(super) use self::{
 };
 use super::{
     Held, Unsendable,
-    endpoint_error::{EndpointError, Passing},
+    endpoint_error::{EndpointError, Transient},
 };
 use crate::{
     secret::Secret,
@@ -73,7 +73,7 @@ pub enum RenewalVerdict {
         code: &'static str,
     },
     /// A temporary failure. The grant is unchanged, or the renewal happened and its answer was lost.
-    Passing(Passing),
+    Transient(Transient),
 }
 
 /// New tokens.
@@ -97,7 +97,7 @@ impl From<EndpointError> for RenewalVerdict {
         match error {
             EndpointError::Dead(code) => Self::GrantDead { code },
             EndpointError::Client(code) => Self::ClientRefused { code },
-            EndpointError::Passing(passing) => Self::Passing(passing),
+            EndpointError::Transient(transient) => Self::Transient(transient),
         }
     }
 }

@@ -8,7 +8,7 @@ use http::{Request, Response};
 pub(super) use self::standard::StandardRevocation;
 use super::{
     Held, Unsendable,
-    endpoint_error::{self, Dialect, EndpointError, Passing},
+    endpoint_error::{self, Dialect, EndpointError, Transient},
 };
 use crate::secret::Secret;
 
@@ -58,7 +58,7 @@ pub enum RevocationVerdict {
         code: &'static str,
     },
     /// The token may still be alive; a retry may help.
-    Passing(Passing),
+    Transient(Transient),
 }
 
 impl RevocationVerdict {
@@ -79,7 +79,7 @@ impl From<EndpointError> for RevocationVerdict {
         match error {
             EndpointError::Dead(_) => Self::Unknown,
             EndpointError::Client(code) => Self::ClientRefused { code },
-            EndpointError::Passing(passing) => Self::Passing(passing),
+            EndpointError::Transient(transient) => Self::Transient(transient),
         }
     }
 }

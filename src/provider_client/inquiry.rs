@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::ProviderClient;
 use crate::{
-    provider::{Held, Inspected, InspectionVerdict, Lack, Passing, RevocationVerdict, Unsendable},
+    provider::{Held, Inspected, InspectionVerdict, Lack, RevocationVerdict, Transient, Unsendable},
     secret,
     telemetry::Metrics,
     token::AccessToken,
@@ -107,7 +107,7 @@ impl ProviderClient {
                 }
                 InspectionVerdict::Dead | InspectionVerdict::DeadOrForeign => Ok(Told::Inactive),
                 InspectionVerdict::ClientRefused { code } => Err(self.refused(code)),
-                InspectionVerdict::Passing(passing) => Err(passing.into()),
+                InspectionVerdict::Transient(transient) => Err(transient.into()),
             }
         };
         let outcome = secret::proving(inspection.credential(), is_refused, once).await;
@@ -138,7 +138,7 @@ impl ProviderClient {
                 RevocationVerdict::Revoked => Ok("revoked"),
                 RevocationVerdict::Unknown => Ok("unknown"),
                 RevocationVerdict::ClientRefused { code } => Err(self.refused(code)),
-                RevocationVerdict::Passing(passing) => Err(passing.into()),
+                RevocationVerdict::Transient(transient) => Err(transient.into()),
             }
         };
         let outcome = secret::proving(revocation.credential(), is_refused, once).await;
@@ -176,13 +176,13 @@ fn is_refused<T>(outcome: &Result<T, ProviderError>) -> bool {
     matches!(outcome, Err(ProviderError::Refused { .. }))
 }
 
-impl From<Passing> for ProviderError {
-    fn from(passing: Passing) -> Self {
-        match passing {
-            Passing { throttled: true, retry_after: Some(retry_after), .. } => {
+impl From<Transient> for ProviderError {
+    fn from(transient: Transient) -> Self {
+        match transient {
+            Transient { throttled: true, retry_after: Some(retry_after), .. } => {
                 Self::RateLimited { retry_after }
             }
-            Passing { what, retry_after, .. } => {
+            Transient { what, retry_after, .. } => {
                 Self::Unavailable { cause: what, word: "unavailable", retry_after }
             }
         }

@@ -12,7 +12,7 @@ fn the_providers_word_counts_where_the_provider_itself_speaks() {
         assert_eq!(error(status, &[], dead), EndpointError::Dead("invalid_grant"), "{status}");
     }
     for status in [302, 408, 425, 429, 500, 501, 502, 503, 504] {
-        assert!(matches!(error(status, &[], dead), EndpointError::Passing(_)), "{status}");
+        assert!(matches!(error(status, &[], dead), EndpointError::Transient(_)), "{status}");
     }
 }
 
@@ -85,7 +85,7 @@ fn whatever_else_is_said_may_pass() {
     ];
     for body in bodies {
         for status in [200, 400, 401, 404] {
-            assert!(matches!(error(status, &[], body), EndpointError::Passing(_)), "{status} {body}");
+            assert!(matches!(error(status, &[], body), EndpointError::Transient(_)), "{status} {body}");
         }
     }
 }
@@ -94,7 +94,7 @@ fn whatever_else_is_said_may_pass() {
 fn a_failure_that_may_pass_says_when_and_quotes_nothing() {
     let said = |retry_after: Option<u64>, what: &str| {
         let retry_after = retry_after.map(Duration::from_secs);
-        EndpointError::Passing(Passing {
+        EndpointError::Transient(Transient {
             retry_after,
             throttled: what.contains("429"),
             what: what.to_owned(),

@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use super::{is_limit, wait};
 use crate::{
     provider::{
-        Held, Lack, Passing, Renewal, RenewalVerdict, Settings, Source, Unsendable,
+        Held, Lack, Renewal, RenewalVerdict, Settings, Source, Transient, Unsendable,
         answer::Document,
         client::Client,
         endpoint_error::{self, EndpointError},
@@ -84,15 +84,15 @@ pub(super) fn refused(answer: &Response<Bytes>, now: SystemTime) -> EndpointErro
         Some(101) => EndpointError::Client("101"),
         Some(1 | 100) if message.contains("client secret") => EndpointError::Client("client_secret"),
         Some(100) if message.contains("appsecret_proof") => EndpointError::Client("appsecret_proof"),
-        code => passing(answer, code.is_some_and(is_limit), now),
+        code => transient(answer, code.is_some_and(is_limit), now),
     }
 }
 
-fn passing(answer: &Response<Bytes>, is_limited: bool, now: SystemTime) -> EndpointError {
-    match endpoint_error::passing(answer, now) {
-        EndpointError::Passing(Passing { throttled, what, .. }) => {
+fn transient(answer: &Response<Bytes>, is_limited: bool, now: SystemTime) -> EndpointError {
+    match endpoint_error::transient(answer, now) {
+        EndpointError::Transient(Transient { throttled, what, .. }) => {
             let retry_after = wait(answer.headers(), now);
-            EndpointError::Passing(Passing { retry_after, throttled: throttled || is_limited, what })
+            EndpointError::Transient(Transient { retry_after, throttled: throttled || is_limited, what })
         }
         other => other,
     }

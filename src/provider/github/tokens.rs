@@ -132,6 +132,6 @@ fn refused(answer: &Response<Bytes>, now: SystemTime) -> EndpointError {
         (StatusCode::UNAUTHORIZED, message) if !message.is_empty() => {
             EndpointError::Client("bad_credentials")
         }
-        _ => endpoint_error::passing(answer, now),
+        _ => endpoint_error::transient(answer, now),
     }
 }

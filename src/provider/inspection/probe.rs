@@ -12,7 +12,7 @@ use crate::{
         Unsendable, Verdict,
         answer::{self, Document},
         bearer,
-        endpoint_error::{self, Passing},
+        endpoint_error::{self, Transient},
     },
     token::AccessToken,
 };
@@ -42,7 +42,7 @@ impl Inspection for Probe {
     /// its status.
     fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> InspectionVerdict {
         if endpoint_error::is_page(answer) {
-            return endpoint_error::passing(answer, now).into();
+            return endpoint_error::transient(answer, now).into();
         }
         let forbidden = answer.status() == StatusCode::FORBIDDEN;
         match (self.judge)(answer, now) {
@@ -51,9 +51,9 @@ impl Inspection for Probe {
             Verdict::Accepted if forbidden || self.subject(answer).is_some() => {
                 InspectionVerdict::Active(self.inspected(answer))
             }
-            Verdict::RateLimited { retry_after } => passing(answer, retry_after, true),
-            Verdict::Unavailable { retry_after } => passing(answer, retry_after, false),
-            Verdict::Accepted | Verdict::NotConfigured => endpoint_error::passing(answer, now).into(),
+            Verdict::RateLimited { retry_after } => transient(answer, retry_after, true),
+            Verdict::Unavailable { retry_after } => transient(answer, retry_after, false),
+            Verdict::Accepted | Verdict::NotConfigured => endpoint_error::transient(answer, now).into(),
         }
     }
 }
@@ -69,7 +69,7 @@ impl Probe {
     }
 }
 
-fn passing(answer: &Response<Bytes>, retry_after: Option<Duration>, throttled: bool) -> InspectionVerdict {
+fn transient(answer: &Response<Bytes>, retry_after: Option<Duration>, throttled: bool) -> InspectionVerdict {
     let what = format!("it answered {}", answer.status());
-    InspectionVerdict::Passing(Passing { retry_after, throttled, what })
+    InspectionVerdict::Transient(Transient { retry_after, throttled, what })
 }

@@ -98,7 +98,7 @@ fn dialect(error: &OAuthError) -> Option<Meaning> {
     let code = error.code.as_str();
     let is_grant = code == "invalid_grant" || code == "interaction_required";
     if is_grant && error.numbers.iter().any(|number| PASSING.contains(number)) {
-        return Some(Meaning::Passing);
+        return Some(Meaning::Transient);
     }
     if let Some((_, name)) = CLIENT.iter().find(|(number, _)| error.numbers.contains(number)) {
         let by_name = endpoint_error::standard(code).filter(|meaning| matches!(meaning, Meaning::Client(_)));

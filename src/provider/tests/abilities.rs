@@ -216,7 +216,7 @@ fn no_hostile_answer_kills_a_grant_or_makes_a_token() {
             if let Ok(renewal) = provider.renewal() {
                 let verdict = renewal.read(&answer, now());
                 assert!(
-                    matches!(verdict, RenewalVerdict::Passing(_)),
+                    matches!(verdict, RenewalVerdict::Transient(_)),
                     "{strategy} {status} {body} {verdict:?}"
                 );
             }
@@ -227,7 +227,7 @@ fn no_hostile_answer_kills_a_grant_or_makes_a_token() {
                     && [401, 403].contains(&status)
                     && !body.starts_with('<');
                 assert!(
-                    matches!(verdict, InspectionVerdict::Passing(_)) || is_probe,
+                    matches!(verdict, InspectionVerdict::Transient(_)) || is_probe,
                     "{strategy} {status} {body} {verdict:?}"
                 );
             }
@@ -236,7 +236,7 @@ fn no_hostile_answer_kills_a_grant_or_makes_a_token() {
                 // A success has no content that could be wrong.
                 let is_success = strategy != "facebook" && answer.status().is_success();
                 assert!(
-                    matches!(verdict, RevocationVerdict::Passing(_)) || is_success,
+                    matches!(verdict, RevocationVerdict::Transient(_)) || is_success,
                     "{strategy} {status} {body} {verdict:?}"
                 );
             }
@@ -268,17 +268,17 @@ fn the_gravest_word_in_a_failing_servers_mouth_is_nothing() {
             let answer = answer(status, json, body);
             if let Ok(renewal) = provider.renewal() {
                 assert!(
-                    matches!(renewal.read(&answer, now()), RenewalVerdict::Passing(_)),
+                    matches!(renewal.read(&answer, now()), RenewalVerdict::Transient(_)),
                     "{strategy} {status} {body}"
                 );
             }
             if let Ok(inspection) = provider.inspection() {
                 let verdict = inspection.read(&answer, now());
-                assert!(matches!(verdict, InspectionVerdict::Passing(_)), "{strategy} {status} {body}");
+                assert!(matches!(verdict, InspectionVerdict::Transient(_)), "{strategy} {status} {body}");
             }
             if let Ok(revocation) = provider.revocation() {
                 let verdict = revocation.read(&answer, now());
-                assert!(matches!(verdict, RevocationVerdict::Passing(_)), "{strategy} {status} {body}");
+                assert!(matches!(verdict, RevocationVerdict::Transient(_)), "{strategy} {status} {body}");
             }
         }
     }

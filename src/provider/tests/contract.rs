@@ -89,15 +89,15 @@ fn what_fails_in_passing_is_never_permanent_and_its_wait_is_heeded_in_either_for
             assert_eq!(provider.judge(&answer, now()), expected, "{what}");
             let waits = [
                 provider.renewal().ok().map(|renewal| match renewal.read(&answer, now()) {
-                    RenewalVerdict::Passing(passing) => passing.retry_after,
+                    RenewalVerdict::Transient(transient) => transient.retry_after,
                     other => panic!("{what}: {other:?}"),
                 }),
                 provider.inspection().ok().map(|inspection| match inspection.read(&answer, now()) {
-                    InspectionVerdict::Passing(passing) => passing.retry_after,
+                    InspectionVerdict::Transient(transient) => transient.retry_after,
                     other => panic!("{what}: {other:?}"),
                 }),
                 provider.revocation().ok().map(|revocation| match revocation.read(&answer, now()) {
-                    RevocationVerdict::Passing(passing) => passing.retry_after,
+                    RevocationVerdict::Transient(transient) => transient.retry_after,
                     other => panic!("{what}: {other:?}"),
                 }),
             ];

@@ -126,11 +126,11 @@ fn read(client: &ProviderClient, renewal: &dyn Renewal, held: Held<'_>, answer: 
             Outcome::Failed(RenewalFailure::Dead { code, token })
         }
         RenewalVerdict::ClientRefused { code } => return Attempt::Refused(Refused { code }),
-        RenewalVerdict::Passing(passing) => {
-            tracing::warn!(provider, what = passing.what, "No new tokens this time; the grant is kept");
+        RenewalVerdict::Transient(transient) => {
+            tracing::warn!(provider, what = transient.what, "No new tokens this time; the grant is kept");
             let throttled = answer.status() == StatusCode::TOO_MANY_REQUESTS;
             let reason = if throttled { "rate_limited" } else { "unavailable" };
-            Outcome::Failed(RenewalFailure::Transient { reason, retry_after: passing.retry_after })
+            Outcome::Failed(RenewalFailure::Transient { reason, retry_after: transient.retry_after })
         }
     })
 }
