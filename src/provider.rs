@@ -16,7 +16,7 @@ use http::{HeaderMap, Request, Response, Uri};
 pub(crate) use self::escape::fully_decoded;
 use self::{ability::UNSUPPORTED, kind::listed, request::ApiRequest};
 pub use self::{
-    ability::{Held, Lack, Unsendable},
+    ability::{Lack, TokenPair, Unsendable},
     client::{AuthMethod, has_certificate, private_key},
     endpoint_error::Transient,
     host_pattern::HostPattern,

@@ -17,9 +17,9 @@ pub enum Lack {
 /// For adapters of providers that do not offer a capability.
 pub(super) static UNSUPPORTED: Lack = Lack::Unsupported;
 
-/// The tokens stored for an identity.
+/// An access token and its refresh token.
 #[derive(Clone, Copy, Debug)]
-pub struct Held<'a> {
+pub struct TokenPair<'a> {
     /// The access token.
     pub access: &'a AccessToken,
     /// The refresh token, if there is one.

@@ -13,7 +13,7 @@ pub(super) use self::{
     tokens::read_tokens,
 };
 use super::{
-    Held, Unsendable,
+    TokenPair, Unsendable,
     endpoint_error::{EndpointError, Transient},
 };
 use crate::{
@@ -38,7 +38,7 @@ pub trait Renewal: Send + Sync {
     ///
     /// # Errors
     /// When the token that the renewal consumes is missing, or the client's private key is unusable.
-    fn encode(&self, held: Held<'_>, now: SystemTime) -> Result<Request<Bytes>, Unsendable>;
+    fn encode(&self, pair: TokenPair<'_>, now: SystemTime) -> Result<Request<Bytes>, Unsendable>;
 
     /// Classifies the provider's answer.
     fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> RenewalVerdict;

@@ -7,7 +7,7 @@ use http::{Request, Response};
 
 pub(super) use self::standard::StandardRevocation;
 use super::{
-    Held, Unsendable,
+    TokenPair, Unsendable,
     endpoint_error::{self, Dialect, EndpointError, Transient},
 };
 use crate::secret::Secret;
@@ -23,7 +23,7 @@ pub trait Revocation: Send + Sync {
     ///
     /// # Errors
     /// When the client's private key is unusable.
-    fn encode(&self, held: Held<'_>, now: SystemTime) -> Result<Request<Bytes>, Unsendable>;
+    fn encode(&self, pair: TokenPair<'_>, now: SystemTime) -> Result<Request<Bytes>, Unsendable>;
 
     /// Classifies the provider's answer.
     fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> RevocationVerdict;

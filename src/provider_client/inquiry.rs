@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::ProviderClient;
 use crate::{
-    provider::{Held, Inspected, InspectionVerdict, Lack, RevocationVerdict, Transient, Unsendable},
+    provider::{Inspected, InspectionVerdict, Lack, RevocationVerdict, TokenPair, Transient, Unsendable},
     secret,
     telemetry::Metrics,
     token::AccessToken,
@@ -126,7 +126,7 @@ impl ProviderClient {
     /// When it does not, or nobody knows.
     pub async fn revoke(
         &self,
-        held: Held<'_>,
+        held: TokenPair<'_>,
         deadline: Instant,
         metrics: &Metrics,
     ) -> Result<(), ProviderError> {

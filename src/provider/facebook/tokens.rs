@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use super::{is_limit, wait};
 use crate::{
     provider::{
-        Held, Lack, Renewal, RenewalVerdict, Settings, Source, Transient, Unsendable,
+        Lack, Renewal, RenewalVerdict, Settings, Source, TokenPair, Transient, Unsendable,
         answer::Document,
         client::Client,
         endpoint_error::{self, EndpointError},
@@ -50,13 +50,13 @@ impl Renewal for Exchange {
         Source::LiveAccessToken
     }
 
-    fn encode(&self, held: Held<'_>, _: SystemTime) -> Result<Request<Bytes>, Unsendable> {
+    fn encode(&self, pair: TokenPair<'_>, _: SystemTime) -> Result<Request<Bytes>, Unsendable> {
         let secret = self.client.credential().get();
         let parameters = [
             ("grant_type", "fb_exchange_token"),
             ("client_id", self.client.id()),
             ("client_secret", secret.expose_secret()),
-            ("fb_exchange_token", held.access.expose()),
+            ("fb_exchange_token", pair.access.expose()),
         ];
         let extend = |url: Uri, (name, value)| query::extended(&url, name, value);
         let mut request = Request::new(Bytes::new());

@@ -12,8 +12,8 @@ use super::dress;
 use crate::{
     identity::RESERVED,
     provider::{
-        Ends, Held, Inspected, Inspection, InspectionVerdict, Lack, Revocation, RevocationVerdict, Settings,
-        Unsendable,
+        Ends, Inspected, Inspection, InspectionVerdict, Lack, Revocation, RevocationVerdict, Settings,
+        TokenPair, Unsendable,
         answer::Document,
         client::Client,
         endpoint_error::{self, EndpointError, Meaning, OAuthError},
@@ -109,8 +109,8 @@ impl Revocation for Application {
         Ends::Token
     }
 
-    fn encode(&self, held: Held<'_>, _: SystemTime) -> Result<Request<Bytes>, Unsendable> {
-        Ok(self.request(Method::DELETE, &self.revoke_url, held.access))
+    fn encode(&self, pair: TokenPair<'_>, _: SystemTime) -> Result<Request<Bytes>, Unsendable> {
+        Ok(self.request(Method::DELETE, &self.revoke_url, pair.access))
     }
 
     fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> RevocationVerdict {

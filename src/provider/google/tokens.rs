@@ -7,8 +7,8 @@ use http::{Request, Response, Uri};
 
 use crate::{
     provider::{
-        AuthMethod, Ends, Held, Inspected, Inspection, InspectionVerdict, Lack, Revocation,
-        RevocationVerdict, Settings, Unsendable,
+        AuthMethod, Ends, Inspected, Inspection, InspectionVerdict, Lack, Revocation, RevocationVerdict,
+        Settings, TokenPair, Unsendable,
         answer::Document,
         client::{Client, Form, assertion::Signing, posted},
         endpoint_error::{self, Meaning, OAuthError},
@@ -91,8 +91,8 @@ impl Revocation for TokenRevocation {
         Ends::Grant
     }
 
-    fn encode(&self, held: Held<'_>, _: SystemTime) -> Result<Request<Bytes>, Unsendable> {
-        let token = held.refresh.map_or(held.access.expose(), |refresh| refresh.expose());
+    fn encode(&self, pair: TokenPair<'_>, _: SystemTime) -> Result<Request<Bytes>, Unsendable> {
+        let token = pair.refresh.map_or(pair.access.expose(), |refresh| refresh.expose());
         Ok(posted(&self.url, Form::default().field("token", token)))
     }
 

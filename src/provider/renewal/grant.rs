@@ -11,7 +11,7 @@ use http::{HeaderValue, Request, Response, Uri, header::USER_AGENT};
 use super::{Renewal, RenewalVerdict, Source, read_tokens};
 use crate::{
     provider::{
-        Held, Unsendable,
+        TokenPair, Unsendable,
         client::{Client, Form},
         endpoint_error::{self, Dialect},
     },
@@ -47,8 +47,8 @@ impl Renewal for RefreshGrant {
         Source::RefreshToken
     }
 
-    fn encode(&self, held: Held<'_>, now: SystemTime) -> Result<Request<Bytes>, Unsendable> {
-        let token = held.refresh.ok_or(Unsendable::NoRefreshToken)?;
+    fn encode(&self, pair: TokenPair<'_>, now: SystemTime) -> Result<Request<Bytes>, Unsendable> {
+        let token = pair.refresh.ok_or(Unsendable::NoRefreshToken)?;
         let form =
             Form::default().field("grant_type", "refresh_token").field("refresh_token", token.expose());
         let form = self.fields.iter().fold(form, |form, (name, value)| form.field(name, value));

@@ -8,7 +8,7 @@ use http::{Request, Response, Uri};
 use super::{Ends, Revocation, RevocationVerdict};
 use crate::{
     provider::{
-        Held, Unsendable,
+        TokenPair, Unsendable,
         client::{Client, Form},
         endpoint_error,
     },
@@ -31,10 +31,10 @@ impl Revocation for StandardRevocation {
 
     /// Sends the refresh token, if there is one: servers then end its access tokens too (section 2.1), but
     /// not vice versa.
-    fn encode(&self, held: Held<'_>, now: SystemTime) -> Result<Request<Bytes>, Unsendable> {
-        let (token, hint) = match held.refresh {
+    fn encode(&self, pair: TokenPair<'_>, now: SystemTime) -> Result<Request<Bytes>, Unsendable> {
+        let (token, hint) = match pair.refresh {
             Some(refresh) => (refresh.expose(), "refresh_token"),
-            None => (held.access.expose(), "access_token"),
+            None => (pair.access.expose(), "access_token"),
         };
         let form = Form::default().field("token", token).field("token_type_hint", hint);
         self.client.post(&self.url, form, now)

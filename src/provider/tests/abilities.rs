@@ -38,11 +38,11 @@ pub(super) fn full(strategy: &str) -> Box<dyn Provider> {
 /// The requests of an adapter by capability, as far as it has them.
 fn requests(provider: &dyn Provider) -> Vec<(&'static str, Request<Bytes>)> {
     let (access, refresh) = (AccessToken::new(ACCESS.to_owned()), RefreshToken::new(REFRESH.to_owned()));
-    let held = Held { access: &access, refresh: Some(&refresh) };
+    let pair = TokenPair { access: &access, refresh: Some(&refresh) };
     let sent = [
-        ("renew", provider.renewal().ok().map(|renewal| renewal.encode(held, now()))),
+        ("renew", provider.renewal().ok().map(|renewal| renewal.encode(pair, now()))),
         ("inspect", provider.inspection().ok().map(|inspection| inspection.encode(&access, now()))),
-        ("revoke", provider.revocation().ok().map(|revocation| revocation.encode(held, now()))),
+        ("revoke", provider.revocation().ok().map(|revocation| revocation.encode(pair, now()))),
     ];
     let request = |(name, sent): (_, Option<Result<_, _>>)| Some((name, sent?.expect("all is there")));
     sent.into_iter().filter_map(request).collect()
@@ -152,11 +152,11 @@ fn shown(request: &Request<Bytes>) -> String {
 #[test]
 fn without_a_refresh_token_there_is_no_request_unless_none_is_needed() {
     let access = AccessToken::new(ACCESS.to_owned());
-    let held = Held { access: &access, refresh: None };
+    let pair = TokenPair { access: &access, refresh: None };
     for strategy in strategies() {
         let provider = full(strategy);
         let Ok(renewal) = provider.renewal() else { continue };
-        let refused = matches!(renewal.encode(held, now()), Err(Unsendable::NoRefreshToken));
+        let refused = matches!(renewal.encode(pair, now()), Err(Unsendable::NoRefreshToken));
         assert_eq!(refused, renewal.source() == Source::RefreshToken, "{strategy}");
     }
 }
@@ -196,12 +196,12 @@ fn what_keeps_an_adapter_from_an_ability_is_named() {
 fn a_token_that_fits_no_url_or_no_header_is_no_panic() {
     for token in ["x".repeat(100_000), "a\r\nb".to_owned(), "\0".to_owned(), "ü".to_owned(), String::new()] {
         let (access, refresh) = (AccessToken::new(token.clone()), RefreshToken::new(token.clone()));
-        let held = Held { access: &access, refresh: Some(&refresh) };
+        let pair = TokenPair { access: &access, refresh: Some(&refresh) };
         for strategy in strategies() {
             let provider = full(strategy);
-            let _ = provider.renewal().map(|renewal| renewal.encode(held, now()).is_ok());
+            let _ = provider.renewal().map(|renewal| renewal.encode(pair, now()).is_ok());
             let _ = provider.inspection().map(|inspection| inspection.encode(&access, now()).is_ok());
-            let _ = provider.revocation().map(|revocation| revocation.encode(held, now()).is_ok());
+            let _ = provider.revocation().map(|revocation| revocation.encode(pair, now()).is_ok());
         }
     }
 }
@@ -288,11 +288,11 @@ proptest! {
     #[test]
     fn any_token_comes_out_of_the_form_as_it_went_in(token in "[!-~]{1,80}") {
         let (access, refresh) = (AccessToken::new(ACCESS.to_owned()), RefreshToken::new(token.clone()));
-        let held = Held { access: &access, refresh: Some(&refresh) };
+        let pair = TokenPair { access: &access, refresh: Some(&refresh) };
         for strategy in strategies() {
             let provider = full(strategy);
             let Ok(renewal) = provider.renewal() else { continue };
-            let Ok(request) = renewal.encode(held, now()) else { continue };
+            let Ok(request) = renewal.encode(pair, now()) else { continue };
             let sent = url::form_urlencoded::parse(request.body()).find(|(name, _)| name == "refresh_token");
             let sent = sent.map(|(_, value)| value.into_owned());
             prop_assert_eq!(sent, (renewal.source() == Source::RefreshToken).then(|| token.clone()), "{}", strategy);

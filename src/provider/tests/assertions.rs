@@ -43,9 +43,9 @@ fn settings(pem: String) -> Settings {
 fn renewal(strategy: &str, settings: Settings) -> Result<Vec<(String, String)>, Unsendable> {
     let provider = build(strategy, settings).expect("there is such an adapter");
     let (access, refresh) = (token(), RefreshToken::new("r".to_owned()));
-    let held = Held { access: &access, refresh: Some(&refresh) };
+    let pair = TokenPair { access: &access, refresh: Some(&refresh) };
     let renewal = provider.renewal().expect("all is configured");
-    let request = renewal.encode(held, SystemTime::UNIX_EPOCH + Duration::from_secs(NOW))?;
+    let request = renewal.encode(pair, SystemTime::UNIX_EPOCH + Duration::from_secs(NOW))?;
     assert!(!request.headers().contains_key("authorization"));
     Ok(url::form_urlencoded::parse(request.body()).into_owned().collect())
 }

@@ -25,11 +25,11 @@ fn tokens() -> (AccessToken, RefreshToken) {
 /// The requests of an adapter, by capability.
 fn requests(provider: &dyn Provider) -> Vec<(&'static str, Request<Bytes>)> {
     let (access, refresh) = tokens();
-    let held = Held { access: &access, refresh: Some(&refresh) };
+    let pair = TokenPair { access: &access, refresh: Some(&refresh) };
     let sent = [
-        ("renew", provider.renewal().ok().map(|renewal| renewal.encode(held, now()))),
+        ("renew", provider.renewal().ok().map(|renewal| renewal.encode(pair, now()))),
         ("inspect", provider.inspection().ok().map(|inspection| inspection.encode(&access, now()))),
-        ("revoke", provider.revocation().ok().map(|revocation| revocation.encode(held, now()))),
+        ("revoke", provider.revocation().ok().map(|revocation| revocation.encode(pair, now()))),
     ];
     let sent = sent.into_iter().filter_map(|(name, request)| Some((name, request?)));
     sent.map(|(name, request)| (name, request.expect("all is there"))).collect()

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{failure::RenewalFailure, lease::HeldLease};
 use crate::{
-    provider::{Held, Renewal, RenewalVerdict, Source, Tokens, Unsendable},
+    provider::{Renewal, RenewalVerdict, Source, TokenPair, Tokens, Unsendable},
     provider_client::{ProviderClient, reason},
     secret,
     store::StoreError,
@@ -38,7 +38,7 @@ impl Outcome {
 pub(super) async fn renew(
     client: &ProviderClient,
     renewal: &dyn Renewal,
-    held: Held<'_>,
+    held: TokenPair<'_>,
     lease: &HeldLease,
     deadline: Instant,
 ) -> Result<Option<Outcome>, StoreError> {
@@ -81,7 +81,7 @@ impl Refused {
 async fn once(
     client: &ProviderClient,
     renewal: &dyn Renewal,
-    held: Held<'_>,
+    held: TokenPair<'_>,
     lease: &HeldLease,
     deadline: Instant,
 ) -> Result<Attempt, StoreError> {
@@ -116,7 +116,12 @@ fn unsendable(client: &ProviderClient, error: &Unsendable) -> Refused {
     Refused { code: "unsendable" }
 }
 
-fn read(client: &ProviderClient, renewal: &dyn Renewal, held: Held<'_>, answer: &Response<Bytes>) -> Attempt {
+fn read(
+    client: &ProviderClient,
+    renewal: &dyn Renewal,
+    held: TokenPair<'_>,
+    answer: &Response<Bytes>,
+) -> Attempt {
     let provider = &client.name;
     Attempt::Made(match renewal.read(answer, SystemTime::now()) {
         RenewalVerdict::Renewed(tokens) => Outcome::Renewed(tokens),
