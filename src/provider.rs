@@ -14,9 +14,9 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Uri};
 
 pub(crate) use self::escape::fully_decoded;
-use self::{ability::UNSUPPORTED, kind::listed, request::ApiRequest};
+use self::{capability::UNSUPPORTED, kind::listed, request::ApiRequest};
 pub use self::{
-    ability::{Lack, TokenPair, Unsendable},
+    capability::{MissingCapability, TokenPair, Unsendable},
     client::{AuthMethod, has_certificate, private_key},
     endpoint_error::Transient,
     host_pattern::HostPattern,
@@ -28,10 +28,10 @@ pub use self::{
 };
 use crate::{secret::Secret, token::AccessToken};
 
-mod ability;
 mod answer;
 mod bearer;
 mod bitbucket;
+mod capability;
 mod client;
 mod endpoint_error;
 mod escape;
@@ -124,7 +124,7 @@ pub trait Provider: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// When the provider does not renew tokens, or configuration for it is missing.
-    fn renewal(&self) -> Result<&dyn Renewal, &Lack> {
+    fn renewal(&self) -> Result<&dyn Renewal, &MissingCapability> {
         Err(&UNSUPPORTED)
     }
 
@@ -132,7 +132,7 @@ pub trait Provider: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// When the provider does not inspect tokens, or configuration for it is missing.
-    fn inspection(&self) -> Result<&dyn Inspection, &Lack> {
+    fn inspection(&self) -> Result<&dyn Inspection, &MissingCapability> {
         Err(&UNSUPPORTED)
     }
 
@@ -140,7 +140,7 @@ pub trait Provider: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// When the provider does not revoke tokens, or configuration for it is missing.
-    fn revocation(&self) -> Result<&dyn Revocation, &Lack> {
+    fn revocation(&self) -> Result<&dyn Revocation, &MissingCapability> {
         Err(&UNSUPPORTED)
     }
 }

@@ -8,7 +8,8 @@ use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use serde::Deserialize;
 
 use super::{
-    HostPattern, HostRule, Inspection, Kind, Lack, Provider, RateLimit, Renewal, Settings, Verdict,
+    HostPattern, HostRule, Inspection, Kind, MissingCapability, Provider, RateLimit, Renewal, Settings,
+    Verdict,
     answer::{self, Loose, Words},
     bearer,
     inspection::Probe,
@@ -36,7 +37,7 @@ pub(super) const KIND: Kind = Kind {
 #[derive(Debug)]
 pub(super) struct Bitbucket {
     hosts: [HostPattern; 1],
-    renewal: Result<RefreshGrant, Lack>,
+    renewal: Result<RefreshGrant, MissingCapability>,
     inspection: Probe,
 }
 
@@ -78,11 +79,11 @@ impl Provider for Bitbucket {
         None
     }
 
-    fn renewal(&self) -> Result<&dyn Renewal, &Lack> {
+    fn renewal(&self) -> Result<&dyn Renewal, &MissingCapability> {
         self.renewal.as_ref().map(|renewal| renewal as _)
     }
 
-    fn inspection(&self) -> Result<&dyn Inspection, &Lack> {
+    fn inspection(&self) -> Result<&dyn Inspection, &MissingCapability> {
         Ok(&self.inspection)
     }
 }

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use self::assertion::Signing;
 pub use self::assertion::{has_certificate, private_key};
 pub(super) use self::form::Form;
-use super::{Lack, Settings, Unsendable};
+use super::{MissingCapability, Settings, Unsendable};
 use crate::secret::Secret;
 
 pub(super) mod assertion;
@@ -55,7 +55,11 @@ pub(super) struct Client {
 impl Client {
     /// Creates the client of `settings`. It authenticates by their method; if they have none, by the private
     /// key if there is no secret, and otherwise by `default`.
-    pub(super) fn new(settings: &Settings, default: AuthMethod, signing: Signing) -> Result<Self, Lack> {
+    pub(super) fn new(
+        settings: &Settings,
+        default: AuthMethod,
+        signing: Signing,
+    ) -> Result<Self, MissingCapability> {
         let only_key = settings.client_secret.is_none() && settings.private_key.is_some();
         let method = match settings.token_auth_method {
             Some(method) => method,
@@ -66,11 +70,11 @@ impl Client {
     }
 
     /// Creates the client of `settings` for a provider that accepts only a secret.
-    pub(super) fn with_secret(settings: &Settings) -> Result<Self, Lack> {
+    pub(super) fn with_secret(settings: &Settings) -> Result<Self, MissingCapability> {
         Self::with(settings, AuthMethod::Post, Signing::default())
     }
 
-    fn with(settings: &Settings, method: AuthMethod, signing: Signing) -> Result<Self, Lack> {
+    fn with(settings: &Settings, method: AuthMethod, signing: Signing) -> Result<Self, MissingCapability> {
         let (credential, key) = match method {
             AuthMethod::PrivateKeyJwt => (&settings.private_key, "private_key_file"),
             AuthMethod::Post | AuthMethod::Basic => (&settings.client_secret, "client_secret"),
@@ -79,9 +83,9 @@ impl Client {
             (Some(id), Some(credential)) => {
                 Ok(Self { id: id.clone(), method, credential: Arc::clone(credential), signing })
             }
-            (Some(_), None) => Err(Lack::NotConfigured { missing: vec![key] }),
-            (None, Some(_)) => Err(Lack::NotConfigured { missing: vec!["client_id"] }),
-            (None, None) => Err(Lack::NotConfigured { missing: vec!["client_id", key] }),
+            (Some(_), None) => Err(MissingCapability::NotConfigured { missing: vec![key] }),
+            (None, Some(_)) => Err(MissingCapability::NotConfigured { missing: vec!["client_id"] }),
+            (None, None) => Err(MissingCapability::NotConfigured { missing: vec!["client_id", key] }),
         }
     }
 

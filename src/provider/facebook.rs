@@ -14,8 +14,8 @@ use serde::Deserialize;
 
 use self::{debug_token::DebugToken, removal::Removal, tokens::Exchange};
 use super::{
-    HostPattern, HostRule, Inspection, Kind, Lack, Provider, RateLimit, Renewal, Revocation, Settings,
-    Source, Verdict,
+    HostPattern, HostRule, Inspection, Kind, MissingCapability, Provider, RateLimit, Renewal, Revocation,
+    Settings, Source, Verdict,
     answer::{self, Loose},
     bearer, kind, query,
     request::ApiRequest,
@@ -61,8 +61,8 @@ pub(super) struct Facebook {
     hosts: [HostPattern; 1],
     version: String,
     client_secret: Option<Arc<Secret>>,
-    renewal: Result<Exchange, Lack>,
-    inspection: Result<DebugToken, Lack>,
+    renewal: Result<Exchange, MissingCapability>,
+    inspection: Result<DebugToken, MissingCapability>,
     revocation: Removal,
 }
 
@@ -162,7 +162,7 @@ impl Provider for Facebook {
         self.client_secret.as_ref()
     }
 
-    fn renewal(&self) -> Result<&dyn Renewal, &Lack> {
+    fn renewal(&self) -> Result<&dyn Renewal, &MissingCapability> {
         self.renewal.as_ref().map(|renewal| renewal as _)
     }
 
@@ -170,11 +170,11 @@ impl Provider for Facebook {
         Source::LiveAccessToken
     }
 
-    fn inspection(&self) -> Result<&dyn Inspection, &Lack> {
+    fn inspection(&self) -> Result<&dyn Inspection, &MissingCapability> {
         self.inspection.as_ref().map(|inspection| inspection as _)
     }
 
-    fn revocation(&self) -> Result<&dyn Revocation, &Lack> {
+    fn revocation(&self) -> Result<&dyn Revocation, &MissingCapability> {
         Ok(&self.revocation)
     }
 }

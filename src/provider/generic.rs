@@ -8,8 +8,8 @@ use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use serde::Deserialize;
 
 use super::{
-    HostPattern, HostRule, Inspection, Kind, Lack, Provider, RateLimit, Renewal, Revocation, Settings,
-    Verdict,
+    HostPattern, HostRule, Inspection, Kind, MissingCapability, Provider, RateLimit, Renewal, Revocation,
+    Settings, Verdict,
     answer::{self, Loose, Words},
     bearer,
     inspection::Introspection,
@@ -39,9 +39,9 @@ pub(super) const KIND: Kind = Kind {
 #[derive(Debug)]
 pub(super) struct Generic {
     hosts: Vec<HostPattern>,
-    renewal: Result<RefreshGrant, Lack>,
-    inspection: Result<Introspection, Lack>,
-    revocation: Result<StandardRevocation, Lack>,
+    renewal: Result<RefreshGrant, MissingCapability>,
+    inspection: Result<Introspection, MissingCapability>,
+    revocation: Result<StandardRevocation, MissingCapability>,
 }
 
 impl Generic {
@@ -87,15 +87,15 @@ impl Provider for Generic {
         answer::rate_limit(headers, now)
     }
 
-    fn renewal(&self) -> Result<&dyn Renewal, &Lack> {
+    fn renewal(&self) -> Result<&dyn Renewal, &MissingCapability> {
         self.renewal.as_ref().map(|renewal| renewal as _)
     }
 
-    fn inspection(&self) -> Result<&dyn Inspection, &Lack> {
+    fn inspection(&self) -> Result<&dyn Inspection, &MissingCapability> {
         self.inspection.as_ref().map(|inspection| inspection as _)
     }
 
-    fn revocation(&self) -> Result<&dyn Revocation, &Lack> {
+    fn revocation(&self) -> Result<&dyn Revocation, &MissingCapability> {
         self.revocation.as_ref().map(|revocation| revocation as _)
     }
 }

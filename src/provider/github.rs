@@ -12,8 +12,8 @@ use serde::Deserialize;
 
 use self::tokens::Application;
 use super::{
-    HostPattern, HostRule, Inspection, Kind, Lack, Provider, RateLimit, Renewal, Revocation, Settings,
-    Verdict,
+    HostPattern, HostRule, Inspection, Kind, MissingCapability, Provider, RateLimit, Renewal, Revocation,
+    Settings, Verdict,
     answer::{self, Loose},
     bearer, kind, query,
     renewal::{AGENT, RefreshGrant},
@@ -49,8 +49,8 @@ pub(super) const KIND: Kind = Kind {
 pub(super) struct GitHub {
     hosts: [HostPattern; 2],
     version: HeaderValue,
-    renewal: Result<RefreshGrant, Lack>,
-    application: Result<Application, Lack>,
+    renewal: Result<RefreshGrant, MissingCapability>,
+    application: Result<Application, MissingCapability>,
 }
 
 impl GitHub {
@@ -121,15 +121,15 @@ impl Provider for GitHub {
         })
     }
 
-    fn renewal(&self) -> Result<&dyn Renewal, &Lack> {
+    fn renewal(&self) -> Result<&dyn Renewal, &MissingCapability> {
         self.renewal.as_ref().map(|renewal| renewal as _)
     }
 
-    fn inspection(&self) -> Result<&dyn Inspection, &Lack> {
+    fn inspection(&self) -> Result<&dyn Inspection, &MissingCapability> {
         self.application.as_ref().map(|application| application as _)
     }
 
-    fn revocation(&self) -> Result<&dyn Revocation, &Lack> {
+    fn revocation(&self) -> Result<&dyn Revocation, &MissingCapability> {
         self.application.as_ref().map(|application| application as _)
     }
 }

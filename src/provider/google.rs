@@ -12,8 +12,8 @@ use self::{
     tokens::{TokenInfo, TokenRevocation},
 };
 use super::{
-    HostPattern, HostRule, Inspection, Kind, Lack, Provider, RateLimit, Renewal, Revocation, Settings,
-    Verdict,
+    HostPattern, HostRule, Inspection, Kind, MissingCapability, Provider, RateLimit, Renewal, Revocation,
+    Settings, Verdict,
     answer::{self, Loose},
     bearer, kind, query,
     renewal::RefreshGrant,
@@ -73,7 +73,7 @@ pub(super) const KIND: Kind = Kind {
 #[derive(Debug)]
 pub(super) struct Google {
     hosts: [HostPattern; 2],
-    renewal: Result<RefreshGrant, Lack>,
+    renewal: Result<RefreshGrant, MissingCapability>,
     inspection: TokenInfo,
     revocation: TokenRevocation,
 }
@@ -133,15 +133,15 @@ impl Provider for Google {
         None
     }
 
-    fn renewal(&self) -> Result<&dyn Renewal, &Lack> {
+    fn renewal(&self) -> Result<&dyn Renewal, &MissingCapability> {
         self.renewal.as_ref().map(|renewal| renewal as _)
     }
 
-    fn inspection(&self) -> Result<&dyn Inspection, &Lack> {
+    fn inspection(&self) -> Result<&dyn Inspection, &MissingCapability> {
         Ok(&self.inspection)
     }
 
-    fn revocation(&self) -> Result<&dyn Revocation, &Lack> {
+    fn revocation(&self) -> Result<&dyn Revocation, &MissingCapability> {
         Ok(&self.revocation)
     }
 }

@@ -8,8 +8,8 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header::A
 
 use self::failure::Failure;
 use super::{
-    HostPattern, HostRule, Inspection, Kind, Lack, Provider, RateLimit, Renewal, Settings, Verdict, answer,
-    bearer, inspection::Probe, kind, query, renewal::RefreshGrant, request::ApiRequest,
+    HostPattern, HostRule, Inspection, Kind, MissingCapability, Provider, RateLimit, Renewal, Settings,
+    Verdict, answer, bearer, inspection::Probe, kind, query, renewal::RefreshGrant, request::ApiRequest,
 };
 use crate::{retry::retry_after, token::AccessToken};
 
@@ -73,8 +73,8 @@ const SHAREPOINT_MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application
 #[derive(Debug)]
 pub(super) struct Microsoft {
     hosts: Vec<HostPattern>,
-    renewal: Result<RefreshGrant, Lack>,
-    inspection: Result<Probe, Lack>,
+    renewal: Result<RefreshGrant, MissingCapability>,
+    inspection: Result<Probe, MissingCapability>,
 }
 
 impl Microsoft {
@@ -119,11 +119,11 @@ impl Provider for Microsoft {
         answer::rate_limit(headers, now)
     }
 
-    fn renewal(&self) -> Result<&dyn Renewal, &Lack> {
+    fn renewal(&self) -> Result<&dyn Renewal, &MissingCapability> {
         self.renewal.as_ref().map(|renewal| renewal as _)
     }
 
-    fn inspection(&self) -> Result<&dyn Inspection, &Lack> {
+    fn inspection(&self) -> Result<&dyn Inspection, &MissingCapability> {
         self.inspection.as_ref().map(|inspection| inspection as _)
     }
 }

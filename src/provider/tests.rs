@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::{request::RawRequest, *};
 
-mod abilities;
 mod assertions;
+mod capabilities;
 mod contract;
 mod dialects;
 mod forms;

@@ -9,7 +9,9 @@ use tokio::time::Instant;
 
 use super::ProviderClient;
 use crate::{
-    provider::{Inspected, InspectionVerdict, Lack, RevocationVerdict, TokenPair, Transient, Unsendable},
+    provider::{
+        Inspected, InspectionVerdict, MissingCapability, RevocationVerdict, TokenPair, Transient, Unsendable,
+    },
     secret,
     telemetry::Metrics,
     token::AccessToken,
@@ -146,11 +148,13 @@ impl ProviderClient {
         outcome.map(drop)
     }
 
-    /// Why an ability is not there, as an operator reads it.
-    pub fn lacks(&self, lack: &Lack) -> ProviderError {
+    /// Why a capability is not there, as an operator reads it.
+    pub fn lacks(&self, lack: &MissingCapability) -> ProviderError {
         match lack {
-            Lack::Unsupported => ProviderError::Unsupported,
-            Lack::NotConfigured { missing } => ProviderError::NotConfigured { missing: self.keys(missing) },
+            MissingCapability::Unsupported => ProviderError::Unsupported,
+            MissingCapability::NotConfigured { missing } => {
+                ProviderError::NotConfigured { missing: self.keys(missing) }
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use http::Uri;
 
 use super::judge;
 use crate::provider::{
-    AuthMethod, Lack, Settings,
+    AuthMethod, MissingCapability, Settings,
     client::{Client, assertion::Signing},
     endpoint_error::{Meaning, OAuthError},
     inspection::Probe,
@@ -16,7 +16,7 @@ const PROBE_URL: &str = "https://api.bitbucket.org/2.0/user";
 
 /// Renews tokens. Since May 2026 every use of a refresh token returns a new one.
 /// <https://community.developer.atlassian.com/t/oauth-2-0-and-api-authentication-changes-for-bitbucket-cloud/99003>
-pub(super) fn renewal(settings: &Settings) -> Result<RefreshGrant, Lack> {
+pub(super) fn renewal(settings: &Settings) -> Result<RefreshGrant, MissingCapability> {
     let url = settings.token_url.clone().unwrap_or(Uri::from_static(TOKEN_URL));
     let signing = Signing { audience: url.to_string(), names_certificate: false };
     let client = Client::new(settings, AuthMethod::Basic, signing)?;

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::tokens::{refused, url};
 use crate::{
     provider::{
-        Inspected, Inspection, InspectionVerdict, Lack, Settings, Unsendable,
+        Inspected, Inspection, InspectionVerdict, MissingCapability, Settings, Unsendable,
         answer::Document,
         client::{Client, sensitive},
         endpoint_error::EndpointError,
@@ -30,7 +30,7 @@ pub(super) struct DebugToken {
 }
 
 impl DebugToken {
-    pub(super) fn new(settings: &Settings, version: &str) -> Result<Self, Lack> {
+    pub(super) fn new(settings: &Settings, version: &str) -> Result<Self, MissingCapability> {
         let client = Client::with_secret(settings)?;
         Ok(Self { client, url: url(settings.inspect_url.as_ref(), version, "debug_token") })
     }

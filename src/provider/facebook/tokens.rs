@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use super::{is_limit, wait};
 use crate::{
     provider::{
-        Lack, Renewal, RenewalVerdict, Settings, Source, TokenPair, Transient, Unsendable,
+        MissingCapability, Renewal, RenewalVerdict, Settings, Source, TokenPair, Transient, Unsendable,
         answer::Document,
         client::Client,
         endpoint_error::{self, EndpointError},
@@ -34,7 +34,7 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(settings: &Settings, version: &str) -> Result<Self, Lack> {
+    pub(super) fn new(settings: &Settings, version: &str) -> Result<Self, MissingCapability> {
         let client = Client::with_secret(settings)?;
         Ok(Self { client, url: url(settings.token_url.as_ref(), version, "oauth/access_token") })
     }

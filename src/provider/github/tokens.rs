@@ -12,8 +12,8 @@ use super::dress;
 use crate::{
     identity::RESERVED,
     provider::{
-        Ends, Inspected, Inspection, InspectionVerdict, Lack, Revocation, RevocationVerdict, Settings,
-        TokenPair, Unsendable,
+        Ends, Inspected, Inspection, InspectionVerdict, MissingCapability, Revocation, RevocationVerdict,
+        Settings, TokenPair, Unsendable,
         answer::Document,
         client::Client,
         endpoint_error::{self, EndpointError, Meaning, OAuthError},
@@ -27,7 +27,7 @@ const TOKEN_URL: &str = "https://github.com/login/oauth/access_token";
 
 /// Renews tokens: the old refresh token and the old access token both die.
 /// <https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app/refreshing-user-access-tokens>
-pub(super) fn renewal(settings: &Settings) -> Result<RefreshGrant, Lack> {
+pub(super) fn renewal(settings: &Settings) -> Result<RefreshGrant, MissingCapability> {
     let url = settings.token_url.clone().unwrap_or(Uri::from_static(TOKEN_URL));
     let client = Client::with_secret(settings)?;
     Ok(RefreshGrant { client, url, rotates: true, fields: Vec::new(), lifetime: None, dialect })
@@ -54,11 +54,12 @@ pub(super) struct Application {
 }
 
 impl Application {
-    pub(super) fn new(settings: &Settings, version: &HeaderValue) -> Result<Self, Lack> {
+    pub(super) fn new(settings: &Settings, version: &HeaderValue) -> Result<Self, MissingCapability> {
         let client = Client::with_secret(settings)?;
         let id = utf8_percent_encode(client.id(), RESERVED);
         let own = format!("https://api.github.com/applications/{id}/token");
-        let own = Uri::try_from(own).map_err(|_| Lack::NotConfigured { missing: vec!["client_id"] })?;
+        let own = Uri::try_from(own)
+            .map_err(|_| MissingCapability::NotConfigured { missing: vec!["client_id"] })?;
         Ok(Self {
             inspect_url: settings.inspect_url.clone().unwrap_or_else(|| own.clone()),
             revoke_url: settings.revoke_url.clone().unwrap_or(own),

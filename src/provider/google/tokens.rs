@@ -7,8 +7,8 @@ use http::{Request, Response, Uri};
 
 use crate::{
     provider::{
-        AuthMethod, Ends, Inspected, Inspection, InspectionVerdict, Lack, Revocation, RevocationVerdict,
-        Settings, TokenPair, Unsendable,
+        AuthMethod, Ends, Inspected, Inspection, InspectionVerdict, MissingCapability, Revocation,
+        RevocationVerdict, Settings, TokenPair, Unsendable,
         answer::Document,
         client::{Client, Form, assertion::Signing, posted},
         endpoint_error::{self, Meaning, OAuthError},
@@ -24,7 +24,7 @@ const INSPECT_URL: &str = "https://oauth2.googleapis.com/tokeninfo";
 const REVOKE_URL: &str = "https://oauth2.googleapis.com/revoke";
 
 /// Renews tokens: the refresh token stays the same, and the answer does not repeat it.
-pub(super) fn renewal(settings: &Settings) -> Result<RefreshGrant, Lack> {
+pub(super) fn renewal(settings: &Settings) -> Result<RefreshGrant, MissingCapability> {
     let url = settings.token_url.clone().unwrap_or(Uri::from_static(TOKEN_URL));
     let signing = Signing { audience: url.to_string(), names_certificate: false };
     let client = Client::new(settings, AuthMethod::Post, signing)?;

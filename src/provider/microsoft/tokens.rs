@@ -5,7 +5,7 @@ use http::Uri;
 
 use super::{Accounts, judge};
 use crate::provider::{
-    AuthMethod, IdentityApi, Lack, Settings,
+    AuthMethod, IdentityApi, MissingCapability, Settings,
     client::{Client, assertion::Signing},
     endpoint_error::{self, Meaning, OAuthError},
     inspection::Probe,
@@ -21,10 +21,10 @@ const PERSONAL_URL: &str = "https://login.microsoftonline.com/consumers/oauth2/v
 
 /// Renews tokens. Every answer has a new refresh token, and the old ones stay valid:
 /// <https://learn.microsoft.com/entra/identity-platform/refresh-tokens>
-pub(super) fn renewal(settings: &Settings, accounts: Accounts) -> Result<RefreshGrant, Lack> {
+pub(super) fn renewal(settings: &Settings, accounts: Accounts) -> Result<RefreshGrant, MissingCapability> {
     let v1 = settings.identity_api == IdentityApi::V1;
     let own = match accounts {
-        Accounts::AddIns => return Err(Lack::Unsupported),
+        Accounts::AddIns => return Err(MissingCapability::Unsupported),
         Accounts::Personal => PERSONAL_URL,
         Accounts::Work if v1 => WORK_V1_URL,
         Accounts::Work => WORK_URL,
@@ -110,9 +110,9 @@ fn dialect(error: &OAuthError) -> Option<Meaning> {
 
 /// Inspects a token by a request for the user's own profile, for Graph tokens only: Microsoft has no
 /// inspection endpoint.
-pub(super) fn inspection(settings: &Settings) -> Result<Probe, Lack> {
+pub(super) fn inspection(settings: &Settings) -> Result<Probe, MissingCapability> {
     let graph = settings.hosts.iter().find(|host| host.contains("graph") && !host.starts_with("*."));
     let own = graph.and_then(|host| format!("https://{host}/v1.0/me").parse().ok());
-    let url = settings.inspect_url.clone().or(own).ok_or(Lack::Unsupported)?;
+    let url = settings.inspect_url.clone().or(own).ok_or(MissingCapability::Unsupported)?;
     Ok(Probe { url, id: "id", judge })
 }

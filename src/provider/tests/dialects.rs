@@ -7,7 +7,7 @@ fn now() -> SystemTime {
 }
 
 fn full(strategy: &str) -> Box<dyn Provider> {
-    abilities::full(strategy)
+    capabilities::full(strategy)
 }
 
 pub(super) fn answered(status: u16, body: &str) -> Response<Bytes> {

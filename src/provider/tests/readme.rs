@@ -1,6 +1,6 @@
 //! README.md's table of providers matches the adapters.
 
-use super::{abilities::full, *};
+use super::{capabilities::full, *};
 
 const README: &str = include_str!("../../../README.md");
 
@@ -19,8 +19,8 @@ fn quoted(cell: &str) -> Vec<&str> {
 }
 
 /// `what`, marked if the application must be configured for it.
-fn told(what: Option<&str>, bare: Option<&Lack>) -> String {
-    let marked = bare.is_some_and(|lack| *lack != Lack::Unsupported);
+fn told(what: Option<&str>, bare: Option<&MissingCapability>) -> String {
+    let marked = bare.is_some_and(|missing| *missing != MissingCapability::Unsupported);
     what.map_or("–".to_owned(), |what| format!("{what}{}", if marked { "†" } else { "" }))
 }
 
@@ -90,8 +90,8 @@ fn rate_limit(full: &dyn Provider) -> String {
 fn needs(kind: &Kind, bare: &dyn Provider) -> String {
     let lacks = [bare.renewal().err(), bare.inspection().err(), bare.revocation().err()];
     let missing = lacks.into_iter().flatten().flat_map(|lack| match lack {
-        Lack::NotConfigured { missing } => missing.clone(),
-        Lack::Unsupported => Vec::new(),
+        MissingCapability::NotConfigured { missing } => missing.clone(),
+        MissingCapability::Unsupported => Vec::new(),
     });
     let hosts = (kind.hosts() == HostRule::Required).then_some("hosts");
     let keys = hosts.into_iter().chain(missing.filter(|key| !APPLICATION.contains(key)));

@@ -132,13 +132,15 @@ fn every_secret_stands_where_it_belongs_and_nowhere_else() {
     for (strategy, rows) in table {
         let provider = full(strategy);
         let requests = requests(provider.as_ref());
-        let shown: Vec<_> =
-            requests.iter().map(|(ability, request)| (*ability, shown(request), places(request))).collect();
+        let shown: Vec<_> = requests
+            .iter()
+            .map(|(capability, request)| (*capability, shown(request), places(request)))
+            .collect();
         let shown: Vec<_> = shown.iter().map(|(a, b, c)| (*a, b.as_str(), c.as_str())).collect();
         assert_eq!(shown, rows, "{strategy}");
-        for (ability, request) in requests {
-            assert!(!format!("{:?}", request.headers()).contains("canary"), "{strategy} {ability}");
-            assert!(!request.uri().path().contains("canary"), "{strategy} {ability}");
+        for (capability, request) in requests {
+            assert!(!format!("{:?}", request.headers()).contains("canary"), "{strategy} {capability}");
+            assert!(!request.uri().path().contains("canary"), "{strategy} {capability}");
         }
     }
 }
@@ -163,7 +165,8 @@ fn without_a_refresh_token_there_is_no_request_unless_none_is_needed() {
 
 #[test]
 fn what_keeps_an_adapter_from_an_ability_is_named() {
-    let missing = |keys: &[&'static str]| format!("{:?}", Lack::NotConfigured { missing: keys.to_vec() });
+    let missing =
+        |keys: &[&'static str]| format!("{:?}", MissingCapability::NotConfigured { missing: keys.to_vec() });
     let app = missing(&["client_id", "client_secret"]);
     let at = |url| missing(&["client_id", "client_secret", url]);
     let (none, ok) = ("Unsupported".to_owned(), "ok".to_owned());
@@ -182,7 +185,8 @@ fn what_keeps_an_adapter_from_an_ability_is_named() {
     for (strategy, expected) in table {
         let settings = Settings { hosts: hosts_of(strategy), ..Settings::default() };
         let provider = build(strategy, settings).expect("there is such an adapter");
-        let lack = |lack: Option<&Lack>| lack.map_or("ok".to_owned(), |lack| format!("{lack:?}"));
+        let lack =
+            |lack: Option<&MissingCapability>| lack.map_or("ok".to_owned(), |lack| format!("{lack:?}"));
         let found = [
             lack(provider.renewal().err()),
             lack(provider.inspection().err()),

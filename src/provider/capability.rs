@@ -4,7 +4,7 @@ use crate::token::{AccessToken, RefreshToken};
 
 /// Why an adapter lacks a capability.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lack {
+pub enum MissingCapability {
     /// The provider does not offer it.
     Unsupported,
     /// The provider offers it, but these keys of its table are not set.
@@ -15,7 +15,7 @@ pub enum Lack {
 }
 
 /// For adapters of providers that do not offer a capability.
-pub(super) static UNSUPPORTED: Lack = Lack::Unsupported;
+pub(super) static UNSUPPORTED: MissingCapability = MissingCapability::Unsupported;
 
 /// An access token and its refresh token.
 #[derive(Clone, Copy, Debug)]
