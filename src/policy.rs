@@ -10,6 +10,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{
     caller::Caller,
     identity::{ConnectionName, Selector, UserId},
+    rpc::Rpc,
 };
 
 mod action;
@@ -94,7 +95,7 @@ impl Policy {
     /// When the policy denies it.
     pub fn authorize_link(&self, caller: &Caller, connection: ConnectionName) -> Result<LinkPermit, Denied> {
         let selector = self.connection(connection.as_str());
-        self.scope(caller, &selector, &[Permission::CreateConnectLink])?;
+        self.scope(caller, &selector, &[Permission::Rpc(Rpc::CreateConnectLink)])?;
         Ok(LinkPermit { connection })
     }
 

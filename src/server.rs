@@ -16,7 +16,7 @@ use crate::{
     config::{Config, TrustedPeer},
     provider,
     provider_client::{ProviderClient, Providers},
-    service::{Gate, METHODS, pb},
+    service::{Gate, pb},
     store::{Store, StoreError},
     telemetry::{
         Metrics,
@@ -107,7 +107,7 @@ impl Server {
         );
         let listener = bind(config.listen, "listen").await?;
         let admin_listener = bind(config.admin_listen, "admin_listen").await?;
-        let metrics = Arc::new(Metrics::new(&METHODS));
+        let metrics = Arc::new(Metrics::default());
         let audit = Audit::start(&config.audit, &metrics).map_err(StartError::Audit)?;
         let certificates =
             config.tls.as_ref().map(|files| Certificates::load(files, &metrics)).transpose()?;

@@ -15,7 +15,6 @@ mod response_body;
 mod status;
 
 pub use gate::{Answer, Gate, MESSAGE_LIMIT};
-pub use observe::METHODS;
 pub use request_body::TrackedRequestBody;
 pub use response_body::ResponseLimits;
 pub use status::DOMAIN;

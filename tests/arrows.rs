@@ -33,7 +33,7 @@ const LAYERS: &[&[&str]] = &[
     &["audit", "cache", "transport", "store", "provider", "telemetry"],
     &["caller"],
     &["retry", "identity", "deadline", "tls"],
-    &["token", "secret", "field"],
+    &["token", "secret", "field", "rpc"],
 ];
 
 const RULES: &[Rule] = &[

@@ -6,6 +6,7 @@ use super::{CallProvider, Denied, Permission, Rule, Target};
 use crate::{
     identity::{ConnectionName, Identity, Selector, UserId},
     provider::{Provider, request::ApiRequest},
+    rpc::Rpc,
 };
 
 /// A permit for one operation for one user, with some of their identities. Only [`super::Policy::authorize`]
@@ -95,7 +96,7 @@ impl Permit<CallProvider> {
                 rules.iter().any(|rule| rule.may_cover(selector) && rule.lets_through(target))
             }
         };
-        is_let_through.then_some(()).ok_or(Denied::of(Permission::CallProvider))
+        is_let_through.then_some(()).ok_or(Denied::of(Permission::Rpc(Rpc::CallProvider)))
     }
 
     /// Clears `request`, as `adapter` sends it, for the token of `identity`.

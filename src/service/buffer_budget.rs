@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn what_has_waited_longest_gives_way_until_the_rest_fits() {
-        let metrics = Arc::new(Metrics::new(&[]));
+        let metrics = Arc::new(Metrics::default());
         let all = Arc::new(BufferBudget::new(100, Arc::clone(&metrics)));
         let waiting: Vec<_> = (0..5).map(|_| all.admit()).collect();
         let gone = || waiting.iter().map(|one| one.leave.is_cancelled()).collect::<Vec<_>>();
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn what_is_larger_than_all_room_gives_way_itself() {
-        let all = Arc::new(BufferBudget::new(100, Arc::new(Metrics::new(&[]))));
+        let all = Arc::new(BufferBudget::new(100, Arc::new(Metrics::default())));
         let waiting = all.admit();
         waiting.grow(101);
         assert!(waiting.leave.is_cancelled());

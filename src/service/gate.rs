@@ -18,7 +18,7 @@ use super::{
     caller::{self, Identified},
     deadline,
     idp_token::IdpToken,
-    observe::{METHODS, Observation, Observer, trace_id},
+    observe::{Observation, Observer, trace_id},
     pb::idp_token_service_server::IdpTokenServiceServer,
     request_body::TrackedRequestBody,
     response_body::ResponseLimits,
@@ -31,6 +31,7 @@ use crate::{
     deadline::Deadline,
     field::InvalidField,
     provider::request::BODY_LIMIT,
+    rpc::Rpc,
     telemetry::Metrics,
 };
 
@@ -40,12 +41,6 @@ const CALLS_AT_ONCE: usize = 1024;
 
 /// The largest request message, in bytes: the largest body, and room for the rest of the message.
 pub const MESSAGE_LIMIT: usize = BODY_LIMIT + 64 * 1024;
-
-/// The index of `other` in [`METHODS`].
-const OTHER: usize = METHODS.len() - 1;
-
-/// The RPC that must cost least; its answers are small.
-const CACHED: &str = "GetIdentityToken";
 
 const PREFIX: &str = "/idptoken.v1.IdpTokenService/";
 
@@ -100,16 +95,16 @@ impl Gate {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
     {
-        let method = method(request.uri().path());
-        let entry = if method == OTHER { AuditGuard::default() } else { self.audit.begin() };
+        let rpc = request.uri().path().strip_prefix(PREFIX).and_then(Rpc::named);
+        let entry = rpc.map_or_else(AuditGuard::default, |_| self.audit.begin());
         let scope = entry.scope();
         scope.begins(
-            METHODS[method],
+            Rpc::label(rpc),
             || trace_id(request.headers()),
             request.extensions().get::<Arc<Peer>>().map(|peer| &**peer),
         );
-        let observation = Observation::begin(Arc::clone(&self.observer), method, request.headers(), entry);
-        let work = self.start(method, request, scope.clone());
+        let observation = Observation::begin(Arc::clone(&self.observer), rpc, request.headers(), entry);
+        let work = self.start(rpc, request, scope.clone());
         Box::pin(async move {
             let outcome = match work {
                 Ok(work) => work.finish().await,
@@ -131,14 +126,14 @@ impl Gate {
         TrackedRequestBody::new(body, Arc::clone(&self.budget), most)
     }
 
-    fn start<B>(&self, method: usize, request: Request<B>, scope: AuditScope) -> Result<Work, Error>
+    fn start<B>(&self, rpc: Option<Rpc>, request: Request<B>, scope: AuditScope) -> Result<Work, Error>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
     {
-        if method == OTHER {
+        let Some(rpc) = rpc else {
             return Ok(Work::Rest(Box::pin(self.rest.clone().call(request.map(Body::new)))));
-        }
+        };
         // A call takes its place once its message is complete; if no place is free, its message is not read.
         if self.calls.available_permits() == 0 {
             return Err(Error::Overloaded);
@@ -167,7 +162,7 @@ impl Gate {
                 })
             }
         };
-        Ok(Work::Rpc { method, budget: Arc::clone(&self.budget), deadline, answer })
+        Ok(Work::Rpc { rpc, budget: Arc::clone(&self.budget), deadline, answer })
     }
 }
 
@@ -177,7 +172,7 @@ pub type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>
 /// A request in progress.
 enum Work {
     /// For one of the contract's RPCs.
-    Rpc { method: usize, budget: Arc<BufferBudget>, deadline: Deadline, answer: Answer },
+    Rpc { rpc: Rpc, budget: Arc<BufferBudget>, deadline: Deadline, answer: Answer },
     /// For another service.
     Rest(Answer),
 }
@@ -185,11 +180,12 @@ enum Work {
 impl Work {
     async fn finish(self) -> Result<Response<Body>, Error> {
         match self {
-            Self::Rpc { method, budget, deadline, answer } => {
+            Self::Rpc { rpc, budget, deadline, answer } => {
                 let until = deadline.at();
                 let Ok(response) = deadline::enforce(deadline, answer).await?;
-                let mut response = explain_refusal(response, METHODS[method])?;
-                if METHODS[method] == CACHED {
+                let mut response = explain_refusal(response, rpc)?;
+                // The RPC that must cost least, and whose answers are small.
+                if rpc == Rpc::GetIdentityToken {
                     return Ok(response);
                 }
                 let limits = ResponseLimits { budget, until };
@@ -204,20 +200,14 @@ impl Work {
     }
 }
 
-/// The index of the RPC in [`METHODS`]; [`OTHER`] for anything else.
-fn method(path: &str) -> usize {
-    let Some(name) = path.strip_prefix(PREFIX) else { return OTHER };
-    METHODS[..OTHER].iter().position(|method| *method == name).unwrap_or(OTHER)
-}
-
 /// Replaces tonic's refusals of messages that are too large or cannot be decoded. They happen before the RPC,
 /// and their status tells a program nothing; the service's own statuses all have details.
-fn explain_refusal(response: Response<Body>, method: &str) -> Result<Response<Body>, Error> {
+fn explain_refusal(response: Response<Body>, rpc: Rpc) -> Result<Response<Body>, Error> {
     let status = response.extensions().get::<Status>();
     let Some(status) = status.filter(|status| status.details().is_empty()) else { return Ok(response) };
     // Only a request's body can be that large.
     let (field, problem) = match status.code() {
-        Code::OutOfRange if method == "CallProvider" => ("request.body", TOO_LARGE),
+        Code::OutOfRange if rpc == Rpc::CallProvider => ("request.body", TOO_LARGE),
         Code::OutOfRange => ("(message)", TOO_LARGE),
         Code::Internal => {
             ("(message)", "is missing or cannot be decoded; is the client generated from this contract?")

@@ -10,20 +10,9 @@ use super::repeats::Repeats;
 use crate::{
     audit::{AuditGuard, Outcome},
     broker::{Blame, Error},
+    rpc::Rpc,
     telemetry::{Metrics, metrics::code_name},
 };
-
-/// The RPCs' names in the metrics; the last is for everything else: health checks, reflection, unknown paths.
-pub const METHODS: [&str; 8] = [
-    "ListIdentities",
-    "GetIdentityToken",
-    "CallProvider",
-    "StreamProvider",
-    "InspectIdentityToken",
-    "RevokeIdentityToken",
-    "CreateConnectLink",
-    "other",
-];
 
 /// The call's id in the log and, on request, in the answer.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -44,14 +33,14 @@ pub(super) struct Observer {
 
 impl Observer {
     pub(super) fn new(metrics: Arc<Metrics>) -> Self {
-        Self { metrics, repeats: Repeats::new() }
+        Self { metrics, repeats: Repeats::default() }
     }
 }
 
 /// One observed call. If it is dropped before its end, it counts as cancelled.
 pub(super) struct Observation {
     observer: Arc<Observer>,
-    method: usize,
+    rpc: Option<Rpc>,
     began: Instant,
     /// The request id as the caller sent it.
     request_id: Option<HeaderValue>,
@@ -62,13 +51,13 @@ pub(super) struct Observation {
 impl Observation {
     pub(super) fn begin(
         observer: Arc<Observer>,
-        method: usize,
+        rpc: Option<Rpc>,
         headers: &HeaderMap,
         entry: AuditGuard,
     ) -> Self {
         let request_id =
             headers.get(REQUEST_ID).map(|id| if is_fit(id) { id.clone() } else { new_request_id() });
-        Self { observer, method, began: Instant::now(), request_id, entry, settled: false }
+        Self { observer, rpc, began: Instant::now(), request_id, entry, settled: false }
     }
 
     /// Counts the answer. A failure gets a log line. The answer carries the request id if the caller sent one
@@ -77,7 +66,7 @@ impl Observation {
         let code = response.headers().get(Status::GRPC_STATUS);
         let code = code.map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
         self.settled = true;
-        self.observer.metrics.rpc_done(self.method, code, self.began.elapsed());
+        self.observer.metrics.rpc_done(self.rpc, code, self.began.elapsed());
         if code != Code::Ok && self.request_id.is_none() {
             self.request_id = Some(new_request_id());
         }
@@ -108,7 +97,7 @@ impl Observation {
 
     /// Logs an error once, here, at a level that says whether it is the caller's fault.
     fn log(&self, status: &Status, request_id: &HeaderValue) {
-        let rpc = METHODS[self.method];
+        let rpc = Rpc::label(self.rpc);
         let code = code_name(status.code());
         let id = request_id.to_str().unwrap_or_default();
         let took_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -120,7 +109,7 @@ impl Observation {
         if blame == Blame::Caller {
             return tracing::debug!(rpc, code, request_id = id, took_ms, "{message}");
         }
-        let Some(left_out) = self.observer.repeats.admit(self.method, status.code()) else { return };
+        let Some(left_out) = self.observer.repeats.admit(self.rpc, status.code()) else { return };
         match blame {
             Blame::Operator => {
                 tracing::error!(rpc, code, request_id = id, took_ms, left_out, cause, "{message}");
@@ -135,7 +124,7 @@ impl Drop for Observation {
         if !self.settled {
             // A panic outside the handler takes the whole connection down: there is no caller left.
             let code = if std::thread::panicking() { Code::Internal } else { Code::Cancelled };
-            self.observer.metrics.rpc_done(self.method, code, self.began.elapsed());
+            self.observer.metrics.rpc_done(self.rpc, code, self.began.elapsed());
             self.record(code, None);
         }
     }

@@ -98,7 +98,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        service::{MESSAGE_LIMIT, buffer_budget::PIECE, observe::METHODS},
+        service::{MESSAGE_LIMIT, buffer_budget::PIECE},
         telemetry::Metrics,
     };
 
@@ -132,7 +132,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_message_that_stands_still_gives_way_to_newer_ones() {
-        let budget = Arc::new(BufferBudget::new(5 * PIECE, Arc::new(Metrics::new(&METHODS))));
+        let budget = Arc::new(BufferBudget::new(5 * PIECE, Arc::new(Metrics::default())));
         let message = |pieces: &[usize]| {
             TrackedRequestBody::new(Stalling(pieces.to_vec()), Arc::clone(&budget), MESSAGE_LIMIT)
         };
@@ -151,7 +151,7 @@ mod tests {
 
     #[tokio::test]
     async fn many_messages_in_one_call_push_nothing_out() {
-        let budget = Arc::new(BufferBudget::new(2 * MESSAGE_LIMIT, Arc::new(Metrics::new(&METHODS))));
+        let budget = Arc::new(BufferBudget::new(2 * MESSAGE_LIMIT, Arc::new(Metrics::default())));
         let message = |pieces: &[usize]| {
             TrackedRequestBody::new(Stalling(pieces.to_vec()), Arc::clone(&budget), MESSAGE_LIMIT)
         };

@@ -131,12 +131,12 @@ mod tests {
     use tonic::Code;
 
     use super::*;
-    use crate::{service::observe::METHODS, telemetry::Metrics};
+    use crate::telemetry::Metrics;
 
     const LIMIT: Duration = Duration::from_secs(30);
 
     fn budget(limit: usize) -> (Arc<BufferBudget>, Arc<Metrics>) {
-        let metrics = Arc::new(Metrics::new(&METHODS));
+        let metrics = Arc::new(Metrics::default());
         (Arc::new(BufferBudget::new(limit, Arc::clone(&metrics))), metrics)
     }
 

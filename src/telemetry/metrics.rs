@@ -12,6 +12,8 @@ use prometheus_client::{
 };
 use tonic::Code;
 
+use crate::rpc::Rpc;
+
 mod labels;
 
 pub use labels::{ConnectionRefusal, Endpoint, HttpRejection, ProfileSource, Slow};
@@ -22,6 +24,7 @@ const BUCKETS: [f64; 11] = [0.000_1, 0.000_5, 0.001, 0.005, 0.025, 0.1, 0.25, 1.
 /// All metrics of one server. There is no global registry, so that several servers fit into one process.
 pub struct Metrics {
     registry: Registry,
+    /// Those of [`Rpc::ALL`], then those of all other calls.
     rpcs: Vec<RpcMetrics>,
     rpcs_by_code: Family<CodeLabels, Counter>,
     auth0_requests: Family<Auth0Labels, Counter>,
@@ -87,15 +90,16 @@ struct RefusalLabels {
     reason: &'static str,
 }
 
-impl Metrics {
-    /// Registers all metrics; `methods` are the RPCs' names, whose index [`Self::rpc_done`] takes.
-    pub fn new(methods: &[&'static str]) -> Self {
+impl Default for Metrics {
+    /// Registers all metrics.
+    fn default() -> Self {
         let mut registry = Registry::with_prefix("idp_token");
         let by_code = Family::<CodeLabels, Counter>::default();
         let duration = Family::<RpcLabels, Histogram>::new_with_constructor(|| Histogram::new(BUCKETS));
         registry.register("rpcs", "Calls answered, by RPC and gRPC status code", by_code.clone());
         registry.register_with_unit("rpc_duration", "Time to answer a call", Unit::Seconds, duration.clone());
-        let rpcs = methods.iter().map(|&method| RpcMetrics {
+        let methods = Rpc::ALL.into_iter().map(Some).chain([None]).map(Rpc::label);
+        let rpcs = methods.map(|method| RpcMetrics {
             method,
             by_code: std::array::from_fn(|_| OnceLock::new()),
             duration: duration.get_or_create(&RpcLabels { method }).clone(),
@@ -207,7 +211,9 @@ impl Metrics {
             audit_calls_left_out,
         }
     }
+}
 
+impl Metrics {
     /// The page for Prometheus, in the OpenMetrics text format.
     pub fn page(&self) -> String {
         let mut page = String::new();
@@ -216,9 +222,9 @@ impl Metrics {
         page
     }
 
-    /// Counts an answered call to the RPC with this index.
-    pub fn rpc_done(&self, method: usize, code: Code, took: Duration) {
-        let rpc = &self.rpcs[method];
+    /// Counts an answered call; `None` stands for all that are no RPCs of the contract.
+    pub fn rpc_done(&self, rpc: Option<Rpc>, code: Code, took: Duration) {
+        let rpc = &self.rpcs[rpc.map_or(Rpc::ALL.len(), |rpc| rpc as usize)];
         let counter = rpc.by_code[code as usize].get_or_init(|| {
             let labels = CodeLabels { method: rpc.method, code: code_name(code) };
             self.rpcs_by_code.get_or_create(&labels).clone()

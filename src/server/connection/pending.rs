@@ -90,7 +90,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_oldest_gives_way_and_whoever_has_spoken_does_not_count() {
-        let metrics = Arc::new(Metrics::new(&[]));
+        let metrics = Arc::new(Metrics::default());
         let all = Arc::new(PendingConnections::new(MAX_PENDING, Arc::clone(&metrics)));
         let go_away = CancellationToken::new();
         let mut pending: Vec<_> = (0..MAX_PENDING).map(|_| all.admit(&go_away)).collect();
@@ -111,7 +111,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn nobody_stays_silent_for_long() {
-        let metrics = Arc::new(Metrics::new(&[]));
+        let metrics = Arc::new(Metrics::default());
         let pending = Arc::new(PendingConnections::new(MAX_PENDING, Arc::clone(&metrics)))
             .admit(&CancellationToken::new());
         let began = Instant::now();

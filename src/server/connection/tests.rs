@@ -32,7 +32,7 @@ struct Opened {
 const FEW: usize = 8;
 
 async fn open(files: Option<&Files>, places: usize) -> Opened {
-    let metrics = Arc::new(Metrics::new(&[]));
+    let metrics = Arc::new(Metrics::default());
     let (sender, peers) = mpsc::unbounded_channel();
     let answer = move |request: Request<Incoming>| -> Answer {
         let _ = sender
