@@ -1,5 +1,5 @@
-//! Authorization: who may do what. Everything is denied by default; what is allowed is allowed by a
-//! [`Permit`], without which no use case runs.
+//! Authorization: who may do what. Everything is denied by default. A [`Permit`] proves that the policy
+//! allows an operation, and no use case runs without one.
 //!
 //! A [`Rule`] allows a request alone or not at all: caller, permission, provider and request must all match
 //! one rule. No rule denies, so their order does not matter. [`Policy::explain`] reports how a decision is

@@ -49,7 +49,8 @@ impl Rpc {
         Self::ALL.into_iter().find(|rpc| rpc.name() == name)
     }
 
-    /// The name in metrics and logs; `None` stands for everything else: health checks, reflection, unknown paths.
+    /// The name in metrics and logs; `None` stands for everything else: health checks, reflection, unknown
+    /// paths.
     pub fn label(rpc: Option<Self>) -> &'static str {
         rpc.map_or("other", Self::name)
     }

@@ -15,8 +15,8 @@ use tonic::{Status, body::Body};
 use super::buffer_budget::{BufferBudget, PIECE, Share};
 
 /// A response body that passes the connection one piece at a time: given a whole message, hyper would buffer
-/// all of it until the client makes room. The rest counts towards the [`BufferBudget`]. If the client has not read
-/// it by the call's deadline, it is dropped, and the call's stream is reset.
+/// all of it until the client makes room. The rest counts towards the [`BufferBudget`]. If the client has not
+/// read it by the call's deadline, it is dropped, and the call's stream is reset.
 pub(super) struct PacedResponseBody {
     body: Body,
     budget: Arc<BufferBudget>,

@@ -222,7 +222,7 @@ impl Metrics {
         page
     }
 
-    /// Counts an answered call; `None` stands for all that are no RPCs of the contract.
+    /// Counts an answered call; `None` stands for a call to another service.
     pub fn rpc_done(&self, rpc: Option<Rpc>, code: Code, took: Duration) {
         let rpc = &self.rpcs[rpc.map_or(Rpc::ALL.len(), |rpc| rpc as usize)];
         let counter = rpc.by_code[code as usize].get_or_init(|| {

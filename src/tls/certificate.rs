@@ -16,7 +16,7 @@ pub fn sans(certificate: &CertificateDer<'_>) -> Vec<San> {
     uris.chain(certificate.valid_dns_names().map(|name| San::Dns(name.to_owned()))).collect()
 }
 
-/// Returns when a server's certificate expires, and what is doubtful about it at `now`; `None` if it cannot
+/// Returns when a server's certificate expires, and any doubt about it at `now`; `None` if it cannot
 /// be parsed.
 pub(super) fn judge(
     certificate: &CertificateDer<'_>,

@@ -28,8 +28,8 @@ const CONNECT: Duration = Duration::from_secs(2);
 /// - A statement normally takes a millisecond; one that takes longer is waiting for a lock.
 /// - An open transaction belongs to a replica that hangs in a migration.
 /// - Compare-and-swap requires that a row is judged by its newest version.
-/// - A rotated refresh token exists nowhere else: it must be on disk before the server confirms it, and on the
-///   disk of a synchronous standby, if there is one, for a failover. Of all values in
+/// - A rotated refresh token exists nowhere else: it must be on disk before the server confirms it, and on
+///   the disk of a synchronous standby, if there is one, for a failover. Of all values in
 ///   <https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-SYNCHRONOUS-COMMIT>, only
 ///   `remote_apply` is stricter; it is kept.
 const SESSION: &str = "
