@@ -2,8 +2,7 @@
 
 use crate::store::StoreError;
 
-/// Creates the table of versions. Run only when a migration is due, since it takes rights that the service
-/// need not keep.
+/// Creates the table of versions, which takes rights that the service need not keep.
 pub(super) const CREATE_VERSIONS: &str =
     "CREATE TABLE IF NOT EXISTS idp_token_schema (version BIGINT PRIMARY KEY)";
 
