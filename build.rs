@@ -1,8 +1,8 @@
-//! Compiles `proto/` with protox, so that no `protoc` is needed.
+//! Compiles `proto/` with protox, so that `protoc` is not needed.
 
 use std::{env, error::Error, fs, path::PathBuf};
 
-/// Fields whose bytes pass through without a copy.
+/// Fields whose bytes are passed on without a copy.
 const BODIES: [&str; 4] = [
     ".idptoken.v1.HttpRequest.body",
     ".idptoken.v1.CallProviderResponse.body",
@@ -10,7 +10,7 @@ const BODIES: [&str; 4] = [
     ".idptoken.v1.StreamProviderResponse.part.chunk",
 ];
 
-/// Messages that carry a secret: their `Debug` is written by hand, in `service/redact.rs`.
+/// Messages that carry a secret: their `Debug` is written by hand in `service/redact.rs`.
 const SECRETS: [&str; 1] = [".idptoken.v1.GetIdentityTokenResponse"];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler.open_files(["idptoken/v1/idp_token_service.proto"])?;
     let files = compiler.file_descriptor_set();
 
-    // Reflection serves this one: the typed set above loses options, and comments are not needed on the wire.
+    // For reflection: the typed set above loses options, and comments are not needed on the wire.
     compiler.include_source_info(false);
     fs::write(out.join("descriptor.bin"), compiler.encode_file_descriptor_set())?;
 

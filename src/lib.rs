@@ -14,7 +14,7 @@
 //! - [`store`] keeps what replicas share and what must outlive a process.
 //! - [`tls`] makes of files what the gRPC port proves itself with.
 //! - [`audit`] keeps a record of every call.
-//! - [`identity`], [`token`] and [`secret`] are what it is all about; [`cache`], [`retry`], [`deadline`] and
+//! - [`rpc`] names the contract's RPCs; [`identity`], [`token`] and [`secret`] are what it is all about; [`cache`], [`retry`], [`deadline`] and
 //!   [`telemetry`] keep it quick, bounded and visible.
 //!
 //! What it is tested against, a tenant and its providers on loopback, is a crate of its own: `idp_token_sandbox`.
@@ -38,6 +38,7 @@ pub mod policy;
 pub mod provider;
 pub mod provider_client;
 pub mod retry;
+pub mod rpc;
 pub mod secret;
 pub mod server;
 pub mod service;

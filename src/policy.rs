@@ -1,13 +1,16 @@
-//! Who may do what. Denies by default; what it allows, it allows with a [`Permit`], without which no use case runs.
+//! Authorization: who may do what. Everything is denied by default. A [`Permit`] proves that the policy
+//! allows an operation, and no use case runs without one.
 //!
-//! A [`Rule`] allows by itself or not at all: caller, permission, provider and request must all match one rule. There
-//! are no rules that deny, and so no order. [`Policy::explain`] tells how a decision comes about, by the same code.
+//! A [`Rule`] allows a request alone or not at all: caller, permission, provider and request must all match
+//! one rule. No rule denies, so their order does not matter. [`Policy::explain`] reports how a decision is
+//! reached, by the same code.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     caller::Caller,
     identity::{ConnectionName, Selector, UserId},
+    rpc::Rpc,
 };
 
 mod action;
@@ -33,7 +36,7 @@ pub use rule::{Mismatch, Rule, Who};
 
 use permit::Granting;
 
-/// The policy says no. Says nothing of what exists, nor which rule is missing.
+/// A denial. It reveals neither what exists nor which rule is missing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the policy does not allow this caller {what}")]
 pub struct Denied {
@@ -49,27 +52,29 @@ impl Denied {
 /// The rules.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
-    /// `None` where nobody is told apart: everybody may do everything, save get refresh tokens. That is never implied.
+    /// `None` if callers are not told apart: everyone may do everything except get refresh tokens, which
+    /// always takes a rule.
     rules: Option<Vec<Arc<Rule>>>,
-    /// Of connections, as far as the configuration tells.
+    /// The strategies of connections, as far as the configuration names them.
     strategies: BTreeMap<String, String>,
 }
 
 impl Policy {
-    /// Everybody who reaches the port may do everything, save get refresh tokens.
+    /// A policy under which everyone who reaches the port may do everything except get refresh tokens.
     pub fn open() -> Self {
         Self::default()
     }
 
-    /// What `rules` do not allow is denied. `strategies` has those of connections, as far as they are known.
+    /// A policy that denies whatever `rules` do not allow. `strategies` holds the known strategies of
+    /// connections.
     pub fn new(rules: impl IntoIterator<Item = Rule>, strategies: BTreeMap<String, String>) -> Self {
         Self { rules: Some(rules.into_iter().map(Arc::new).collect()), strategies }
     }
 
-    /// Decides whether `caller` may do `action` for `user`, with some identity that `selector` may mean.
+    /// Decides whether `caller` may do `action` for `user`, with some identity that `selector` may select.
     ///
     /// # Errors
-    /// When it may not.
+    /// When the policy denies it.
     pub fn authorize<A: Action>(
         &self,
         caller: &Caller,
@@ -84,17 +89,18 @@ impl Policy {
         Ok(Permit { grant: Grant { user, scope }, action })
     }
 
-    /// Decides whether `caller` may have links made that lead to a login with `connection`.
+    /// Decides whether `caller` may create links to a login with `connection`.
     ///
     /// # Errors
-    /// When it may not.
+    /// When the policy denies it.
     pub fn authorize_link(&self, caller: &Caller, connection: ConnectionName) -> Result<LinkPermit, Denied> {
         let selector = self.connection(connection.as_str());
-        self.scope(caller, &selector, &[Permission::CreateConnectLink])?;
+        self.scope(caller, &selector, &[Permission::Rpc(Rpc::CreateConnectLink)])?;
         Ok(LinkPermit { connection })
     }
 
-    /// The identities that the rules give `caller` all of `needs` for. Those of rules that may cover `selector` do.
+    /// The identities for which the rules give `caller` all of `needs`: those of rules that may cover
+    /// `selector`.
     fn scope(&self, caller: &Caller, selector: &Selector, needs: &[Permission]) -> Result<Scope, Denied> {
         let denied = || Denied::of(*needs.last().expect("every action needs a permission"));
         if self.principle(caller, needs).is_some() {
@@ -106,7 +112,7 @@ impl Policy {
         if granting.is_empty() { Err(denied()) } else { Ok(Scope(Granting::Rules(granting))) }
     }
 
-    /// What no rule can allow, and why.
+    /// Denials that no rule can lift, with the reason.
     fn principle(&self, caller: &Caller, needs: &[Permission]) -> Option<&'static str> {
         let shows_tokens = needs.iter().any(|needed| needed.shows_tokens());
         match (caller, &self.rules) {
@@ -120,7 +126,7 @@ impl Policy {
         }
     }
 
-    /// `selector` with the strategy of its connection, where only the latter is named and the former is known.
+    /// Adds the strategy to a `selector` that names only a connection, if the strategy is known.
     fn completed(&self, selector: &Selector) -> Selector {
         let mut selector = selector.clone();
         if selector.provider.is_empty()
@@ -131,15 +137,15 @@ impl Policy {
         selector
     }
 
-    /// All identities of one connection. Where its strategy is not known it is taken to have one of its own, as most
-    /// social connections do, so that no rule for another strategy covers it.
+    /// All identities of one connection. A connection of unknown strategy counts as having its own, like most
+    /// social connections, so that no rule for another strategy covers it.
     fn connection(&self, name: &str) -> Selector {
         let provider = self.strategies.get(name).map_or(name, String::as_str).to_owned();
         Selector { provider, connection: name.to_owned(), account_id: String::new() }
     }
 }
 
-/// What an end user is told who asks for somebody else, and why.
+/// The denial for an end user who asks about another user.
 const OTHERS: &str = "to act for this user";
 const OTHERS_WHY: &str = "an end user may only act for the subject of the token";
 

@@ -1,4 +1,5 @@
-//! The composition root: the only place that knows every part. `Config` -> [`Server::bind`] -> [`Server::run`].
+//! The composition root, the only module that knows every part. `Config` -> [`Server::bind`] ->
+//! [`Server::run`].
 
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -15,7 +16,7 @@ use crate::{
     config::{Config, TrustedPeer},
     provider,
     provider_client::{ProviderClient, Providers},
-    service::{Gate, METHODS, pb},
+    service::{Gate, pb},
     store::{Store, StoreError},
     telemetry::{
         Metrics,
@@ -24,7 +25,7 @@ use crate::{
     tls::Faults,
     tokens::Tokens,
     transport::{Transport, TransportSetupError},
-    web::{Proofs, Web},
+    web::{AuthMode, Web},
 };
 
 mod background;
@@ -33,33 +34,33 @@ mod connection;
 
 use background::Background;
 use certificates::Certificates;
-use connection::{Connections, Door};
+use connection::{Acceptor, Connections};
 
-/// The health service's name of the whole server, and of the contract.
+/// The health service's names for the whole server and for the contract's service.
 const HEALTH_NAMES: [&str; 2] = ["", "idptoken.v1.IdpTokenService"];
 
-/// A message to health and reflection, in bytes, which asks for a name. They are open to everybody, so nobody may fill the
-/// memory with it.
+/// The largest message to health and reflection, in bytes. They take only a name, and are open to everyone,
+/// so nobody may fill the memory through them.
 const PUBLIC_MESSAGE_LIMIT: usize = 4 * 1024;
 
-/// After SIGTERM calls are still taken for this share of the drain time, so that health checks can see NOT_SERVING
-/// before connections are asked to go.
+/// After SIGTERM, calls are still accepted for this share of the drain time, so that health checks see
+/// NOT_SERVING before connections are asked to close.
 const LAME_DUCK: u32 = 5;
 
-/// How often it is said that the end of the process waits for renewals.
+/// How often the log reports that shutdown is waiting for renewals.
 const SETTLING: Duration = Duration::from_secs(5);
 
 /// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The address is taken, or not ours.
+    /// The address is in use, or does not belong to this machine.
     #[error("cannot listen on {address} ({key}): {source}")]
     Bind {
-        /// What was asked for.
+        /// The configured address.
         address: SocketAddr,
-        /// The key in the configuration.
+        /// Its key in the configuration.
         key: &'static str,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// The token store cannot be opened.
@@ -68,18 +69,18 @@ pub enum StartError {
     /// The audit log cannot be opened.
     #[error("the audit log cannot be opened (`audit.file`): {0}")]
     Audit(io::Error),
-    /// A file of TLS is of no use any more.
+    /// A TLS file that was valid when the configuration was read no longer is.
     #[error(transparent)]
     Tls(#[from] Faults),
-    /// No HTTP client.
+    /// The HTTP client cannot be built.
     #[error(transparent)]
     Transport(#[from] TransportSetupError),
-    /// The contract's descriptor is broken: a fault of the build.
+    /// The contract's descriptor is broken: a defect of the build.
     #[error("reflection cannot be served: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
 }
 
-/// A server that has its ports, but takes no calls yet.
+/// A server that has bound its ports, but does not accept calls yet.
 pub struct Server {
     listener: TcpListener,
     admin_listener: TcpListener,
@@ -95,17 +96,18 @@ pub struct Server {
 }
 
 impl Server {
-    /// Puts everything together and takes the ports.
+    /// Assembles the server and binds its ports.
     ///
     /// # Errors
-    /// When the token store or the audit log cannot be opened, a port is taken or TLS cannot be set up. Auth0 is not asked yet.
+    /// When the token store or the audit log cannot be opened, a port is in use, or TLS cannot be set up.
+    /// Auth0 is not contacted yet.
     pub async fn bind(config: &Config) -> Result<Self, StartError> {
         let store = Arc::new(
             Store::open(&config.store.url, config.store.keys.clone(), &config.auth0.audience).await?,
         );
         let listener = bind(config.listen, "listen").await?;
         let admin_listener = bind(config.admin_listen, "admin_listen").await?;
-        let metrics = Arc::new(Metrics::new(&METHODS));
+        let metrics = Arc::new(Metrics::default());
         let audit = Audit::start(&config.audit, &metrics).map_err(StartError::Audit)?;
         let certificates =
             config.tls.as_ref().map(|files| Certificates::load(files, &metrics)).transpose()?;
@@ -149,7 +151,7 @@ impl Server {
             audit.clone(),
             Arc::clone(&metrics),
         );
-        let web = Web::new(gate, &config.web.allowed_origins, proofs(config), Arc::clone(&metrics));
+        let web = Web::new(gate, &config.web.allowed_origins, auth_mode(config), Arc::clone(&metrics));
         let drain = config.drain;
         Ok(Self {
             listener,
@@ -166,23 +168,23 @@ impl Server {
         })
     }
 
-    /// Where gRPC is served.
+    /// The address of the gRPC port.
     ///
     /// # Errors
-    /// When the system does not tell.
+    /// When the system does not report it.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Where the admin endpoint is served.
+    /// The address of the admin endpoint.
     ///
     /// # Errors
-    /// When the system does not tell.
+    /// When the system does not report it.
     pub fn admin_address(&self) -> io::Result<SocketAddr> {
         self.admin_listener.local_addr()
     }
 
-    /// Serves until `shutdown`, then lets the calls under way finish within the drain time.
+    /// Serves until `shutdown` completes, then lets calls in progress finish within the drain time.
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
         let readiness = Readiness::default();
         let background = Background::default();
@@ -204,8 +206,8 @@ impl Server {
         let connect =
             Connections { tracker: connections.clone(), go_away: go_away.clone(), end: end.clone() };
         let web = self.web;
-        let door = Door::new(move |request| web.answer(request), tls, self.metrics);
-        let mut accept = Box::pin(door.accept(self.listener, connect));
+        let acceptor = Acceptor::new(move |request| web.answer(request), tls, self.metrics);
+        let mut accept = Box::pin(acceptor.accept(self.listener, connect));
         tokio::select! {
             () = shutdown => {}
             () = &mut accept => {}
@@ -219,7 +221,7 @@ impl Server {
         let _ = tokio::time::timeout(self.drain / LAME_DUCK, &mut accept).await;
         drop(accept);
         go_away.cancel();
-        // Or else a client that watches the health would hold its connection to the last.
+        // Otherwise a client that watches the health would keep its connection open to the end.
         for name in HEALTH_NAMES {
             self.health.clear_service_status(name).await;
         }
@@ -243,13 +245,13 @@ async fn bind(address: SocketAddr, key: &'static str) -> Result<TcpListener, Sta
     TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, key, source })
 }
 
-/// What those prove who reach the port.
-fn proofs(config: &Config) -> Proofs {
+/// What callers must prove to use the port.
+fn auth_mode(config: &Config) -> AuthMode {
     let by_address = |peer: &TrustedPeer| matches!(peer, TrustedPeer::Range(_));
     match config.identifies_callers() {
-        false => Proofs::Nothing,
-        true if config.trusted_peers.iter().any(by_address) => Proofs::Addresses,
-        true => Proofs::Identity,
+        false => AuthMode::Anonymous,
+        true if config.trusted_peers.iter().any(by_address) => AuthMode::TrustedAddress,
+        true => AuthMode::Identity,
     }
 }
 
@@ -272,8 +274,8 @@ async fn report(health: &HealthReporter, status: ServingStatus) {
     }
 }
 
-/// Waits for the renewals under way, however long the drain time is: what a provider has issued exists nowhere else. Each has time
-/// limits of its own.
+/// Waits for renewals in progress, however long the drain time is: tokens that a provider has issued exist
+/// nowhere else. Each renewal has its own time limits.
 async fn settle(tokens: &Tokens) {
     let mut settled = pin!(tokens.settled());
     while tokio::time::timeout(SETTLING, &mut settled).await.is_err() {

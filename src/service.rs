@@ -1,21 +1,20 @@
-//! The gRPC service: what arrives, what leaves, and every layer between.
+//! The gRPC service and every layer around it.
 
-mod arriving;
-mod backlog;
+mod buffer_budget;
 mod caller;
 mod convert;
 mod deadline;
 mod gate;
 mod idp_token;
-mod leaving;
 mod observe;
 pub mod pb;
 mod redact;
 mod repeats;
+mod request_body;
+mod response_body;
 mod status;
 
-pub use arriving::Arriving;
 pub use gate::{Answer, Gate, MESSAGE_LIMIT};
-pub use leaving::Departure;
-pub use observe::METHODS;
+pub use request_body::TrackedRequestBody;
+pub use response_body::ResponseLimits;
 pub use status::DOMAIN;

@@ -1,9 +1,10 @@
-//! What must outlive a process, or be shared by its replicas: renewed tokens, leases, and the Management token.
+//! State that must outlive a process or be shared by its replicas: renewed tokens, leases, and the Management
+//! token.
 //!
-//! Providers that rotate refresh tokens kill the old one at use, and Auth0 cannot be told the new one: from then on
-//! this store is the only place in the world that has it. So everything is built around two promises. A record changes
-//! only by compare-and-swap on its generation, so that no replica undoes what another did. And a passing failure
-//! destroys nothing: a row that cannot be read stays where it is.
+//! Providers that rotate refresh tokens invalidate the old one at use, and Auth0 cannot be told the new one:
+//! this store then has the only copy. So it keeps two promises. A record changes only by compare-and-swap on
+//! its generation, so that no replica undoes another's work. And a temporary failure destroys nothing: a row
+//! that cannot be read stays where it is.
 //!
 //! | backend | tokens survive | shared by replicas | clock of the leases |
 //! |---|---|---|---|
@@ -11,17 +12,17 @@
 //! | `sqlite:///path` | the process, and a loss of power | processes of one machine | that machine's |
 //! | `postgres://...` | whatever the server survives | yes | the server's |
 //!
-//! In a database everything that tells something is sealed with AES-256-GCM under a key of the [`Keyring`],
-//! bound to its row and generation, and rows are found by keyed hashes. Whoever has the database without the
-//! keys learns how many accounts there are and when they were active: no tokens, no user or account ids, no
-//! connections. Whoever may also write to it can delete rows and put back a row as a whole as it once was,
-//! but cannot make one account's row pass for another's, nor an old one for a newer generation.
+//! In a database, all content is sealed with AES-256-GCM under a key of the [`Keyring`], bound to its row and
+//! generation, and rows are found by keyed hashes. Someone who reads the database without the keys learns how
+//! many accounts there are and when they were active: no tokens, no user or account ids, no connections.
+//! Someone who can also write can delete rows and restore a whole former row, but can pass off neither one
+//! account's row as another's nor an old row as a newer generation.
 //!
-//! What is stored belongs to an account at a provider, not to an Auth0 user: Auth0 moves accounts between
-//! users. And a store serves one tenant: others may use the same database, and see nothing of it.
+//! A record belongs to an account at a provider, not to an Auth0 user, because Auth0 moves accounts between
+//! users. A store serves one tenant; other tenants may use the same database, and see nothing of it.
 //!
-//! The databases work on threads and sockets that tokio's paused clock does not know: only `memory:` fits tests that
-//! pause it.
+//! The databases use threads and sockets, which tokio's paused clock does not control: tests that pause it
+//! need `memory:`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -60,39 +61,38 @@ enum Backend {
     Database(Box<Database>),
 }
 
-/// What [`Store::rekey`] did.
+/// The result of [`Store::rekey`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rekeyed {
-    /// Rows that were under another key and are under the first one now.
+    /// Rows that were moved to the first key.
     pub resealed: u64,
-    /// Rows that stay under another key: changed meanwhile by a replica that does not know the first key yet, or
-    /// sealed under a key that the keyring does not hold, or damaged.
+    /// Rows that remain under another key: changed meanwhile by a replica that does not know the first key
+    /// yet, sealed under a key that the keyring lacks, or damaged.
     pub left: u64,
 }
 
-/// What [`Store::remove_unused`] removed.
+/// The result of [`Store::remove_unused`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Removed {
-    /// Records that nobody has used for so long.
+    /// Records that were unused for that long.
     pub records: u64,
-    /// Leases that ran out and were never released.
+    /// Leases that expired and were never released.
     pub leases: u64,
-    /// Shared values that ran out.
+    /// Shared values that expired.
     pub shared: u64,
 }
 
 impl Store {
     /// Opens the store at `url` for one `tenant`, creates or migrates its tables, and proves that `keys` are
-    /// the right ones. Any number of replicas may do so at the same time. A memory store needs no keys, and
-    /// ignores them.
+    /// the right ones. Any number of replicas may do so concurrently. A memory store ignores `keys`.
     ///
-    /// Under another name for the same tenant nothing is found that was stored before: a custom domain comes
-    /// and goes, so this is [`crate::config::Auth0::audience`].
+    /// Records stored under another name of the same tenant are not found. As custom domains may change, the
+    /// name is [`crate::config::Auth0::audience`].
     ///
     /// # Errors
-    /// `Misconfigured` without keys, without rights, or where the file cannot be created; `UnknownKey` where the
-    /// keyring cannot read the database; `Newer` where a later version has migrated it; `Unavailable` where it cannot
-    /// be reached, within some 10 s.
+    /// `Misconfigured` without keys or rights, or if the file cannot be created; `UnknownKey` if the keyring
+    /// cannot read the database; `Newer` if a later version has migrated it; `Unavailable` if it cannot be
+    /// reached, within about 10 s.
     pub async fn open(url: &StoreUrl, keys: Option<Arc<Keyring>>, tenant: &str) -> Result<Self, StoreError> {
         if !url.needs_keys() {
             return Ok(Self::memory());
@@ -106,16 +106,16 @@ impl Store {
         Self(Backend::Memory(Memory::new(MEMORY_BYTES)))
     }
 
-    /// Whether what was stored survives this process. Where it does not, tokens that rotate must not be renewed.
+    /// Returns whether records survive this process. If not, tokens that rotate must not be renewed.
     pub fn is_durable(&self) -> bool {
         matches!(self.0, Backend::Database(_))
     }
 
-    /// What is known of an account; `None` if nothing is. Counts as a use, see [`Self::remove_unused`].
-    /// `user` is who has it now: an older version of this service kept records by user.
+    /// The record of an account, or `None`. Counts as a use, see [`Self::remove_unused`]. `user` is the
+    /// account's current user: older versions of this service kept records by user.
     ///
     /// # Errors
-    /// `UnknownKey` or `Corrupt` where the row is there but cannot be read; `Unavailable`, within about 5 s.
+    /// `UnknownKey` or `Corrupt` if the row exists but cannot be read; `Unavailable`, within about 5 s.
     pub async fn load(&self, key: &IdentityKey, user: &UserId) -> Result<Option<Stored>, StoreError> {
         match &self.0 {
             Backend::Memory(memory) => Ok(memory.load(key)),
@@ -123,11 +123,11 @@ impl Store {
         }
     }
 
-    /// Puts `record`, on behalf of `user`, in the place of generation `expected`, where 0 stands for "nothing
-    /// is stored". Of any number of writers with the same expectation one wins.
+    /// Replaces generation `expected` by `record`, on behalf of `user`; 0 stands for "no record". Of
+    /// concurrent writers with the same expectation, one wins.
     ///
-    /// Safe to repeat: after `Unavailable` nobody knows whether the swap happened, and a second one with the same
-    /// expectation and the same content finds its own work done.
+    /// Safe to repeat: after `Unavailable` it is unknown whether the swap happened, and a repetition with the
+    /// same expectation and content recognises its own work.
     ///
     /// # Errors
     /// As [`Self::load`].
@@ -144,7 +144,7 @@ impl Store {
         }
     }
 
-    /// Removes the records that were last swapped on behalf of `user`; says how many.
+    /// Removes the records that were last swapped on behalf of `user`, and returns how many.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -155,12 +155,12 @@ impl Store {
         }
     }
 
-    /// Removes records that were neither read nor written for `older_than`, revoked ones as well, and leases and shared
-    /// values that ran out. A day less or more does not matter, but an early end does: the last refresh token of an
-    /// identity goes with its record. Half a year is a good choice.
+    /// Removes records that were neither read nor written for `older_than`, including revoked ones, as well
+    /// as expired leases and shared values. The limit is exact to about a day. A short one does harm: an
+    /// identity's last refresh token is removed with its record. Half a year is a good choice.
     ///
     /// # Errors
-    /// `Unavailable`; what was removed until then is gone.
+    /// `Unavailable`; what was removed before stays removed.
     pub async fn remove_unused(&self, older_than: Duration) -> Result<Removed, StoreError> {
         match &self.0 {
             Backend::Memory(memory) => Ok(memory.remove_unused(older_than)),
@@ -168,11 +168,11 @@ impl Store {
         }
     }
 
-    /// Takes the lease `name` for `length`, if nobody has it. `holder` tells people who has it: the name of this replica.
-    /// It needs not be unique: every lease that is taken is another one, even by the same holder.
+    /// Takes the lease `name` for `length`, if it is free. `holder` is the replica's name, for people to
+    /// read. It need not be unique: every lease taken is distinct, even by the same holder.
     ///
     /// # Errors
-    /// `Unavailable`; the lease may then have been taken, and runs out by itself.
+    /// `Unavailable`; the lease may have been taken, and then expires by itself.
     pub async fn acquire(
         &self,
         name: &LeaseName,
@@ -185,11 +185,11 @@ impl Store {
         }
     }
 
-    /// Lets a lease last its length anew from now on. False if it is lost: it ran out and another one was taken, or it
-    /// was released.
+    /// Extends a lease to its full length from now on. Returns false if it is lost: released, or expired and
+    /// taken again.
     ///
     /// # Errors
-    /// `Unavailable`; the lease then lasts at least until [`Lease::expires`].
+    /// `Unavailable`; the lease is still valid until [`Lease::expires`] at least.
     pub async fn renew(&self, lease: &mut Lease) -> Result<bool, StoreError> {
         match &self.0 {
             Backend::Memory(memory) => Ok(memory.leases.renew(lease)),
@@ -197,10 +197,11 @@ impl Store {
         }
     }
 
-    /// Gives a lease back. False if it was lost before; then another's lease of that name stays untouched.
+    /// Releases a lease. Returns false if it was lost before; a lease of that name held by another stays
+    /// untouched.
     ///
     /// # Errors
-    /// `Unavailable`; the lease then runs out by itself.
+    /// `Unavailable`; the lease then expires by itself.
     pub async fn release(&self, lease: Lease) -> Result<bool, StoreError> {
         match &self.0 {
             Backend::Memory(memory) => Ok(memory.leases.release(&lease)),
@@ -208,7 +209,7 @@ impl Store {
         }
     }
 
-    /// The value that all replicas share under `name`, until it runs out.
+    /// The value that all replicas share under `name`, until it expires.
     ///
     /// # Errors
     /// As [`Self::load`].
@@ -219,8 +220,8 @@ impl Store {
         }
     }
 
-    /// Shares `value` under `name` for `length`, in the place of generation `expected`, where 0 stands for "there is
-    /// none, or it ran out". Names are stored in plain text.
+    /// Shares `value` under `name` for `length`, in place of generation `expected`; 0 stands for "none, or
+    /// expired". Names are stored in plain text.
     ///
     /// # Errors
     /// As [`Self::load`].
@@ -237,11 +238,12 @@ impl Store {
         }
     }
 
-    /// Reads the keys file again and seals every row anew that is not under its first key, a hundred at a time, while
-    /// others work. Never overwrites what was changed meanwhile. Once nothing is left, the old keys can go.
+    /// Reads the keys file again and reseals every row that is not under its first key, a hundred at a time,
+    /// while other work continues. It never overwrites a concurrent change. Once no rows remain, the old keys
+    /// can be removed.
     ///
     /// # Errors
-    /// `Unavailable`; what was resealed until then stays so.
+    /// `Unavailable`; rows resealed before stay so.
     pub async fn rekey(&self) -> Result<Rekeyed, StoreError> {
         match &self.0 {
             Backend::Memory(_) => Ok(Rekeyed::default()),

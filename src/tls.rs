@@ -1,4 +1,4 @@
-//! TLS on our own port: an operator's files, what is wrong with them, and what rustls makes of them.
+//! TLS on the gRPC port: reads and checks an operator's files for rustls.
 
 use std::{fmt, path::PathBuf, sync::Arc, time::SystemTime};
 
@@ -18,17 +18,17 @@ mod pem;
 pub use certificate::sans;
 pub use pem::authorities;
 
-/// HTTP/2 for gRPC; HTTP/1.1 for what browsers and `curl` speak.
+/// HTTP/2 for gRPC; HTTP/1.1 for browsers and `curl`.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
-/// Where the certificate, its key and the clients' authorities are; all in PEM form.
+/// Paths of the certificate, its key and the clients' authorities, all in PEM format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Files {
-    /// The server's certificate, and behind it those that signed it, save the root.
+    /// The server's certificate, followed by its issuers without the root.
     pub certificate: PathBuf,
     /// The key of the first certificate.
     pub private_key: PathBuf,
-    /// Who signs the clients' certificates. With it a client must have one.
+    /// The authorities of client certificates. If set, clients must present one.
     pub client_ca: Option<PathBuf>,
 }
 
@@ -44,7 +44,7 @@ pub enum File {
 }
 
 impl File {
-    /// The configuration's key that names it.
+    /// The configuration key of the file.
     pub fn key(self) -> &'static str {
         match self {
             Self::Certificate => "tls.certificate_file",
@@ -54,17 +54,17 @@ impl File {
     }
 }
 
-/// Why a file is of no use. Quotes neither its path nor what is in it.
+/// Why a file is unusable. It quotes neither the path nor the content.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` names {what}", .file.key())]
 pub struct Fault {
     /// Which file.
     pub file: File,
-    /// What it is, and what it should be; follows "names".
+    /// What the file is, and what it should be; the text follows "names".
     pub what: String,
 }
 
-/// Why files are of no use: one fault at least.
+/// Why files are unusable: one fault at least.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Faults(pub Vec<Fault>);
 
@@ -77,22 +77,22 @@ impl fmt::Display for Faults {
 
 impl std::error::Error for Faults {}
 
-/// What the files hold, ready for handshakes.
+/// The files' content, ready for handshakes.
 #[derive(Clone)]
 pub struct Material {
-    /// TLS 1.2 and 1.3; h2 and http/1.1.
+    /// Supports TLS 1.2 and 1.3, with h2 and http/1.1.
     pub server: Arc<ServerConfig>,
-    /// When the server's certificate ends.
+    /// When the server's certificate expires.
     pub expires_at: SystemTime,
-    /// What clients will not like about the server's certificate, which is served nevertheless: clocks differ.
+    /// What clients may reject in the server's certificate. It is served nevertheless: clocks differ.
     pub doubt: Option<String>,
 }
 
 impl Files {
-    /// Reads and checks them all. Blocks.
+    /// Reads and checks all files. Blocks.
     ///
     /// # Errors
-    /// What is wrong with each of them.
+    /// The faults of all files.
     pub fn load(&self) -> Result<Material, Faults> {
         let chain = fault(File::Certificate, pem::certificates(&self.certificate));
         let key = fault(File::PrivateKey, pem::private_key(&self.private_key));
@@ -106,7 +106,7 @@ impl Files {
         assemble(chain, key, authorities).map_err(|fault| Faults(vec![fault]))
     }
 
-    /// What the files hold now, to tell whether they have changed. Blocks.
+    /// A fingerprint of the files' current content, to detect changes. Blocks.
     pub fn stamp(&self) -> Stamp {
         let files = [Some(&self.certificate), Some(&self.private_key), self.client_ca.as_ref()];
         let contents = files.into_iter().flatten().map(|file| {
@@ -117,7 +117,7 @@ impl Files {
     }
 }
 
-/// A fingerprint of the content of [`Files`], wherever links lead and whatever the clock says.
+/// A fingerprint of the content of [`Files`], independent of links and timestamps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stamp(Vec<[u8; 32]>);
 
@@ -153,12 +153,12 @@ fn assemble(
         }
     };
     let mut server = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
-    // All of rustls' cipher suites are strong, so their order matters little; but one order for all clients, AES with 256 bits
-    // first, is what scanners and those who read their reports ask for.
+    // All of rustls' cipher suites are strong, so their order matters little. But scanners, and people who
+    // read their reports, expect a server-side order with 256-bit AES first.
     server.ignore_client_order = true;
     server.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
     if must_prove {
-        // A resumed session would not have its certificate looked at again, though it may have expired.
+        // The certificate of a resumed session would not be checked again, though it may have expired.
         server.session_storage = Arc::new(NoServerSessionStorage {});
         server.send_tls13_tickets = 0;
     }

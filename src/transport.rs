@@ -1,4 +1,4 @@
-//! The only way out: every request to Auth0 and to a provider is sent here, with the same limits.
+//! The only way out: sends every request to Auth0 and to a provider, with the same limits.
 
 use std::{collections::BTreeMap, error::Error as _, sync::Arc, time::Duration};
 
@@ -12,73 +12,74 @@ mod guard;
 
 pub use guard::SendGuard;
 
-/// For name resolution, TCP and TLS together; a healthy one takes well below a second.
+/// Time limit for name resolution, TCP and TLS together; a healthy connection takes well below a second.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Idle connections are dropped before the other side does it, which would break the next request:
-/// the shortest idle limits of common load balancers are 60 s.
+/// Idle connections are closed before the other side does, which would break the next request: the shortest
+/// idle limits of common load balancers are 60 s.
 const POOL_IDLE: Duration = Duration::from_secs(50);
 
-/// Idle connections kept for each host; a burst may use more for as long as it lasts.
+/// Maximum idle connections per host; a burst may use more while it lasts.
 const POOL_PER_HOST: usize = 64;
 
-/// Finds a dead HTTP/2 connection within 30 s, since requests would otherwise queue on it until they time out.
+/// Detects a dead HTTP/2 connection within 30 s, since requests would otherwise queue on it until they time
+/// out.
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why there is no answer.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum TransportError {
-    /// No connection: the request was never sent.
+    /// The connection failed: the request was never sent.
     #[error("cannot connect to {host}: {cause}")]
     Connect {
-        /// Who should have answered.
+        /// The server that should have answered.
         host: String,
         /// The causes, outermost first.
         cause: String,
     },
-    /// The caller's time ran out; the request may have been carried out.
+    /// The caller's deadline passed; the request may have been carried out.
     #[error("{host} did not answer in time")]
     Timeout {
-        /// Who should have answered.
+        /// The server that should have answered.
         host: String,
     },
-    /// The connection broke in the middle; the request may have been carried out.
+    /// The connection broke during the exchange; the request may have been carried out.
     #[error("the connection to {host} broke: {cause}")]
     Broken {
-        /// Who should have answered.
+        /// The server that should have answered.
         host: String,
         /// The causes, outermost first.
         cause: String,
     },
-    /// What came is not HTTP, or not in the content coding that it claims.
-    #[error("{host} answered what cannot be read: {cause}")]
+    /// The answer is not valid HTTP, or not valid in its content coding.
+    #[error("{host} sent an answer that cannot be read: {cause}")]
     Malformed {
-        /// Who answered.
+        /// The server that answered.
         host: String,
         /// The causes, outermost first.
         cause: String,
     },
-    /// The body is larger than the caller may buffer; the request was carried out.
+    /// The body is larger than the limit; the request was carried out.
     #[error("{host} answered {status} with more than {limit} bytes")]
     TooLarge {
-        /// Who answered.
+        /// The server that answered.
         host: String,
-        /// The status that came before the body.
+        /// The status before the body.
         status: StatusCode,
-        /// Bytes.
+        /// The limit, in bytes.
         limit: usize,
     },
 }
 
 impl TransportError {
-    /// Whether there was no whole answer for want of a connection, rather than of time or room.
+    /// Returns whether the connection failed, rather than the deadline or the size limit.
     pub fn is_broken_connection(&self) -> bool {
         matches!(self, Self::Connect { .. } | Self::Broken { .. })
     }
 }
 
-/// The HTTP client cannot be built.
+/// Why the HTTP client cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "cannot set up TLS for outgoing requests: {0}; install the system's CA certificates (package ca-certificates)"
@@ -87,8 +88,8 @@ pub struct TransportSetupError(reqwest::Error);
 
 /// Sends requests over pooled connections. Cheap to clone.
 ///
-/// Follows no redirect: the policy judged the path that the caller asked for, and a redirect would lead the token to
-/// another one. Asks for gzip and undoes it.
+/// It follows no redirects: the policy judged the path that the caller asked for, and a redirect would take
+/// the token to another one. It accepts gzip and decodes it.
 #[derive(Clone, Debug)]
 pub struct Transport {
     client: reqwest::Client,
@@ -96,7 +97,7 @@ pub struct Transport {
 }
 
 impl Transport {
-    /// A transport that reaches every host where its name leads.
+    /// Creates a transport that connects to every host by its name.
     ///
     /// # Errors
     /// When the machine has no CA certificates.
@@ -104,11 +105,12 @@ impl Transport {
         Self::trusting(&[])
     }
 
-    /// The same, where a server may also be certified by one of `authorities`, beside those of the system. There is no way
-    /// to have certificates not verified.
+    /// Creates a transport that trusts `authorities` as well as the system's certificates. Verification
+    /// cannot be turned off.
     ///
     /// # Errors
-    /// When neither the machine nor `authorities` have a CA certificate, or one of `authorities` is none.
+    /// When neither the machine nor `authorities` have a CA certificate, or one of `authorities` is not
+    /// valid.
     pub fn trusting(authorities: &[CertificateDer<'static>]) -> Result<Self, TransportSetupError> {
         let authorities: Result<Vec<_>, _> =
             authorities.iter().map(|authority| reqwest::Certificate::from_der(authority)).collect();
@@ -116,9 +118,9 @@ impl Transport {
             .tls_certs_merge(authorities.map_err(TransportSetupError)?)
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
-            // Repeating is decided by who knows whether the request may be repeated.
+            // Callers decide on retries: they know whether a request may be repeated.
             .retry(reqwest::retry::never())
-            // The environment is read by the configuration alone.
+            // Only the configuration reads the environment.
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(POOL_IDLE)
@@ -130,18 +132,17 @@ impl Transport {
         Ok(Self { client, detours: Arc::default() })
     }
 
-    /// The same connections, but with the hosts in `detours` reached elsewhere: for tests, where a provider is a fake
-    /// on loopback. A key is a host, or `*.` and its parent.
+    /// A transport with the same connections that reaches the hosts in `detours` elsewhere: for tests, where
+    /// a provider is a fake on loopback. A key is a host, or `*.` and its parent.
     #[must_use]
     pub fn detouring(&self, detours: BTreeMap<String, Url>) -> Self {
         Self { client: self.client.clone(), detours: Arc::new(detours) }
     }
 
-    /// Sends `request` as it is and gathers an answer of at most `limit` bytes, content codings undone, until
-    /// `deadline`.
+    /// Sends `request` unchanged, and collects a decoded answer of at most `limit` bytes until `deadline`.
     ///
     /// # Errors
-    /// When there is no answer, or one that is too large. An answer of any status is not an error.
+    /// When there is no answer, or it is too large. An answer with any status is not an error.
     pub async fn send(
         &self,
         request: Request<Bytes>,
@@ -169,7 +170,7 @@ impl Transport {
         });
         let Some(base) = detour else { return with_body(reqwest::Request::try_from(request)?, guarded) };
 
-        // The other side still learns which host was meant.
+        // The `host` header still names the original host.
         if let Ok(original) = HeaderValue::from_str(host) {
             request.headers_mut().insert(header::HOST, original);
         }
@@ -193,13 +194,13 @@ fn with_body(
     Ok(request)
 }
 
-/// Adds what hyper and reqwest leave out.
+/// Adds headers that hyper and reqwest leave out.
 fn complete(request: &mut Request<Bytes>) {
-    // RFC 9110, section 8.6. Front ends, Google's among them, answer 411 to a POST that tells no length.
+    // RFC 9110, section 8.6. Front ends, Google's among them, answer 411 to a POST without a length.
     if request.body().is_empty() && [Method::POST, Method::PUT, Method::PATCH].contains(request.method()) {
         request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
-    // A range of a compressed answer is bytes that cannot be decoded.
+    // A range of a compressed answer cannot be decoded.
     if request.headers().contains_key(header::RANGE) {
         request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
@@ -231,7 +232,7 @@ async fn gather(
 
 fn classify(host: &str, error: reqwest::Error) -> TransportError {
     let host = host.to_owned();
-    // A URL may hold what is secret: Graph's `appsecret_proof`, a token in an inspection request.
+    // A URL may hold a secret: Graph's `appsecret_proof`, or a token in an inspection request.
     let error = error.without_url();
     let cause = causes(&error);
     if error.is_connect() {
@@ -244,7 +245,7 @@ fn classify(host: &str, error: reqwest::Error) -> TransportError {
 }
 
 fn is_malformed(error: &reqwest::Error) -> bool {
-    // An interrupted body is a decoding error to reqwest as well, and then it has hyper's error inside.
+    // reqwest reports an interrupted body as a decoding error too, but then with hyper's error as its cause.
     match sources(error).find_map(|cause| cause.downcast_ref::<hyper::Error>()) {
         Some(error) => error.is_parse(),
         None => error.is_decode(),
@@ -268,7 +269,7 @@ mod tests {
 
     use super::*;
 
-    /// What becomes of one exchange with a server that answers these bytes and hangs up.
+    /// Sends a request to a server that answers with these bytes and closes the connection.
     async fn exchange(answer: &'static [u8]) -> Result<Response<Bytes>, TransportError> {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound listener has an address");

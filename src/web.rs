@@ -1,7 +1,7 @@
-//! The front end's way in: gRPC-Web and the Connect protocol on the port of gRPC, for browsers, apps and curl.
+//! Web protocols: gRPC-Web and Connect on the gRPC port, for browsers, apps and curl.
 //!
-//! All of it stands before the [`Gate`]: a request of either protocol is turned into the gRPC request that the gate
-//! answers anyway, and the answer back. Who calls, what they may do, deadlines, limits, metrics: the gate's, for all three.
+//! They stand before the [`Gate`]: a request of either protocol is translated into the equivalent gRPC
+//! request, and the answer back. Authentication, policy, deadlines, limits and metrics are those of the gate.
 
 use std::{
     convert::Infallible,
@@ -17,7 +17,7 @@ use tower::{Layer, Service};
 
 use crate::{
     service::{Answer, Gate},
-    telemetry::{Metrics, NoCall},
+    telemetry::{HttpRejection, Metrics},
 };
 
 mod connect;
@@ -33,9 +33,9 @@ use connect::Connect;
 use content::Content;
 use cors::Cors;
 use json::Schema;
-use origin::Visitors;
+use origin::OriginPolicy;
 
-pub use origin::Proofs;
+pub use origin::AuthMode;
 
 /// Everything that answers on the port: the gate, and the protocols before it.
 pub struct Web {
@@ -43,25 +43,31 @@ pub struct Web {
     grpc_web: GrpcWebService<Inner>,
     connect: Connect,
     cors: Cors,
-    visitors: Visitors,
+    origin_policy: OriginPolicy,
     metrics: Arc<Metrics>,
 }
 
 impl Web {
-    /// The protocols before `gate`. Pages of `allowed_origins`, and no others, may read answers. Where it takes no proof to call, as
-    /// `proofs` says, pages of other origins are refused as well.
-    pub fn new(gate: Gate, allowed_origins: &[HeaderValue], proofs: Proofs, metrics: Arc<Metrics>) -> Self {
+    /// Creates the protocols before `gate`. Only pages of `allowed_origins` may read answers. If `auth_mode`
+    /// says that callers need not prove their identity, requests from pages of other origins are refused as
+    /// well.
+    pub fn new(
+        gate: Gate,
+        allowed_origins: &[HeaderValue],
+        auth_mode: AuthMode,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
             grpc_web: GrpcWebLayer::new().layer(Inner(gate.clone())),
             connect: Connect::new(Schema::new()),
             cors: Cors::new(allowed_origins.to_vec()),
-            visitors: Visitors::new(proofs, allowed_origins.to_vec()),
+            origin_policy: OriginPolicy::new(auth_mode, allowed_origins.to_vec()),
             gate,
             metrics,
         }
     }
 
-    /// Answers one request, whatever happens.
+    /// Answers one request.
     pub fn answer(&self, request: Request<Incoming>) -> Answer {
         if is_native(&request) {
             return self.gate.answer(request);
@@ -69,44 +75,44 @@ impl Web {
         if let Some(preflight) = self.cors.preflight(&request) {
             return at_once(preflight);
         }
-        let marks = self.cors.marks(request.headers());
+        let cors_headers = self.cors.headers_for(request.headers());
         let answer = self.judge(request).unwrap_or_else(|refusal| {
             self.metrics.request_refused(refusal);
             at_once(refusal.into_response())
         });
         Box::pin(async move {
             let Ok(mut response) = answer.await;
-            marks.put(response.headers_mut());
+            cors_headers.put(response.headers_mut());
             harden(response.headers_mut());
             Ok(response)
         })
     }
 
-    fn judge(&self, request: Request<Incoming>) -> Result<Answer, NoCall> {
-        self.visitors.check(&request)?;
+    fn judge(&self, request: Request<Incoming>) -> Result<Answer, HttpRejection> {
+        self.origin_policy.check(&request)?;
         let is_rpc = self.connect.serves(request.uri().path());
         let content = Content::of(request.headers());
         if request.method() != Method::POST && (is_rpc || content.is_some()) {
-            return Err(NoCall::Method);
+            return Err(HttpRejection::Method);
         }
-        match content.ok_or(NoCall::MediaType)? {
+        match content.ok_or(HttpRejection::MediaType)? {
             Content::Grpc => Ok(self.gate.answer(request)),
             Content::GrpcWeb => Ok(Box::pin(self.grpc_web.clone().call(request))),
-            Content::Connect(_) if !is_rpc => Err(NoCall::NotFound),
+            Content::Connect(_) if !is_rpc => Err(HttpRejection::NotFound),
             Content::Connect(shape) => Ok(self.connect.answer(&self.gate, shape, request)),
         }
     }
 }
 
-/// Whether this is gRPC as only programs speak it: browsers have no HTTP/2 without TLS, nor its trailers, and say where
-/// they come from. On the hot path this is all that the protocols cost.
+/// Returns whether a program speaks plain gRPC: browsers have neither HTTP/2 without TLS nor its trailers,
+/// and send their origin. This is the protocols' whole cost on the hot path.
 fn is_native<B>(request: &Request<B>) -> bool {
     request.version() == Version::HTTP_2
         && Content::of(request.headers()) == Some(Content::Grpc)
         && !request.headers().contains_key(header::ORIGIN)
 }
 
-/// What browsers and proxies must not do with an answer: keep it, or guess what it is.
+/// Forbids browsers and proxies to store an answer or guess its type.
 fn harden(headers: &mut HeaderMap) {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -116,7 +122,7 @@ fn at_once(response: Response<Body>) -> Answer {
     Box::pin(std::future::ready(Ok(response)))
 }
 
-/// The gate as what tonic-web wraps.
+/// The gate as the service that tonic-web wraps.
 #[derive(Clone)]
 struct Inner(Gate);
 

@@ -34,7 +34,7 @@ const LAYERS: &[&[&str]] = &[
     &["retry", "deadline", "tls"],
     &["caller"],
     &["identity"],
-    &["token", "secret", "field"],
+    &["token", "secret", "field", "rpc"],
 ];
 
 const RULES: &[Rule] = &[

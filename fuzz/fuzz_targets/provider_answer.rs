@@ -107,8 +107,8 @@ fn a_renewal_is_judged(answer: &Response<Bytes>, adapter: &dyn Provider) {
             assert!(!passes(answer) && !is_html(answer), "{verdict:?} by {}", answer.status());
             assert_hidden(&verdict, CANARY);
         }
-        RenewalVerdict::Passing(passing) => {
-            assert!(passing.retry_after.is_none_or(|wait| wait <= LONGEST_WAIT), "{verdict:?}");
+        RenewalVerdict::Transient(transient) => {
+            assert!(transient.retry_after.is_none_or(|wait| wait <= LONGEST_WAIT), "{verdict:?}");
             assert_hidden(&verdict, CANARY);
         }
     }
@@ -124,8 +124,8 @@ fn an_inspection_is_judged(answer: &Response<Bytes>, adapter: &dyn Provider) {
         | InspectionVerdict::ClientRefused { .. } => {
             assert!(!passes(answer) && !is_html(answer), "{verdict:?} by {}", answer.status());
         }
-        InspectionVerdict::Passing(passing) => {
-            assert!(passing.retry_after.is_none_or(|wait| wait <= LONGEST_WAIT), "{verdict:?}");
+        InspectionVerdict::Transient(transient) => {
+            assert!(transient.retry_after.is_none_or(|wait| wait <= LONGEST_WAIT), "{verdict:?}");
             assert_hidden(&verdict, CANARY);
         }
     }
@@ -134,7 +134,7 @@ fn an_inspection_is_judged(answer: &Response<Bytes>, adapter: &dyn Provider) {
 fn a_revocation_is_judged(answer: &Response<Bytes>, adapter: &dyn Provider) {
     let Ok(revocation) = adapter.revocation() else { return };
     let verdict = revocation.read(answer, now());
-    if !matches!(verdict, RevocationVerdict::Passing(_)) {
+    if !matches!(verdict, RevocationVerdict::Transient(_)) {
         // The content of a success is ignored.
         let is_told = answer.status().is_success() || !is_html(answer);
         assert!(!passes(answer) && is_told, "{verdict:?} by {}", answer.status());

@@ -36,16 +36,18 @@ fuzz_target!(|data: &[u8]| {
         _ => {}
     }
     let _ = adapter.rate_limit(answer.headers(), now);
-    if let Ok(RenewalVerdict::Passing(passing)) = adapter.renewal().map(|kind| kind.read(&answer, now)) {
-        is_bearable(passing.retry_after);
+    if let Ok(RenewalVerdict::Transient(transient)) = adapter.renewal().map(|kind| kind.read(&answer, now)) {
+        is_bearable(transient.retry_after);
     }
-    if let Ok(InspectionVerdict::Passing(passing)) = adapter.inspection().map(|kind| kind.read(&answer, now))
+    if let Ok(InspectionVerdict::Transient(transient)) =
+        adapter.inspection().map(|kind| kind.read(&answer, now))
     {
-        is_bearable(passing.retry_after);
+        is_bearable(transient.retry_after);
     }
-    if let Ok(RevocationVerdict::Passing(passing)) = adapter.revocation().map(|kind| kind.read(&answer, now))
+    if let Ok(RevocationVerdict::Transient(transient)) =
+        adapter.revocation().map(|kind| kind.read(&answer, now))
     {
-        is_bearable(passing.retry_after);
+        is_bearable(transient.retry_after);
     }
 });
 

@@ -17,14 +17,14 @@ CREATE TABLE idp_token_record (
 CREATE INDEX idp_token_record_owner ON idp_token_record (owner);
 CREATE INDEX idp_token_record_last_used ON idp_token_record (last_used_at);
 
--- Who does what only one replica may do at a time.
+-- Leases: which replica does what only one may do at a time.
 CREATE TABLE idp_token_lease (
     name       BLOB    PRIMARY KEY,
     holder     TEXT    NOT NULL,
     expires_at INTEGER NOT NULL
 ) STRICT;
 
--- What all replicas use: the Management token.
+-- Secrets that all replicas use: the Management token.
 CREATE TABLE idp_token_shared (
     name       TEXT    PRIMARY KEY,
     generation INTEGER NOT NULL,
@@ -33,7 +33,7 @@ CREATE TABLE idp_token_shared (
     expires_at INTEGER NOT NULL
 ) STRICT;
 
--- The one key of the hashes above, sealed under an encryption key.
+-- The single key of the hashes above, sealed under an encryption key.
 CREATE TABLE idp_token_index_key (
     only_one INTEGER PRIMARY KEY CHECK (only_one = 1),
     key_id   BLOB      NOT NULL,

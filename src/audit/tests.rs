@@ -126,7 +126,7 @@ async fn a_call_that_is_worked_on_has_a_place_and_waits_for_it_no_longer_than_a_
         level: Level::All,
         user_id_key: None,
     };
-    let metrics = Arc::new(Metrics::new(&[]));
+    let metrics = Arc::new(Metrics::default());
     let audit = Audit::start(&settings, &metrics).expect("it opens");
     let mut held = Vec::new();
     for _ in 0..QUEUE {

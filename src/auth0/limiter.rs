@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     fn limiter(per_second: u32) -> Limiter {
-        Limiter::new(per_second, Arc::new(Metrics::new(&[])))
+        Limiter::new(per_second, Arc::new(Metrics::default()))
     }
 
     fn answer(status: u16, headers: &[(&str, &str)]) -> Response<Bytes> {

@@ -22,6 +22,7 @@ use crate::{
         request::{ApiRequest, BODY_LIMIT, RawRequest},
     },
     provider_client::ProviderClient,
+    rpc::Rpc,
     secret,
     tokens::{LiveToken, Owner, Replacement, TokenRequest, Unusable},
     transport::TransportError,
@@ -32,7 +33,7 @@ mod answer;
 use answer::presentable;
 pub use answer::{Answer, Diagnosis, Reason};
 
-const OPERATION: &str = "CallProvider";
+const OPERATION: &str = Rpc::CallProvider.name();
 
 /// A token must live this long to be sent: longer than a request is on its way, as a rule.
 const CALL_VALIDITY: Duration = Duration::from_secs(10);

@@ -12,6 +12,7 @@ use crate::{
     policy::{InspectIdentityToken, Permit},
     provider::{self, Inspected},
     provider_client::Told,
+    rpc::Rpc,
     token::{Expiry, ExpiryBasis},
     tokens::{NewestToken, TokenRequest, TokenSummary},
 };
@@ -41,7 +42,8 @@ impl Broker {
     ) -> Result<Inspection, Error> {
         let request = TokenRequest::of(call, selector, Duration::ZERO);
         let inspected = Box::pin(self.tokens.inspect(&request)).await;
-        let (newest, told) = inspected.map_err(|error| self.error(error, "InspectIdentityToken"))?;
+        let (newest, told) =
+            inspected.map_err(|error| self.error(error, Rpc::InspectIdentityToken.name()))?;
         Ok(self.inspection(call.ctx(), &newest, told))
     }
 

@@ -7,6 +7,7 @@ use crate::{
     context::Authorized,
     identity::Selector,
     policy::{GetIdentityToken, Permit},
+    rpc::Rpc,
     token::{Fingerprint, RefreshToken},
     tokens::{LiveToken, TokenRequest},
 };
@@ -43,7 +44,11 @@ impl Broker {
     ) -> Result<Lent, Error> {
         let request = TokenRequest::of(call, selector, lend.min_validity);
         let request = TokenRequest { rejected: lend.rejected, ..request };
-        let live = self.tokens.get(&request).await.map_err(|error| self.error(error, "GetIdentityToken"))?;
+        let live = self
+            .tokens
+            .get(&request)
+            .await
+            .map_err(|error| self.error(error, Rpc::GetIdentityToken.name()))?;
         let refresh = live.token().refresh.clone().filter(|_| call.permit().action().refresh_token);
         if refresh.is_some() {
             call.ctx().audit().lends_refresh_token();

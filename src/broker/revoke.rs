@@ -7,6 +7,7 @@ use crate::{
     context::Authorized,
     identity::Selector,
     policy::{Permit, RevokeIdentityToken},
+    rpc::Rpc,
     tokens::TokenRequest,
 };
 
@@ -23,7 +24,7 @@ impl Broker {
     ) -> Result<IdentityView, Error> {
         let request = TokenRequest::of(call, selector, Duration::ZERO);
         let revoked = self.tokens.revoke(&request).await;
-        let selected = revoked.map_err(|error| self.error(error, "RevokeIdentityToken"))?;
+        let selected = revoked.map_err(|error| self.error(error, Rpc::RevokeIdentityToken.name()))?;
         let summary = self.tokens.summary(call.ctx().caller(), &selected).await;
         Ok(IdentityView::new(&selected, summary))
     }

@@ -164,7 +164,7 @@ fn judge_metadata(config: &Config, uri: &str, answer: &Response<Bytes>) -> Findi
 async fn check_grant(config: &Config, transport: &Transport) -> Vec<Finding> {
     // A token that replicas share would tell what was granted when it was issued, not what is granted now.
     let store = Arc::new(Store::memory());
-    let auth0 = Auth0::new(&config.auth0, transport, &store, &Arc::new(Metrics::new(&[])));
+    let auth0 = Auth0::new(&config.auth0, transport, &store, &Arc::new(Metrics::default()));
     let granted = match auth0::granted_scopes(&auth0).await {
         Ok(granted) => granted,
         Err(error @ (Auth0Error::Unavailable { .. } | Auth0Error::RateLimited { .. })) => {

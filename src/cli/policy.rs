@@ -15,6 +15,7 @@ use crate::{
         self, Provider,
         request::{ApiRequest, RawRequest},
     },
+    rpc::Rpc,
 };
 
 #[derive(Subcommand)]
@@ -108,15 +109,12 @@ fn people(arguments: &Arguments) -> Result<(Caller, Option<UserId>), Failure> {
 }
 
 fn needs(arguments: &Arguments) -> Result<Vec<Permission>, Failure> {
-    let rpc = Permission::named(&arguments.rpc).filter(|permission| *permission != Permission::RefreshToken);
-    let rpc = rpc.ok_or_else(|| {
-        let rpcs = Permission::ALL.into_iter().filter(|permission| *permission != Permission::RefreshToken);
-        usage(format!("--rpc must be one of {}", rpcs.map(Permission::name).collect::<Vec<_>>().join(", ")))
-    })?;
+    let unknown = || usage(format!("--rpc must be one of {}", Rpc::ALL.map(Rpc::name).join(", ")));
+    let rpc = Rpc::named(&arguments.rpc).ok_or_else(unknown)?;
     match (rpc, arguments.refresh_token) {
-        (Permission::GetIdentityToken, true) => Ok(vec![rpc, Permission::RefreshToken]),
+        (Rpc::GetIdentityToken, true) => Ok(vec![Permission::Rpc(rpc), Permission::RefreshToken]),
         (_, true) => Err(usage("--refresh-token goes with `--rpc GetIdentityToken`")),
-        (_, false) => Ok(vec![rpc]),
+        (_, false) => Ok(vec![Permission::Rpc(rpc)]),
     }
 }
 
@@ -127,14 +125,15 @@ fn whose<'a>(
     strategy_of: impl Fn(&str) -> Option<&'a str>,
 ) -> Result<Whose, Failure> {
     // A link is for a connection: whoever asks for one does not say its strategy.
-    let provider = arguments.provider.clone().filter(|_| permission != Permission::CreateConnectLink);
+    let provider =
+        arguments.provider.clone().filter(|_| permission != Permission::Rpc(Rpc::CreateConnectLink));
     let named = arguments.connection.clone().or_else(|| arguments.provider.clone());
     match named {
         Some(connection) => {
             let known = || strategy_of(&connection).unwrap_or(&connection).to_owned();
             Ok(Whose { provider: provider.unwrap_or_else(known), connection })
         }
-        None if permission == Permission::ListIdentities => Ok(Whose::default()),
+        None if permission == Permission::Rpc(Rpc::ListIdentities) => Ok(Whose::default()),
         None => Err(usage("name the identity: --provider, --connection or both")),
     }
 }

@@ -1,77 +1,54 @@
-//! What callers can be allowed, and what each use case needs of it.
+//! The permissions that callers can have, and those that each use case needs.
 
-/// A word of `allow`: an RPC by its name, or what is a permission of its own.
+use crate::rpc::Rpc;
+
+/// A permission in `allow`: an RPC by its name, or a right of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Permission {
-    /// See which identities are linked.
-    ListIdentities,
-    /// Get access tokens.
-    GetIdentityToken,
-    /// Have requests sent.
-    CallProvider,
-    /// Have requests sent with streamed bodies.
-    StreamProvider,
-    /// Have tokens inspected at their provider.
-    InspectIdentityToken,
-    /// Have tokens revoked at their provider.
-    RevokeIdentityToken,
-    /// Have links made at which a user grants access.
-    CreateConnectLink,
-    /// Get refresh tokens with access tokens. No other permission implies it.
+    /// Call this RPC.
+    Rpc(Rpc),
+    /// Get refresh tokens with access tokens. No other permission implies this one.
     RefreshToken,
 }
 
 impl Permission {
-    /// Every permission, RPCs first.
-    pub const ALL: [Self; 8] = [
-        Self::ListIdentities,
-        Self::GetIdentityToken,
-        Self::CallProvider,
-        Self::StreamProvider,
-        Self::InspectIdentityToken,
-        Self::RevokeIdentityToken,
-        Self::CreateConnectLink,
-        Self::RefreshToken,
-    ];
+    /// All permissions, RPCs first.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Rpc::ALL.into_iter().map(Self::Rpc).chain([Self::RefreshToken])
+    }
 
-    /// As `allow` has it.
+    /// The name in `allow`.
     pub fn name(self) -> &'static str {
         match self {
-            Self::ListIdentities => "ListIdentities",
-            Self::GetIdentityToken => "GetIdentityToken",
-            Self::CallProvider => "CallProvider",
-            Self::StreamProvider => "StreamProvider",
-            Self::InspectIdentityToken => "InspectIdentityToken",
-            Self::RevokeIdentityToken => "RevokeIdentityToken",
-            Self::CreateConnectLink => "CreateConnectLink",
+            Self::Rpc(rpc) => rpc.name(),
             Self::RefreshToken => "refresh-token",
         }
     }
 
-    /// The permission of that name.
+    /// Returns the permission with this name.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|permission| permission.name() == name)
+        Self::all().find(|permission| permission.name() == name)
     }
 
-    /// Whether a caller sees a token that has it: never an end user.
+    /// Returns whether the permission shows tokens to its holder, so that end users can never have it.
     pub fn shows_tokens(self) -> bool {
-        matches!(self, Self::GetIdentityToken | Self::RefreshToken)
+        matches!(self, Self::Rpc(Rpc::GetIdentityToken) | Self::RefreshToken)
     }
 
-    /// Whether requests are sent for a caller that has it, so that it must say which.
+    /// Returns whether the permission allows requests to be sent, so that its rules must say which.
     pub fn sends_requests(self) -> bool {
-        matches!(self, Self::CallProvider | Self::StreamProvider)
+        matches!(self, Self::Rpc(Rpc::CallProvider | Rpc::StreamProvider))
     }
 
-    /// What the caller may not do without it, as the end of a sentence.
+    /// What a caller without the permission may not do, as the end of a sentence.
     pub(super) fn refusal(self) -> &'static str {
         match self {
-            Self::ListIdentities => "to list these identities",
-            Self::GetIdentityToken => "to get this token",
-            Self::CallProvider | Self::StreamProvider => "to have this request sent",
-            Self::InspectIdentityToken => "to have this token inspected",
-            Self::RevokeIdentityToken => "to have this token revoked",
-            Self::CreateConnectLink => "to have links made for this connection",
+            Self::Rpc(Rpc::ListIdentities) => "to list these identities",
+            Self::Rpc(Rpc::GetIdentityToken) => "to get this token",
+            Self::Rpc(Rpc::CallProvider | Rpc::StreamProvider) => "to have this request sent",
+            Self::Rpc(Rpc::InspectIdentityToken) => "to have this token inspected",
+            Self::Rpc(Rpc::RevokeIdentityToken) => "to have this token revoked",
+            Self::Rpc(Rpc::CreateConnectLink) => "to have links made for this connection",
             Self::RefreshToken => {
                 "to get refresh tokens; let it use the access token, which is kept alive for it"
             }
@@ -79,65 +56,65 @@ impl Permission {
     }
 }
 
-/// What is done for one user, with all that it needs: the type of its permit.
+/// An operation for one user: the type of its permit.
 pub trait Action {
-    /// The permissions that one rule must give together. The last names the refusal.
+    /// The permissions that a single rule must give. The last one names the denial.
     fn needs(&self) -> &'static [Permission];
 }
 
-/// See which identities are linked.
+/// Lists the linked identities.
 #[derive(Clone, Copy, Debug)]
 pub struct ListIdentities;
 
-/// Get an access token.
+/// Gets an access token.
 #[derive(Clone, Copy, Debug)]
 pub struct GetIdentityToken {
-    /// And the refresh token.
+    /// Whether the refresh token is wanted too.
     pub refresh_token: bool,
 }
 
-/// Have a request sent.
+/// Sends a request to a provider.
 #[derive(Clone, Copy, Debug)]
 pub struct CallProvider;
 
-/// Have a token inspected.
+/// Inspects a token.
 #[derive(Clone, Copy, Debug)]
 pub struct InspectIdentityToken;
 
-/// Have a token revoked.
+/// Revokes a token.
 #[derive(Clone, Copy, Debug)]
 pub struct RevokeIdentityToken;
 
 impl Action for ListIdentities {
     fn needs(&self) -> &'static [Permission] {
-        &[Permission::ListIdentities]
+        &[Permission::Rpc(Rpc::ListIdentities)]
     }
 }
 
 impl Action for GetIdentityToken {
     fn needs(&self) -> &'static [Permission] {
         if self.refresh_token {
-            &[Permission::GetIdentityToken, Permission::RefreshToken]
+            &[Permission::Rpc(Rpc::GetIdentityToken), Permission::RefreshToken]
         } else {
-            &[Permission::GetIdentityToken]
+            &[Permission::Rpc(Rpc::GetIdentityToken)]
         }
     }
 }
 
 impl Action for CallProvider {
     fn needs(&self) -> &'static [Permission] {
-        &[Permission::CallProvider]
+        &[Permission::Rpc(Rpc::CallProvider)]
     }
 }
 
 impl Action for InspectIdentityToken {
     fn needs(&self) -> &'static [Permission] {
-        &[Permission::InspectIdentityToken]
+        &[Permission::Rpc(Rpc::InspectIdentityToken)]
     }
 }
 
 impl Action for RevokeIdentityToken {
     fn needs(&self) -> &'static [Permission] {
-        &[Permission::RevokeIdentityToken]
+        &[Permission::Rpc(Rpc::RevokeIdentityToken)]
     }
 }

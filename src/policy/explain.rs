@@ -1,54 +1,54 @@
-//! How a decision comes about, for the operator: callers are not told.
+//! Explains decisions to the operator; callers do not see this.
 
 use super::{Caller, Mismatch, OTHERS_WHY, Permission, Policy, Rule, Target, is_own};
 use crate::identity::{Selector, UserId};
 
-/// What is to be decided, to the last detail.
+/// A complete question to the policy.
 #[derive(Clone, Debug)]
 pub struct Question<'a> {
-    /// For whom; `None` for links, which are for nobody in particular.
+    /// The user; `None` for connect links, which are not for a particular user.
     pub user: Option<&'a UserId>,
-    /// What is needed.
+    /// The permissions that are needed.
     pub needs: &'a [Permission],
-    /// The identity's strategy; empty where all of a user's are meant.
+    /// The identity's strategy; empty for all of a user's identities.
     pub provider: &'a str,
-    /// The identity's connection; empty where all of a user's are meant.
+    /// The identity's connection; empty for all of a user's identities.
     pub connection: &'a str,
-    /// What is to be sent, if anything.
+    /// The request to be sent, if any.
     pub target: Option<Target<'a>>,
 }
 
-/// A decision, and what every rule has to do with it.
+/// A decision, with the verdict of every rule.
 #[derive(Debug)]
 pub struct Decision<'a> {
-    /// What it rests on.
+    /// The reason.
     pub basis: Basis<'a>,
-    /// Every rule, in the order of the file, and whether it allows this by itself.
+    /// All rules in the file's order, and whether each allows this by itself.
     pub rules: Vec<(&'a Rule, Result<(), Mismatch>)>,
 }
 
-/// What a decision rests on.
+/// The reason for a decision.
 #[derive(Clone, Copy, Debug)]
 pub enum Basis<'a> {
-    /// Allowed by the first rule that does.
+    /// Allowed by a rule, the first that matches.
     Rule(&'a Rule),
-    /// Allowed, since there are no rules.
+    /// Allowed, because there are no rules.
     NoRules,
-    /// Denied, whatever the rules say; with the reason.
+    /// Denied whatever the rules say, with the reason.
     Principle(&'static str),
-    /// Denied, since no rule allows it.
+    /// Denied, because no rule allows it.
     Default,
 }
 
 impl Basis<'_> {
-    /// Whether it is allowed.
+    /// Returns whether it is allowed.
     pub fn is_allowed(self) -> bool {
         matches!(self, Self::Rule(_) | Self::NoRules)
     }
 }
 
 impl Policy {
-    /// How the decision about `question` comes about, for `caller`.
+    /// Explains the decision about `question` for `caller`.
     pub fn explain(&self, caller: &Caller, question: &Question<'_>) -> Decision<'_> {
         let Question { user, needs, provider, connection, target } = question;
         let selector = Selector {
@@ -74,7 +74,7 @@ impl Policy {
         Decision { basis, rules }
     }
 
-    /// The strategy of a connection, where the configuration tells.
+    /// The strategy of a connection, if the configuration names it.
     pub fn strategy_of(&self, connection: &str) -> Option<&str> {
         self.strategies.get(connection).map(String::as_str)
     }

@@ -1,17 +1,18 @@
-//! Patterns of names and paths: `*` within a segment, `**` across.
+//! Patterns for names and paths: `*` matches within a segment, `**` across segments.
 //!
-//! Slashes part segments. `*` stands for any letters within one, and alone for a whole segment that is not empty.
-//! `**` stands alone between slashes, for one segment or more, whatever they are: `/a/**` means all that begins with
-//! `/a/`, and not `/a` itself. All else stands for itself, byte for byte.
+//! Slashes separate segments. `*` matches any letters within a segment; alone, it matches one non-empty
+//! segment. `**` must stand alone between slashes and matches one or more segments of any kind: `/a/**`
+//! matches everything that begins with `/a/`, but not `/a` itself. All other letters match themselves, byte
+//! for byte.
 //!
-//! An encoded slash or backslash, however often encoded, counts as a slash for `*`: a server that decodes it early sees
-//! two segments. Only `**`, or the same letters in the pattern, mean it.
+//! For `*`, an encoded slash or backslash, however often encoded, counts as a slash: a server that decodes it
+//! early sees two segments. Only `**`, or the same letters in the pattern, match it.
 
 use std::{fmt, str::Split};
 
 use crate::provider::fully_decoded;
 
-/// The longest pattern, in bytes: what a text costs to match is its length times this at worst.
+/// The longest pattern, in bytes. Matching costs at worst the text's length times this.
 pub const PATTERN_LIMIT: usize = 512;
 
 /// A pattern.
@@ -21,22 +22,22 @@ pub struct Pattern {
     segments: Vec<Segment>,
 }
 
-/// What stands between two slashes.
+/// The part of a pattern between two slashes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Segment {
     /// `**`
     Any,
     /// `*`
     One,
-    /// Letters, perhaps with `*` among them.
+    /// Letters, possibly with `*` among them.
     Of(String),
 }
 
 impl Pattern {
-    /// Reads a pattern.
+    /// Parses a pattern.
     ///
     /// # Errors
-    /// When it is empty or too long, or a `**` does not stand alone; as words that follow "must".
+    /// When it is empty or too long, or a `**` does not stand alone. The text follows "must".
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         if text.is_empty() || text.len() > PATTERN_LIMIT {
             return Err("must be 1 to 512 bytes long");
@@ -47,19 +48,19 @@ impl Pattern {
         Ok(Self { text: text.to_owned(), segments })
     }
 
-    /// Whether all of `text` is meant.
+    /// Returns whether the pattern matches all of `text`.
     ///
     /// Costs one pass where there is no wildcard, and at worst the product of both lengths.
     pub fn matches(&self, text: &str) -> bool {
         let (mut segments, mut texts) = (self.segments.iter(), text.split('/'));
-        // Behind the last `**`, and the text behind the segments that it has taken so far.
+        // The position after the last `**`, and the text after the segments that it has matched so far.
         let mut resume: Option<(std::slice::Iter<'_, Segment>, Split<'_, char>)> = None;
         loop {
             match (segments.next(), texts.next()) {
                 (None, None) => return true,
                 (Some(Segment::Any), Some(_)) => resume = Some((segments.clone(), texts.clone())),
                 (Some(segment), Some(text)) if segment.matches(text) => {}
-                // Each segment behind the `**` takes one of the text, so it must not take more.
+                // Each segment after the `**` matches one of the text, so those must remain.
                 (Some(_), None) => return false,
                 _ => {
                     let Some((behind, left)) = &mut resume else { return false };
@@ -72,7 +73,7 @@ impl Pattern {
         }
     }
 
-    /// The pattern as it was written.
+    /// The pattern as written.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -97,7 +98,8 @@ impl Segment {
         match self {
             Self::Any => true,
             Self::One => !text.is_empty() && encoded_slashes(text) == 0,
-            // Each of the pattern's own stands for one of the text's, so that as many leave none for a `*`.
+            // The pattern's own encoded slashes match the text's one by one; as many in the text leave none
+            // for a `*`.
             Self::Of(pattern) => {
                 matches(pattern.as_bytes(), text.as_bytes())
                     && encoded_slashes(pattern) == encoded_slashes(text)
@@ -106,11 +108,11 @@ impl Segment {
     }
 }
 
-/// Whether `pattern`, in which `*` stands for any letters, means all of `text`. If the letters behind a `*` are found, the
-/// earliest place is as good as any later one, so only the last `*` is ever tried again.
+/// Returns whether `pattern`, in which `*` matches any letters, matches all of `text`. If the letters after a
+/// `*` are found, the earliest place is as good as any later one, so only the last `*` is ever retried.
 fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
-    // Behind the last `*`, and the text behind what it has taken so far.
+    // The position after the last `*`, and the text after what it has matched so far.
     let mut resume: Option<(usize, usize)> = None;
     loop {
         match (pattern.get(p), text.get(t)) {
@@ -130,8 +132,8 @@ fn matches(pattern: &[u8], text: &[u8]) -> bool {
     }
 }
 
-/// How many slashes and backslashes come to light when `text` is decoded until nothing is left to decode: `%2F`, `%252F`,
-/// `%5C`, and also `%25%32%46`, any part of which may be encoded by itself.
+/// Counts the encoded slashes and backslashes that appear when `text` is decoded until nothing is left to
+/// decode: `%2F`, `%252F`, `%5C`, and also `%25%32%46`, any part of which may itself be encoded.
 fn encoded_slashes(text: &str) -> usize {
     if !text.contains('%') {
         return 0;

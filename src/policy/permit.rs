@@ -1,4 +1,4 @@
-//! Permits: what the policy has allowed, as values that the use cases ask for.
+//! Permits: what the policy has allowed, as values that the use cases require.
 
 use std::sync::Arc;
 
@@ -6,16 +6,18 @@ use super::{CallProvider, Denied, Permission, Rule, Target};
 use crate::{
     identity::{ConnectionName, Identity, Selector, UserId},
     provider::{Provider, request::ApiRequest},
+    rpc::Rpc,
 };
 
-/// Leave to do one thing for one user, with some of their identities. Only [`super::Policy::authorize`] makes it.
+/// A permit for one operation for one user, with some of their identities. Only [`super::Policy::authorize`]
+/// creates it.
 #[derive(Debug)]
 pub struct Permit<A> {
     pub(super) grant: Grant,
     pub(super) action: A,
 }
 
-/// Whose identities a permit is about, and which of them.
+/// The user and the identities that a permit covers.
 #[derive(Debug)]
 pub struct Grant {
     pub(super) user: UserId,
@@ -23,44 +25,44 @@ pub struct Grant {
 }
 
 impl<A> Permit<A> {
-    /// For whom, and with which identities.
+    /// The user and the identities.
     pub fn grant(&self) -> &Grant {
         &self.grant
     }
 
-    /// For what.
+    /// The permitted operation.
     pub fn action(&self) -> &A {
         &self.action
     }
 }
 
 impl Grant {
-    /// For whom.
+    /// The user.
     pub fn user(&self) -> &UserId {
         &self.user
     }
 
-    /// With which identities. For this caller the user has no others.
+    /// The identities. Others of the user do not exist for this caller.
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
 }
 
-/// The identities that a permit is about.
+/// The identities that a permit covers.
 #[derive(Debug)]
 pub struct Scope(pub(super) Granting);
 
-/// What grants a permit.
+/// The source of a permit.
 #[derive(Debug)]
 pub(super) enum Granting {
     /// There are no rules.
     Everything,
-    /// These rules, each by itself: a request that one lets through does not pass with the provider of another.
+    /// These rules, each by itself: a request allowed by one does not pass with the provider of another.
     Rules(Vec<Arc<Rule>>),
 }
 
 impl Scope {
-    /// Whether `identity` exists for this caller.
+    /// Returns whether `identity` exists for this caller.
     pub fn covers(&self, identity: &Identity) -> bool {
         match &self.0 {
             Granting::Everything => true,
@@ -73,10 +75,10 @@ impl Scope {
 }
 
 impl Permit<CallProvider> {
-    /// Whether `request`, as `adapter` sends it, would be let through for some identity that `selector` means.
+    /// Checks that `request`, as `adapter` sends it, may pass for some identity that `selector` can select.
     ///
     /// # Errors
-    /// When it would not.
+    /// When it cannot pass for any.
     pub fn foresee(
         &self,
         selector: &Selector,
@@ -94,13 +96,13 @@ impl Permit<CallProvider> {
                 rules.iter().any(|rule| rule.may_cover(selector) && rule.lets_through(target))
             }
         };
-        is_let_through.then_some(()).ok_or(Denied::of(Permission::CallProvider))
+        is_let_through.then_some(()).ok_or(Denied::of(Permission::Rpc(Rpc::CallProvider)))
     }
 
-    /// Lets `request` through, as `adapter` sends it, with the token of `identity`.
+    /// Clears `request`, as `adapter` sends it, for the token of `identity`.
     ///
     /// # Errors
-    /// When no rule allows just this.
+    /// When no rule allows exactly this.
     pub fn clear(
         &self,
         identity: &Identity,
@@ -112,7 +114,7 @@ impl Permit<CallProvider> {
     }
 }
 
-/// A request that the policy lets through. Only [`Permit::clear`] makes it.
+/// A request that the policy allows. Only [`Permit::clear`] creates it.
 #[derive(Debug)]
 pub struct ClearedRequest(ApiRequest);
 
@@ -123,14 +125,14 @@ impl ClearedRequest {
     }
 }
 
-/// Leave to make links for one connection. Only [`super::Policy::authorize_link`] makes it.
+/// A permit to create links for one connection. Only [`super::Policy::authorize_link`] creates it.
 #[derive(Debug)]
 pub struct LinkPermit {
     pub(super) connection: ConnectionName,
 }
 
 impl LinkPermit {
-    /// For which connection.
+    /// The connection.
     pub fn connection(&self) -> &ConnectionName {
         &self.connection
     }

@@ -1,30 +1,30 @@
-//! Whose tokens a rule is about: strategies and connections, by name.
+//! The identities that a rule covers: strategies and connections, by name.
 
 use std::fmt;
 
 use crate::identity::Selector;
 
-/// One of a rule's `providers`.
+/// An entry of a rule's `providers`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProviderName {
     /// `**`: every identity.
     All,
     /// A strategy, with all its connections.
     Strategy(String),
-    /// A connection of a known strategy. One of the same name that has another strategy is not meant.
+    /// A connection of a known strategy. A connection of this name with another strategy does not match.
     Connection {
         /// Its name.
         name: String,
         /// Its strategy.
         strategy: String,
     },
-    /// What the configuration knows nothing else about: a strategy or a connection, such as `linkedin`.
+    /// A name that the configuration does not define: a strategy or a connection, such as `linkedin`.
     Name(String),
 }
 
 impl ProviderName {
-    /// Whether some identity that `selector` means can be one of these. With provider and connection in it, this is
-    /// exact.
+    /// Returns whether some identity that `selector` can select matches. Exact if the selector names provider
+    /// and connection.
     pub(super) fn may_cover(&self, selector: &Selector) -> bool {
         let is = |asked: &str, name: &str| asked.is_empty() || asked == name;
         let (provider, connection) = (&*selector.provider, &*selector.connection);
@@ -37,7 +37,7 @@ impl ProviderName {
     }
 }
 
-/// As it was written.
+/// The notation of the configuration.
 impl fmt::Display for ProviderName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,4 +1,4 @@
-//! Which requests a rule lets through: method, host and path.
+//! The requests that a rule allows: method, host and path.
 
 use std::fmt;
 
@@ -8,25 +8,26 @@ use crate::provider::{
     request::{self, ApiRequest},
 };
 
-/// What the policy judges of a request: as it is really sent, without the query.
+/// The parts of a request that the policy judges: as they are sent, without the query.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
     /// In upper case.
     pub method: &'a str,
     /// In lower case, without a port.
     pub host: &'a str,
-    /// Encoded as it is sent, with what the adapter puts in front.
+    /// Encoded as it is sent, including the adapter's prefix.
     pub path: &'a str,
 }
 
 impl<'a> Target<'a> {
-    /// What is judged of `request`, for which the adapter sends `path`.
+    /// The judged parts of `request`, for which the adapter sends `path`.
     pub fn of(request: &'a ApiRequest, path: &'a str) -> Self {
         Self { method: request.method.as_str(), host: &request.host, path }
     }
 }
 
-/// One of a rule's `requests`: `GET www.googleapis.com/calendar/v3/**`, `* *.googleapis.com/**`, `GET **`, `**`.
+/// An entry of a rule's `requests`: `GET www.googleapis.com/calendar/v3/**`, `* *.googleapis.com/**`, `GET
+/// **`, `**`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestPattern {
     text: String,
@@ -36,7 +37,7 @@ pub struct RequestPattern {
     place: Option<Place>,
 }
 
-/// Where a request goes to.
+/// The destination of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Place {
     host: HostPattern,
@@ -44,10 +45,10 @@ struct Place {
 }
 
 impl RequestPattern {
-    /// Reads a pattern.
+    /// Parses a pattern.
     ///
     /// # Errors
-    /// When it has another shape, or no request can match it; as words that follow the key's name.
+    /// When its form is wrong, or no request can match it. The text follows the key's name.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text == "**" {
             return Ok(Self { text: text.to_owned(), method: None, place: None });
@@ -60,19 +61,19 @@ impl RequestPattern {
         Ok(Self { text: text.to_owned(), method: parse_method(method)?, place })
     }
 
-    /// Whether a request is meant.
+    /// Returns whether the pattern matches a request.
     pub fn matches(&self, target: &Target<'_>) -> bool {
         let Target { method, host, path } = target;
         self.method.as_deref().is_none_or(|wanted| wanted == *method)
             && self.place.as_ref().is_none_or(|place| place.host.matches(host) && place.path.matches(path))
     }
 
-    /// The hosts that are meant; `None` for all.
+    /// The hosts that match; `None` for all.
     pub fn host(&self) -> Option<&HostPattern> {
         self.place.as_ref().map(|place| &place.host)
     }
 
-    /// The paths that are meant; `None` for all.
+    /// The paths that match; `None` for all.
     pub fn path(&self) -> Option<&Pattern> {
         self.place.as_ref().map(|place| &place.path)
     }
@@ -100,7 +101,7 @@ impl Place {
     }
 }
 
-/// What a pattern looks like.
+/// The form of a pattern.
 const SHAPE: &str = "must be a method, a space, a host and a path, such as `GET www.googleapis.com/calendar/v3/**`; `*` is \
     every method, and `**` every request";
 
@@ -115,14 +116,14 @@ fn parse_method(method: &str) -> Result<Option<String>, String> {
     }
 }
 
-/// As it was written.
+/// The notation of the configuration.
 impl fmt::Display for RequestPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-/// Without what a reader knows.
+/// The short form, as people write it.
 impl fmt::Display for Target<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}{}", self.method, self.host, self.path)

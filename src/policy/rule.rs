@@ -1,53 +1,53 @@
-//! One rule: who may do what, with whose tokens, by which requests.
+//! A rule: who may do what, with which identities, by which requests.
 
 use std::{collections::BTreeSet, fmt};
 
 use super::{Caller, Pattern, Permission, ProviderName, RequestPattern, Target};
 use crate::identity::Selector;
 
-/// A table of the configuration that allows something. What no rule allows is denied.
+/// A configuration table that allows something. What no rule allows is denied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// Who is meant.
+    /// The callers.
     pub who: Who,
-    /// What they may do.
+    /// The permissions.
     pub allow: BTreeSet<Permission>,
-    /// With whose tokens.
+    /// The identities.
     pub providers: Vec<ProviderName>,
-    /// By which requests, where they may have any sent.
+    /// The requests, if the permissions allow any to be sent.
     pub requests: Vec<RequestPattern>,
-    /// The line of the file that the rule begins on, counted from 1.
+    /// The line of the file where the rule begins, counted from 1.
     pub line: Option<usize>,
 }
 
-/// Whom a rule is about.
+/// The callers that a rule covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Who {
-    /// Services whose id matches: `[[callers]]`.
+    /// Services whose id matches the pattern: `[[callers]]`.
     Services(Pattern),
     /// Every end user, for themselves: `[end_users]`.
     EndUsers,
 }
 
-/// The first thing that keeps a rule from allowing something.
+/// The first part of a rule that does not match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mismatch {
-    /// It is about others.
+    /// The rule is for other callers.
     Caller,
     /// Its `allow` lacks a permission.
     Permission(Permission),
-    /// None of its `providers` is the identity's.
+    /// None of its `providers` matches the identity.
     Provider,
-    /// None of its `requests` matches.
+    /// None of its `requests` matches the request.
     Request,
 }
 
 impl Rule {
-    /// Whether this rule allows `caller` all of `needs` with some identity that `selector` means and, where one is to
-    /// be sent, by the request `target`.
+    /// Checks that this rule allows `caller` all of `needs` with some identity that `selector` can select
+    /// and, if a request is to be sent, for `target`.
     ///
     /// # Errors
-    /// The first thing that does not match.
+    /// The first part that does not match.
     pub(super) fn judge(
         &self,
         caller: &Caller,
@@ -70,19 +70,20 @@ impl Rule {
         }
     }
 
-    /// Whether the rule is about some identity that `selector` means; exact where that names provider and connection.
+    /// Returns whether the rule covers some identity that `selector` can select. Exact if it names provider
+    /// and connection.
     pub(super) fn may_cover(&self, selector: &Selector) -> bool {
         self.providers.iter().any(|name| name.may_cover(selector))
     }
 
-    /// Whether the rule lets the request through.
+    /// Returns whether the rule allows the request.
     pub(super) fn lets_through(&self, target: &Target<'_>) -> bool {
         self.requests.iter().any(|pattern| pattern.matches(target))
     }
 }
 
 impl Who {
-    /// Nobody is who did not prove who they are.
+    /// A caller without a proven identity matches no pattern.
     fn is(&self, caller: &Caller) -> bool {
         match (self, caller) {
             (Self::Services(pattern), Caller::Service { id }) => pattern.matches(id),
@@ -93,7 +94,7 @@ impl Who {
     }
 }
 
-/// As the configuration names it.
+/// The notation of the configuration.
 impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

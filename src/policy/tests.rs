@@ -92,7 +92,8 @@ fn identity(provider: &str, connection: &str) -> Identity {
     }
 }
 
-/// The permit to do what `name` says for Ada, or whether there is none; as whether it covers an identity.
+/// Tries to get the permit that `name` describes for Ada; if it is granted, returns whether it covers an
+/// identity.
 fn is_allowed(caller: &Caller, name: &str, provider: &str, connection: &str) -> bool {
     fn covers<A: Action>(caller: &Caller, provider: &str, connection: &str, action: A) -> bool {
         let permit = policy().authorize(caller, user(ADA), &selector(provider, connection), action);
@@ -155,7 +156,7 @@ fn only_what_a_rule_allows_is_allowed() {
     for (who, caller, allowed) in callers {
         for action in ACTIONS {
             for (provider, connection) in IDENTITIES {
-                // A link knows nothing but the connection.
+                // A link has only a connection.
                 let is_own = action == "link"
                     || connection != "github" && connection != "acme-workspace"
                     || provider != "oauth2";
@@ -177,7 +178,7 @@ fn two_stars_mean_every_identity() {
     }
 }
 
-/// What the selector leaves open is decided when the identity is known; what it rules out is denied at once.
+/// A selector's open parts are decided once the identity is known; what it rules out is denied at once.
 #[test]
 fn a_selector_that_can_mean_nothing_allowed_is_denied_at_once() {
     for (provider, connection, expected) in [
@@ -252,7 +253,7 @@ fn checked(method: &str, path: &str, adapter: &dyn Provider) -> ApiRequest {
     ApiRequest::check(raw, adapter).expect("a request that can be sent")
 }
 
-/// A rule allows by itself: the provider of one and the request of another make no permission.
+/// A rule allows alone: the provider of one and the request of another do not add up to a permission.
 #[test]
 fn a_request_passes_only_with_the_provider_of_its_own_rule() {
     let permit = policy().authorize(&service(CALENDAR), user(ADA), &Selector::default(), CallProvider);
@@ -302,7 +303,7 @@ fn a_refusal_names_neither_rule_nor_user_nor_provider() {
     assert_eq!(text, "the policy does not allow this caller to have this request sent");
 }
 
-/// What is explained is what is decided, in every combination.
+/// Explanation and decision agree in every combination.
 #[test]
 fn the_explanation_and_the_decision_agree() {
     let policy = policy();

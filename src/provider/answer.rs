@@ -1,4 +1,4 @@
-//! Reads what providers answer. Nothing in here trusts an answer: what cannot be read is not there.
+//! Readers for providers' answers. They trust nothing: whatever cannot be parsed counts as absent.
 
 use std::time::{Duration, SystemTime};
 
@@ -21,18 +21,18 @@ mod loose;
 mod window;
 mod words;
 
-/// The body as `T`, if it is JSON of that shape. serde_json bounds the depth.
+/// Parses the body as JSON of type `T`. serde_json bounds the depth.
 pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     serde_json::from_slice(body).ok()
 }
 
-/// The body as `T`, if it is a JSON object of that shape. serde would take an array for a struct: its items, in the
-/// order of the fields.
+/// Parses the body as a JSON object of type `T`. Arrays are rejected, since serde would read their items as
+/// the fields of a struct.
 fn object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     json(body).filter(|_| body.trim_ascii_start().starts_with(b"{"))
 }
 
-/// The body of a success as `T`, if it says that it is JSON and is an object.
+/// Parses the body of a success as `T`, if its content type is JSON and it is an object.
 pub(super) fn page<T: DeserializeOwned>(answer: &Response<Bytes>) -> Option<T> {
     if !answer.status().is_success() || !says_json(answer.headers()) {
         return None;
@@ -46,12 +46,12 @@ fn says_json(headers: &HeaderMap) -> bool {
     media_type == "application/json" || media_type == "text/javascript" || media_type.ends_with("+json")
 }
 
-/// The first header of this name, if it is text.
+/// Returns the first header of this name, if it is text.
 pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// The first header of this name, if it is a whole number.
+/// Returns the first header of this name, if it is a whole number.
 pub(super) fn number(headers: &HeaderMap, name: &str) -> Option<i64> {
     text(headers, name)?.trim().parse().ok()
 }
@@ -62,18 +62,18 @@ pub(super) fn list<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
     lines.flat_map(|line| line.split(',')).map(str::trim).filter(|item| !item.is_empty()).collect()
 }
 
-/// The time that a header gives in seconds since 1970.
+/// The time in a header that holds seconds since 1970.
 pub(super) fn epoch(headers: &HeaderMap, name: &str) -> Option<SystemTime> {
     let seconds = u64::try_from(number(headers, name)?).ok()?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
-/// How long it is until `time`; zero if it has passed, and never more than [`LONGEST_WAIT`].
+/// The time left until `time`: zero if it has passed, at most [`LONGEST_WAIT`].
 pub(super) fn wait_until(time: SystemTime, now: SystemTime) -> Duration {
     time.duration_since(now).unwrap_or_default().min(LONGEST_WAIT)
 }
 
-/// Whether a status tells of a failure that may pass: 5xx, save what the server will never do.
+/// Returns whether a status reports a temporary failure: 5xx, except those that a retry cannot change.
 pub(super) fn may_pass(status: StatusCode) -> bool {
     status.is_server_error()
         && status != StatusCode::NOT_IMPLEMENTED

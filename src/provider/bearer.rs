@@ -1,4 +1,4 @@
-//! What every adapter sends alike: the call, and the token in the one header where it may stand.
+//! What all adapters send alike: the call, with the token in the `authorization` header only.
 
 use bytes::Bytes;
 use http::{
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::request::ApiRequest;
 use crate::token::AccessToken;
 
-/// `call` as it is sent to `target` on its host.
+/// Builds the request for `call`, with `target` as its path and query.
 pub(super) fn request(call: &ApiRequest, target: PathAndQuery, token: &AccessToken) -> Request<Bytes> {
     let uri =
         Uri::builder().scheme(Scheme::HTTPS).authority(call.host.as_str()).path_and_query(target).build();
@@ -23,9 +23,9 @@ pub(super) fn request(call: &ApiRequest, target: PathAndQuery, token: &AccessTok
     request
 }
 
-/// RFC 6750, section 2.1, marked so that no log shows it.
-/// No provider issued a token that a header cannot hold. It is sent as one that the provider surely refuses:
-/// without the header, the request could succeed as nobody's.
+/// The `authorization` header (RFC 6750, section 2.1), marked as sensitive so that no log shows it. A token
+/// that a header cannot hold is replaced by one that the provider is certain to refuse: without the header,
+/// the request could succeed anonymously.
 pub(super) fn authorization(token: &AccessToken) -> HeaderValue {
     let value = Zeroizing::new(format!("Bearer {}", token.expose()));
     let mut value = HeaderValue::from_str(&value).unwrap_or(HeaderValue::from_static("Bearer -"));

@@ -8,7 +8,8 @@ use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use serde::Deserialize;
 
 use super::{
-    HostPattern, HostRule, Inspection, Kind, Lack, Provider, RateLimit, Renewal, Settings, Verdict,
+    HostPattern, HostRule, Inspection, Kind, MissingCapability, Provider, RateLimit, Renewal, Settings,
+    Verdict,
     advice::Advice,
     answer::{self, Loose, Words},
     bearer,
@@ -46,12 +47,12 @@ pub(super) const KIND: Kind = Kind {
 #[derive(Debug)]
 pub(super) struct Bitbucket {
     hosts: [HostPattern; 1],
-    renewal: Result<RefreshGrant, Lack>,
+    renewal: Result<RefreshGrant, MissingCapability>,
     inspection: Probe,
 }
 
 impl Bitbucket {
-    /// The public API, and the application of `settings` for renewals.
+    /// Creates the adapter for the public API, with the application of `settings` for renewals.
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
             hosts: [HostPattern::new("api.bitbucket.org")],
@@ -66,7 +67,7 @@ impl Provider for Bitbucket {
         &self.hosts
     }
 
-    /// Since May 2026 the header is the only place for a token:
+    /// Since May 2026 a token is accepted only in the header:
     /// <https://community.developer.atlassian.com/t/oauth-2-0-and-api-authentication-changes-for-bitbucket-cloud/99003>
     fn encode(&self, call: &ApiRequest, token: &AccessToken) -> Request<Bytes> {
         bearer::request(call, call.path_and_query.clone(), token)
@@ -76,23 +77,23 @@ impl Provider for Bitbucket {
         judge(answer, now)
     }
 
-    /// `next` is a whole URL (<https://developer.atlassian.com/cloud/bitbucket/rest/intro/#pagination>).
+    /// `next` is an absolute URL (<https://developer.atlassian.com/cloud/bitbucket/rest/intro/#pagination>).
     fn next_page(&self, sent: &Uri, answer: &Response<Bytes>) -> Option<String> {
         let page: Page = answer::page(answer)?;
         query::followed(sent, page.next.text(), self.refused_parameters())
     }
 
-    /// Bitbucket tells a limit and whether it is near, but not what is left:
+    /// Bitbucket reports a limit and whether it is near, but not what remains:
     /// <https://support.atlassian.com/bitbucket-cloud/docs/api-request-limits/>
     fn rate_limit(&self, _: &HeaderMap, _: SystemTime) -> Option<RateLimit> {
         None
     }
 
-    fn renewal(&self) -> Result<&dyn Renewal, &Lack> {
+    fn renewal(&self) -> Result<&dyn Renewal, &MissingCapability> {
         self.renewal.as_ref().map(|renewal| renewal as _)
     }
 
-    fn inspection(&self) -> Result<&dyn Inspection, &Lack> {
+    fn inspection(&self) -> Result<&dyn Inspection, &MissingCapability> {
         Ok(&self.inspection)
     }
 }
@@ -112,8 +113,8 @@ fn judge(answer: &Response<Bytes>, now: SystemTime) -> Verdict {
 }
 
 /// `{"type":"error","error":{"message":"Your credentials lack one or more required privilege scopes.",
-/// "detail":{"granted":["account"],"required":["repository"]}}}`, as the tests of several clients have it.
-/// Other refusals have a text in `detail`, or nothing.
+/// "detail":{"granted":["account"],"required":["repository"]}}}`, as in the tests of several clients.
+/// Other refusals have text in `detail`, or nothing.
 fn forbidden(answer: &Response<Bytes>) -> Verdict {
     if let Some(Body { error: Scopes { detail } }) = answer::json::<Body<Scopes>>(answer.body()) {
         return Verdict::ScopeNotGranted { missing: detail.required.without(&detail.granted) };

@@ -1,4 +1,4 @@
-//! The application at the provider, and how it proves itself: RFC 6749, section 2.3, and RFC 7523.
+//! The application at the provider, and how it authenticates: RFC 6749, section 2.3, and RFC 7523.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -14,13 +14,13 @@ use zeroize::Zeroizing;
 use self::assertion::Signing;
 pub use self::assertion::{has_certificate, private_key};
 pub(super) use self::form::Form;
-use super::{Lack, Settings, Unsendable};
+use super::{MissingCapability, Settings, Unsendable};
 use crate::secret::Secret;
 
 pub(super) mod assertion;
 mod form;
 
-/// How a client proves itself to a token endpoint, by the names of OpenID Connect.
+/// How a client authenticates to a token endpoint, by the names of OpenID Connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthMethod {
     /// `client_secret_post`: the secret in the body.
@@ -32,7 +32,7 @@ pub enum AuthMethod {
 }
 
 impl AuthMethod {
-    /// The method of that name.
+    /// Returns the method of that name.
     pub fn named(name: &str) -> Option<Self> {
         match name {
             "client_secret_post" => Some(Self::Post),
@@ -53,9 +53,13 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// The client of `settings`, which proves itself as they say, or else by a private key if that is all there is,
-    /// or else by `default`.
-    pub(super) fn new(settings: &Settings, default: AuthMethod, signing: Signing) -> Result<Self, Lack> {
+    /// Creates the client of `settings`. It authenticates by their method; if they have none, by the private
+    /// key if there is no secret, and otherwise by `default`.
+    pub(super) fn new(
+        settings: &Settings,
+        default: AuthMethod,
+        signing: Signing,
+    ) -> Result<Self, MissingCapability> {
         let only_key = settings.client_secret.is_none() && settings.private_key.is_some();
         let method = match settings.token_auth_method {
             Some(method) => method,
@@ -65,12 +69,12 @@ impl Client {
         Self::with(settings, method, signing)
     }
 
-    /// The client of `settings` for a provider that takes nothing but a secret.
-    pub(super) fn with_secret(settings: &Settings) -> Result<Self, Lack> {
+    /// Creates the client of `settings` for a provider that accepts only a secret.
+    pub(super) fn with_secret(settings: &Settings) -> Result<Self, MissingCapability> {
         Self::with(settings, AuthMethod::Post, Signing::default())
     }
 
-    fn with(settings: &Settings, method: AuthMethod, signing: Signing) -> Result<Self, Lack> {
+    fn with(settings: &Settings, method: AuthMethod, signing: Signing) -> Result<Self, MissingCapability> {
         let (credential, key) = match method {
             AuthMethod::PrivateKeyJwt => (&settings.private_key, "private_key_file"),
             AuthMethod::Post | AuthMethod::Basic => (&settings.client_secret, "client_secret"),
@@ -79,23 +83,23 @@ impl Client {
             (Some(id), Some(credential)) => {
                 Ok(Self { id: id.clone(), method, credential: Arc::clone(credential), signing })
             }
-            (Some(_), None) => Err(Lack::NotConfigured { missing: vec![key] }),
-            (None, Some(_)) => Err(Lack::NotConfigured { missing: vec!["client_id"] }),
-            (None, None) => Err(Lack::NotConfigured { missing: vec!["client_id", key] }),
+            (Some(_), None) => Err(MissingCapability::NotConfigured { missing: vec![key] }),
+            (None, Some(_)) => Err(MissingCapability::NotConfigured { missing: vec!["client_id"] }),
+            (None, None) => Err(MissingCapability::NotConfigured { missing: vec!["client_id", key] }),
         }
     }
 
-    /// The public name of the application.
+    /// The client id.
     pub(super) fn id(&self) -> &str {
         &self.id
     }
 
-    /// What it proves itself with, to be read again when the provider refuses it.
+    /// The credential, so that it can be read again when the provider refuses it.
     pub(super) fn credential(&self) -> &Arc<Secret> {
         &self.credential
     }
 
-    /// `form` as it is posted to `url`, with the client's proof.
+    /// Builds the POST of `form` to `url`, with the client's authentication.
     pub(super) fn post(&self, url: &Uri, form: Form, now: SystemTime) -> Result<Request<Bytes>, Unsendable> {
         let form = match self.method {
             AuthMethod::Basic => form,
@@ -116,7 +120,8 @@ impl Client {
         Ok(request)
     }
 
-    /// The `authorization` header of `client_secret_basic`: both halves encoded, as RFC 6749 (section 2.3.1) has it.
+    /// The `authorization` header of `client_secret_basic`, with both halves form-encoded (RFC 6749, section
+    /// 2.3.1).
     pub(super) fn basic(&self) -> HeaderValue {
         let secret = self.credential.get();
         let pair = form::pair(&self.id, secret.expose_secret());
@@ -125,14 +130,16 @@ impl Client {
     }
 }
 
-/// A header value that no log shows. What a header cannot hold is sent as something that is surely refused.
+/// A header value that no log shows. A value that a header cannot hold is replaced by one that is certain to
+/// be refused.
 pub(super) fn sensitive(value: &str) -> HeaderValue {
     let mut value = HeaderValue::from_str(value).unwrap_or(HeaderValue::from_static("-"));
     value.set_sensitive(true);
     value
 }
 
-/// `form` as it is posted to `url`, without a proof. JSON is asked for: GitHub answers a form otherwise.
+/// Builds the POST of `form` to `url`, without authentication. It asks for JSON: GitHub answers a form
+/// otherwise.
 pub(super) fn posted(url: &Uri, form: Form) -> Request<Bytes> {
     let mut request = Request::new(form.into_body());
     *request.method_mut() = Method::POST;

@@ -1,7 +1,7 @@
-//! Percent-encoding, as hostile callers use it.
+//! Percent-encoding as hostile callers use it.
 
-/// `text` decoded until nothing is left to decode: what a chain of servers, each of which decodes once, may see.
-/// One pass over a stack does it: an escape contains no other escape, so the order of decoding does not matter.
+/// Decodes `text` until nothing is left to decode: what a chain of servers may see if each decodes once. A
+/// single pass over a stack is enough: no escape contains another, so the order of decoding does not matter.
 pub(crate) fn fully_decoded(text: &str) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(text.len());
     for byte in text.bytes() {
@@ -23,7 +23,7 @@ fn hex(digit: u8) -> Option<u8> {
     u8::try_from(char::from(digit).to_digit(16)?).ok()
 }
 
-/// Whether every `%` stands before two hexadecimal digits.
+/// Returns whether two hexadecimal digits follow every `%`.
 pub(super) fn is_whole(text: &str) -> bool {
     text.split('%').skip(1).all(|after| {
         let mut digits = after.bytes();

@@ -1,4 +1,4 @@
-//! Facebook's Graph API, whose failures have codes; its HTTP status says little.
+//! Facebook's Graph API. Its failures are told apart by codes; the HTTP status says little.
 //! <https://developers.facebook.com/docs/graph-api/guides/error-handling>
 
 use std::{
@@ -14,8 +14,8 @@ use serde::Deserialize;
 
 use self::{debug_token::DebugToken, removal::Removal, tokens::Exchange};
 use super::{
-    HostPattern, HostRule, Inspection, Kind, Lack, Provider, RateLimit, Renewal, Revocation, Settings,
-    Source, Verdict,
+    HostPattern, HostRule, Inspection, Kind, MissingCapability, Provider, RateLimit, Renewal, Revocation,
+    Settings, Source, Verdict,
     advice::Advice,
     answer::{self, Loose},
     bearer, kind, query,
@@ -32,11 +32,13 @@ mod removal;
 mod tokens;
 mod usage;
 
-/// The version that a path without one gets. Without any, Graph takes the oldest that the application may use.
+/// The version of paths that have none. By default, Graph uses the oldest version available to the
+/// application.
 /// <https://developers.facebook.com/docs/graph-api/guides/versioning>
 pub(super) const DEFAULT_VERSION: &str = "v25.0";
 
-/// Graph takes `method` for the request's method, finds further requests in `batch`, and tokens or proofs in the rest.
+/// Graph reads `method` as the request's method, `batch` as further requests, and the others as tokens or
+/// proofs.
 /// <https://developers.facebook.com/docs/graph-api/batch-requests>,
 /// <https://developers.facebook.com/docs/graph-api/guides/secure-requests>
 const REFUSED_PARAMETERS: [&str; 6] =
@@ -71,13 +73,14 @@ pub(super) struct Facebook {
     hosts: [HostPattern; 1],
     version: String,
     client_secret: Option<Arc<Secret>>,
-    renewal: Result<Exchange, Lack>,
-    inspection: Result<DebugToken, Lack>,
+    renewal: Result<Exchange, MissingCapability>,
+    inspection: Result<DebugToken, MissingCapability>,
     revocation: Removal,
 }
 
 impl Facebook {
-    /// The public Graph API; with a client secret, every call carries its proof.
+    /// Creates the adapter for the public Graph API; with a client secret, every call carries an
+    /// `appsecret_proof`.
     pub(super) fn new(settings: Settings) -> Self {
         let version = settings.api_version.as_deref().unwrap_or(DEFAULT_VERSION);
         Self {
@@ -107,7 +110,7 @@ fn check_version(version: &str) -> Result<(), String> {
     is_version(version).then_some(()).ok_or_else(|| format!("must be a version such as `{DEFAULT_VERSION}`"))
 }
 
-/// Whether `version` is one of Graph's: `v25.0`.
+/// Returns whether `version` is a version of Graph, such as `v25.0`.
 fn is_version(version: &str) -> bool {
     let is_number =
         |text: &str| (1..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -155,13 +158,14 @@ impl Provider for Facebook {
         }
     }
 
-    /// `paging.next` is a whole URL with the token in it (<https://developers.facebook.com/docs/graph-api/results>).
+    /// `paging.next` is an absolute URL that contains the token
+    /// (<https://developers.facebook.com/docs/graph-api/results>).
     fn next_page(&self, sent: &Uri, answer: &Response<Bytes>) -> Option<String> {
         let page: Page = answer::page(answer)?;
         query::followed(sent, page.paging?.next.text(), self.refused_parameters())
     }
 
-    /// Graph tells percentages, not requests.
+    /// Graph reports percentages, not requests.
     fn rate_limit(&self, _: &HeaderMap, _: SystemTime) -> Option<RateLimit> {
         None
     }
@@ -170,7 +174,7 @@ impl Provider for Facebook {
         self.client_secret.as_ref()
     }
 
-    fn renewal(&self) -> Result<&dyn Renewal, &Lack> {
+    fn renewal(&self) -> Result<&dyn Renewal, &MissingCapability> {
         self.renewal.as_ref().map(|renewal| renewal as _)
     }
 
@@ -178,21 +182,23 @@ impl Provider for Facebook {
         Source::LiveAccessToken
     }
 
-    fn inspection(&self) -> Result<&dyn Inspection, &Lack> {
+    fn inspection(&self) -> Result<&dyn Inspection, &MissingCapability> {
         self.inspection.as_ref().map(|inspection| inspection as _)
     }
 
-    fn revocation(&self) -> Result<&dyn Revocation, &Lack> {
+    fn revocation(&self) -> Result<&dyn Revocation, &MissingCapability> {
         Ok(&self.revocation)
     }
 }
 
-/// <https://developers.facebook.com/docs/graph-api/guides/error-handling> and, for 32, 613 and 80000 to 80014,
+/// <https://developers.facebook.com/docs/graph-api/guides/error-handling> and, for 32, 613 and 80000 to
+/// 80014,
 /// <https://developers.facebook.com/docs/graph-api/overview/rate-limiting>
 fn by_code(code: i64, message: &str, headers: &HeaderMap, now: SystemTime) -> Verdict {
     match code {
-        // The call needs a page's token where the user's was sent; neither another token nor a permission would help.
-        // Graph says so with 210, and with 190 too (github.com/facebook/facebook-php-business-sdk/issues/428).
+        // The call needs a page's token instead of the user's; neither another user token nor a permission
+        // would help. Graph reports this with 210, and also with 190
+        // (github.com/facebook/facebook-php-business-sdk/issues/428).
         210 => Verdict::Accepted,
         190 if message.to_ascii_lowercase().contains("page access token") => Verdict::Accepted,
         102 | 190 => Verdict::TokenRefused,
@@ -208,7 +214,8 @@ fn is_limit(code: i64) -> bool {
     matches!(code, 4 | 17 | 32 | 341 | 613 | 80_000..=80_014)
 }
 
-/// For what comes from in front of Graph, and for HEAD, which has no body to hold a code.
+/// Classifies answers of whatever stands in front of Graph, and answers to HEAD, which have no body for a
+/// code.
 fn by_status(answer: &Response<Bytes>, now: SystemTime) -> Verdict {
     let headers = answer.headers();
     match answer.status() {
@@ -220,7 +227,7 @@ fn by_status(answer: &Response<Bytes>, now: SystemTime) -> Verdict {
     }
 }
 
-/// `WWW-Authenticate: OAuth "Facebook Platform" "invalid_token" "..."`, which is no challenge of any standard.
+/// `WWW-Authenticate: OAuth "Facebook Platform" "invalid_token" "..."`, a challenge that follows no standard.
 fn says_invalid_token(headers: &HeaderMap) -> bool {
     answer::text(headers, "www-authenticate").is_some_and(|value| value.contains("\"invalid_token\""))
 }

@@ -1,5 +1,5 @@
-//! Any provider that follows the standards: OAuth 2.0 bearer tokens (RFC 6750), links (RFC 8288), `Retry-After`.
-//! Auth0 gives all of them one strategy, so each connection has settings of its own.
+//! Any provider that follows the standards: OAuth 2.0 bearer tokens (RFC 6750), links (RFC 8288),
+//! `Retry-After`. Auth0 gives all of them one strategy, so each connection has its own settings.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,8 +8,8 @@ use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use serde::Deserialize;
 
 use super::{
-    HostPattern, HostRule, Inspection, Kind, Lack, Provider, RateLimit, Renewal, Revocation, Settings,
-    Verdict,
+    HostPattern, HostRule, Inspection, Kind, MissingCapability, Provider, RateLimit, Renewal, Revocation,
+    Settings, Verdict,
     advice::Advice,
     answer::{self, Loose, Words},
     bearer,
@@ -24,7 +24,7 @@ use crate::{retry::retry_after, token::AccessToken};
 mod page;
 mod tokens;
 
-/// Custom social connections, and enterprise connections of OpenID Connect.
+/// Custom social connections, and OpenID Connect enterprise connections.
 pub(super) const KIND: Kind = Kind {
     strategies: &["oauth2", "oidc"],
     hosts: HostRule::Required,
@@ -37,17 +37,17 @@ pub(super) const KIND: Kind = Kind {
     build: |settings| Box::new(Generic::new(&settings)),
 };
 
-/// The adapter of one connection of `oauth2` or `oidc`.
+/// The adapter of one `oauth2` or `oidc` connection.
 #[derive(Debug)]
 pub(super) struct Generic {
     hosts: Vec<HostPattern>,
-    renewal: Result<RefreshGrant, Lack>,
-    inspection: Result<Introspection, Lack>,
-    revocation: Result<StandardRevocation, Lack>,
+    renewal: Result<RefreshGrant, MissingCapability>,
+    inspection: Result<Introspection, MissingCapability>,
+    revocation: Result<StandardRevocation, MissingCapability>,
 }
 
 impl Generic {
-    /// A provider with the API hosts of `settings`; without any, nothing can be called.
+    /// Creates the adapter for the API hosts of `settings`; without hosts, nothing can be called.
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
             hosts: settings.hosts.iter().map(HostPattern::new).collect(),
@@ -89,20 +89,20 @@ impl Provider for Generic {
         answer::rate_limit(headers, now)
     }
 
-    fn renewal(&self) -> Result<&dyn Renewal, &Lack> {
+    fn renewal(&self) -> Result<&dyn Renewal, &MissingCapability> {
         self.renewal.as_ref().map(|renewal| renewal as _)
     }
 
-    fn inspection(&self) -> Result<&dyn Inspection, &Lack> {
+    fn inspection(&self) -> Result<&dyn Inspection, &MissingCapability> {
         self.inspection.as_ref().map(|inspection| inspection as _)
     }
 
-    fn revocation(&self) -> Result<&dyn Revocation, &Lack> {
+    fn revocation(&self) -> Result<&dyn Revocation, &MissingCapability> {
         self.revocation.as_ref().map(|revocation| revocation as _)
     }
 }
 
-/// The challenge decides (RFC 6750, section 3.1); of those without one, 401 means the token.
+/// Classifies by the challenge (RFC 6750, section 3.1); a 401 without one means that the token is dead.
 fn refused(answer: &Response<Bytes>) -> Verdict {
     let headers = answer.headers();
     if let Some(missing) = missing_scopes(answer) {
@@ -115,7 +115,7 @@ fn refused(answer: &Response<Bytes>) -> Verdict {
     Verdict::Accepted
 }
 
-/// The scopes of an `insufficient_scope`, in the challenge or, as GitLab has it, in the body:
+/// The scopes of an `insufficient_scope` error, from the challenge or, as GitLab sends it, from the body:
 /// `{"error":"insufficient_scope","scope":"api"}`.
 fn missing_scopes(answer: &Response<Bytes>) -> Option<Vec<String>> {
     if let Some(scopes) = answer::challenge(answer.headers(), "insufficient_scope", "scope") {

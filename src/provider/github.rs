@@ -12,8 +12,8 @@ use serde::Deserialize;
 
 use self::tokens::Application;
 use super::{
-    HostPattern, HostRule, Inspection, Kind, Lack, Provider, RateLimit, Renewal, Revocation, Settings,
-    Verdict,
+    HostPattern, HostRule, Inspection, Kind, MissingCapability, Provider, RateLimit, Renewal, Revocation,
+    Settings, Verdict,
     advice::Advice,
     answer::{self, Loose},
     bearer, kind, query,
@@ -25,11 +25,11 @@ use crate::{retry::retry_after, token::AccessToken};
 mod scope;
 mod tokens;
 
-/// The version that requests without the header get; supported until at least March 2028 (GitHub's changelog of
+/// The version for requests without the header; supported until at least March 2028 (GitHub's changelog of
 /// 2026-03-12). <https://docs.github.com/rest/about-the-rest-api/api-versions>
 pub(super) const DEFAULT_VERSION: &str = "2022-11-28";
 
-/// How long to wait where GitHub names a secondary limit but no time:
+/// How long to wait when GitHub reports a secondary limit without a time:
 /// <https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api>
 const SECONDARY_WAIT: Duration = Duration::from_secs(60);
 
@@ -64,12 +64,12 @@ pub(super) const KIND: Kind = Kind {
 pub(super) struct GitHub {
     hosts: [HostPattern; 2],
     version: HeaderValue,
-    renewal: Result<RefreshGrant, Lack>,
-    application: Result<Application, Lack>,
+    renewal: Result<RefreshGrant, MissingCapability>,
+    application: Result<Application, MissingCapability>,
 }
 
 impl GitHub {
-    /// GitHub's public API, in the version that `settings` name.
+    /// Creates the adapter for GitHub's public API, in the version of `settings`.
     pub(super) fn new(settings: &Settings) -> Self {
         let version = settings.api_version.as_ref().and_then(|version| HeaderValue::try_from(version).ok());
         let version = version.unwrap_or(HeaderValue::from_static(DEFAULT_VERSION));
@@ -86,7 +86,7 @@ fn check_version(version: &str) -> Result<(), String> {
     is_version(version).then_some(()).ok_or_else(|| format!("must be a date such as `{DEFAULT_VERSION}`"))
 }
 
-/// Whether `version` is a date, `YYYY-MM-DD`.
+/// Returns whether `version` is a date, `YYYY-MM-DD`.
 fn is_version(version: &str) -> bool {
     let in_place = |(index, byte): (usize, u8)| {
         if matches!(index, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() }
@@ -115,7 +115,7 @@ impl Provider for GitHub {
             StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS => {
                 limited(answer, now).unwrap_or_else(|| forbidden(answer))
             }
-            // GitHub hides what a token may not see.
+            // GitHub answers 404 for what a token may not see.
             StatusCode::NOT_FOUND => scope_not_granted(answer.headers()).unwrap_or(Verdict::Accepted),
             status if answer::may_pass(status) => {
                 Verdict::Unavailable { retry_after: retry_after(answer.headers(), now) }
@@ -136,28 +136,28 @@ impl Provider for GitHub {
         })
     }
 
-    fn renewal(&self) -> Result<&dyn Renewal, &Lack> {
+    fn renewal(&self) -> Result<&dyn Renewal, &MissingCapability> {
         self.renewal.as_ref().map(|renewal| renewal as _)
     }
 
-    fn inspection(&self) -> Result<&dyn Inspection, &Lack> {
+    fn inspection(&self) -> Result<&dyn Inspection, &MissingCapability> {
         self.application.as_ref().map(|application| application as _)
     }
 
-    fn revocation(&self) -> Result<&dyn Revocation, &Lack> {
+    fn revocation(&self) -> Result<&dyn Revocation, &MissingCapability> {
         self.application.as_ref().map(|application| application as _)
     }
 }
 
-/// Sets what GitHub wants with every request. Its media types choose between representations, so a choice that was
-/// made stands.
+/// Sets GitHub's required headers. An `accept` header of the caller is kept, since GitHub's media types
+/// choose between representations.
 fn dress(headers: &mut HeaderMap, version: &HeaderValue) {
     headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
     headers.insert("x-github-api-version", version.clone());
     headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/vnd.github+json"));
 }
 
-/// The endpoints of a GitHub App itself answer 401 to every user's token, since they want a JWT.
+/// The endpoints of a GitHub App itself require a JWT, and answer 401 to any user's token.
 fn unauthorized(answer: &Response<Bytes>) -> Verdict {
     if message(answer).contains("json web token") {
         return Verdict::Accepted;
@@ -165,7 +165,8 @@ fn unauthorized(answer: &Response<Bytes>) -> Verdict {
     Verdict::TokenRefused
 }
 
-/// In the order that GitHub documents: `retry-after`, then an exhausted primary limit, then at least a minute.
+/// Returns how long to wait, in GitHub's documented order: `retry-after`, an exhausted primary limit, at
+/// least a minute.
 fn limited(answer: &Response<Bytes>, now: SystemTime) -> Option<Verdict> {
     let headers = answer.headers();
     if let Some(wait) = retry_after(headers, now) {
@@ -190,7 +191,7 @@ fn limited(answer: &Response<Bytes>, now: SystemTime) -> Option<Verdict> {
 
 fn forbidden(answer: &Response<Bytes>) -> Verdict {
     let headers = answer.headers();
-    // The organisation wants a login through its own single sign-on; no scope would help.
+    // The organisation requires a login through its single sign-on; no scope would help.
     if answer::text(headers, "x-github-sso").is_some_and(|sso| sso.starts_with("required")) {
         return Verdict::Accepted;
     }
@@ -200,8 +201,9 @@ fn forbidden(answer: &Response<Bytes>) -> Verdict {
     scope_not_granted(headers).unwrap_or(Verdict::Accepted)
 }
 
-/// A scope is missing if the action accepts some, and the token holds none of them. Tokens of GitHub Apps have no
-/// scopes, and no such header. <https://docs.github.com/apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps>
+/// Returns the missing scopes: those that the action accepts, if the token holds none of them. Tokens of
+/// GitHub Apps have no scopes, and no such header.
+/// <https://docs.github.com/apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps>
 fn scope_not_granted(headers: &HeaderMap) -> Option<Verdict> {
     if !headers.contains_key("x-oauth-scopes") {
         return None;
@@ -216,7 +218,7 @@ fn scope_not_granted(headers: &HeaderMap) -> Option<Verdict> {
     Some(Verdict::ScopeNotGranted { missing: scope::least(&accepted) })
 }
 
-/// `contents=read,issues=write; administration=read`: sets of permissions, of which one suffices.
+/// `contents=read,issues=write; administration=read`: alternative sets of permissions.
 /// <https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api>
 fn permissions(headers: &HeaderMap) -> Vec<String> {
     let sets = answer::text(headers, "x-accepted-github-permissions").unwrap_or_default();
@@ -230,7 +232,7 @@ struct Failure {
     message: Loose,
 }
 
-/// The message in lower case; GitHub has no codes.
+/// The message in lower case; GitHub has no error codes.
 fn message(answer: &Response<Bytes>) -> String {
     answer::json::<Failure>(answer.body())
         .map(|failure| failure.message.text().to_lowercase())

@@ -1,4 +1,4 @@
-//! Google's APIs. Reasons: <https://cloud.google.com/apis/design/errors> and
+//! Google's APIs. Error reasons: <https://cloud.google.com/apis/design/errors> and
 //! <https://developers.google.com/drive/api/guides/handle-errors>.
 
 use std::time::SystemTime;
@@ -12,8 +12,8 @@ use self::{
     tokens::{TokenInfo, TokenRevocation},
 };
 use super::{
-    HostPattern, HostRule, Inspection, Kind, Lack, Provider, RateLimit, Renewal, Revocation, Settings,
-    Verdict,
+    HostPattern, HostRule, Inspection, Kind, MissingCapability, Provider, RateLimit, Renewal, Revocation,
+    Settings, Verdict,
     advice::Advice,
     answer::{self, Loose},
     bearer, kind, query,
@@ -25,11 +25,12 @@ use crate::{retry::retry_after, token::AccessToken};
 mod failure;
 mod tokens;
 
-/// Hosts below `googleapis.com` whose answers are tokens, or which end one: with them, a caller that may call but not
-/// see the token could get another one, or have this one revoked behind the service's back.
-/// <https://developers.google.com/identity/protocols/oauth2>, <https://cloud.google.com/iam/docs/reference/sts/rest>,
-/// <https://cloud.google.com/iam/docs/reference/credentials/rest>, Firebase's token exchange, and the host where
-/// Chrome turns its user's token into those of other applications.
+/// Hosts below `googleapis.com` that issue or revoke tokens. Through them, a caller that may call but not see
+/// the token could obtain another one, or revoke this one without the service knowing.
+/// <https://developers.google.com/identity/protocols/oauth2>,
+/// <https://cloud.google.com/iam/docs/reference/sts/rest>,
+/// <https://cloud.google.com/iam/docs/reference/credentials/rest>, Firebase's token exchange, and the host
+/// where Chrome exchanges its user's token for those of other applications.
 const TOKEN_HOSTS: [&str; 5] = [
     "oauth2.googleapis.com",
     "sts.googleapis.com",
@@ -38,15 +39,16 @@ const TOKEN_HOSTS: [&str; 5] = [
     "oauthaccountmanager.googleapis.com",
 ];
 
-/// Google's own parameters that override the method, or carry an API key: with it, calls count for the project of somebody
-/// else, and it would stand in logs on the way. <https://cloud.google.com/apis/docs/system-parameters>
+/// Google's parameters that override the method or carry an API key. Calls with a key count for its owner's
+/// project, and the key would appear in logs on the way.
+/// <https://cloud.google.com/apis/docs/system-parameters>
 const SYSTEM_PARAMETERS: [&str; 2] = ["$httpMethod", "key"];
 
-/// Whoever runs the Google Cloud project must act.
+/// Only the operator of the Google Cloud project can fix these.
 const NOT_CONFIGURED: [&str; 5] =
     ["SERVICE_DISABLED", "accessNotConfigured", "BILLING_DISABLED", "CONSUMER_INVALID", "CONSUMER_SUSPENDED"];
 
-/// Limits on requests over time. Quotas of things stored, such as `storageQuotaExceeded`, do not pass by waiting.
+/// Limits on requests over time. Storage quotas such as `storageQuotaExceeded` do not pass by waiting.
 const RATE_LIMITED: [&str; 6] = [
     "rateLimitExceeded",
     "userRateLimitExceeded",
@@ -89,13 +91,13 @@ pub(super) const KIND: Kind = Kind {
 #[derive(Debug)]
 pub(super) struct Google {
     hosts: [HostPattern; 2],
-    renewal: Result<RefreshGrant, Lack>,
+    renewal: Result<RefreshGrant, MissingCapability>,
     inspection: TokenInfo,
     revocation: TokenRevocation,
 }
 
 impl Google {
-    /// Google's public APIs, and the application of `settings` for renewals.
+    /// Creates the adapter for Google's public APIs, with the application of `settings` for renewals.
     pub(super) fn new(settings: &Settings) -> Self {
         let all = HostPattern::new("*.googleapis.com").except(&TOKEN_HOSTS);
         Self {
@@ -132,8 +134,8 @@ impl Provider for Google {
         }
     }
 
-    /// `nextPageToken` goes into the `pageToken` of the query that was sent (<https://google.aip.dev/158>).
-    /// Of a search that has its `pageToken` in the body of a POST, the result is of no use.
+    /// `nextPageToken` goes into the query's `pageToken` (<https://google.aip.dev/158>). The result is of no
+    /// use for a search that sends its `pageToken` in a POST body.
     fn next_page(&self, sent: &Uri, answer: &Response<Bytes>) -> Option<String> {
         let page: Page = answer::page(answer)?;
         let token = page.next_page_token.text();
@@ -144,26 +146,26 @@ impl Provider for Google {
         query::sendable(sent.path(), &query, self.refused_parameters())
     }
 
-    /// Google does not tell.
+    /// Google does not report rate limits.
     fn rate_limit(&self, _: &HeaderMap, _: SystemTime) -> Option<RateLimit> {
         None
     }
 
-    fn renewal(&self) -> Result<&dyn Renewal, &Lack> {
+    fn renewal(&self) -> Result<&dyn Renewal, &MissingCapability> {
         self.renewal.as_ref().map(|renewal| renewal as _)
     }
 
-    fn inspection(&self) -> Result<&dyn Inspection, &Lack> {
+    fn inspection(&self) -> Result<&dyn Inspection, &MissingCapability> {
         Ok(&self.inspection)
     }
 
-    fn revocation(&self) -> Result<&dyn Revocation, &Lack> {
+    fn revocation(&self) -> Result<&dyn Revocation, &MissingCapability> {
         Ok(&self.revocation)
     }
 }
 
-/// With these reasons a 401 is about the user, not the token; another token would not help. YouTube: a user without a
-/// channel. Google Ads: one without an account. Android Publisher: one without the right.
+/// With these reasons a 401 is about the user, and another token would not help: a user without a YouTube
+/// channel, without a Google Ads account, or without the right on Android Publisher.
 const NOT_ABOUT_THE_TOKEN: [&str; 3] = ["youtubeSignupRequired", "NOT_ADS_USER", "permissionDenied"];
 
 fn unauthorized(answer: &Response<Bytes>) -> Verdict {

@@ -1,4 +1,4 @@
-//! Which hosts a token may be sent to.
+//! The hosts that a token may be sent to.
 
 use std::fmt;
 
@@ -10,18 +10,18 @@ pub struct HostPattern {
 }
 
 impl HostPattern {
-    /// A pattern of lower-case letters; a `*` may stand for the whole first label only.
+    /// Creates a pattern in lower case; `*` may only stand for the whole first label.
     pub fn new(pattern: impl Into<String>) -> Self {
         Self { pattern: pattern.into(), except: &[] }
     }
 
-    /// The same pattern, which does not mean the hosts of `except`.
+    /// The same pattern, without the hosts of `except`.
     #[must_use]
     pub fn except(self, except: &'static [&'static str]) -> Self {
         Self { except, ..self }
     }
 
-    /// Whether `host`, in lower case and without a port, is meant.
+    /// Returns whether the pattern matches `host`, in lower case and without a port.
     pub fn matches(&self, host: &str) -> bool {
         if self.except.contains(&host) {
             return false;
@@ -34,12 +34,12 @@ impl HostPattern {
         }
     }
 
-    /// Whether one host alone is meant.
+    /// Returns whether the pattern matches exactly one host.
     pub fn is_exact(&self) -> bool {
         !self.pattern.starts_with('*')
     }
 
-    /// The pattern as it was written.
+    /// The pattern as written.
     pub fn as_str(&self) -> &str {
         &self.pattern
     }

@@ -1,4 +1,4 @@
-//! Asking the provider what it knows of a token.
+//! Inspection: asking the provider about a token.
 
 use std::{
     sync::Arc,
@@ -11,7 +11,7 @@ use http::{Request, Response};
 pub(super) use self::{introspection::Introspection, probe::Probe};
 use super::{
     Unsendable,
-    setback::{Passing, Setback},
+    endpoint_error::{EndpointError, Transient},
 };
 use crate::{secret::Secret, token::AccessToken};
 
@@ -20,53 +20,55 @@ mod probe;
 
 /// How a provider inspects tokens.
 pub trait Inspection: Send + Sync {
-    /// The question. Where the provider has no place for it but the query, the token is in the URL.
+    /// Builds the request. If the provider takes the token in the query only, it is in the URL.
     ///
     /// # Errors
-    /// When the client's key is of no use.
+    /// When the client's private key is unusable.
     fn encode(&self, access: &AccessToken, now: SystemTime) -> Result<Request<Bytes>, Unsendable>;
 
-    /// What the provider's answer means.
+    /// Classifies the provider's answer.
     fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> InspectionVerdict;
 
-    /// What the application proves itself with, if it must: to read again after [`InspectionVerdict::ClientRefused`].
+    /// The credential, if inspection needs one, so that it can be read again after
+    /// [`InspectionVerdict::ClientRefused`].
     fn credential(&self) -> Option<&Arc<Secret>> {
         None
     }
 }
 
-/// What a provider answers to an inspection.
+/// What a provider's answer to an inspection means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InspectionVerdict {
     /// The provider accepts the token.
     Active(Inspected),
-    /// It does not: that is its certain word about this token.
+    /// The provider rejects the token, and is certain about it.
     Dead,
-    /// It knows no such token of this application: the token is dead, or was issued to another application. A
-    /// word of death only once the application is known to be the right one.
+    /// The provider knows no such token of this application: the token is dead, or belongs to another
+    /// application. It proves the token dead only once the application is known to be the right one.
     DeadOrForeign,
-    /// The provider refuses the application: only an operator can mend it.
+    /// The provider refuses the application; only an operator can fix this.
     ClientRefused {
-        /// The provider's code.
+        /// The provider's error code.
         code: &'static str,
     },
-    /// Nothing was learnt; that may pass.
-    Passing(Passing),
+    /// Nothing was learnt; a retry may help.
+    Transient(Transient),
 }
 
-/// What a provider knows of a token that it accepts.
+/// What a provider reports about an accepted token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inspected {
-    /// When it ends; `None` if it does not end, or the provider does not tell.
+    /// When the token expires; `None` if it does not, or the provider does not say.
     pub expires_at: Option<SystemTime>,
-    /// The scopes that were granted; empty if the provider does not tell.
+    /// The granted scopes; empty if the provider does not report them.
     pub scopes: Vec<String>,
     /// The provider's id of the account.
     pub subject: Option<String>,
 }
 
 impl InspectionVerdict {
-    /// What it means where the provider says the same of dead tokens and of other applications'.
+    /// The verdict of a provider that gives the same answer for dead tokens and for those of other
+    /// applications.
     pub(super) fn or_foreign(self) -> Self {
         match self {
             Self::Dead => Self::DeadOrForeign,
@@ -75,17 +77,17 @@ impl InspectionVerdict {
     }
 }
 
-impl From<Setback> for InspectionVerdict {
-    fn from(setback: Setback) -> Self {
-        match setback {
-            Setback::Dead(_) => Self::Dead,
-            Setback::Client(code) => Self::ClientRefused { code },
-            Setback::Passing(passing) => Self::Passing(passing),
+impl From<EndpointError> for InspectionVerdict {
+    fn from(error: EndpointError) -> Self {
+        match error {
+            EndpointError::Dead(_) => Self::Dead,
+            EndpointError::Client(code) => Self::ClientRefused { code },
+            EndpointError::Transient(transient) => Self::Transient(transient),
         }
     }
 }
 
-/// The time that a number of seconds since 1970 names; zero and less is what Facebook writes for "never".
+/// Converts seconds since 1970 to a time; `None` for zero and less, which Facebook writes for "never".
 pub(super) fn time(seconds: Option<i64>) -> Option<SystemTime> {
     let seconds = u64::try_from(seconds?).ok().filter(|seconds| *seconds > 0)?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))

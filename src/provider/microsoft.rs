@@ -8,9 +8,8 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header::A
 
 use self::failure::Failure;
 use super::{
-    HostPattern, HostRule, Inspection, Kind, Lack, Provider, RateLimit, Renewal, Settings, Verdict,
-    advice::Advice, answer, bearer, inspection::Probe, kind, query, renewal::RefreshGrant,
-    request::ApiRequest,
+    HostPattern, HostRule, Inspection, Kind, MissingCapability, Provider, RateLimit, Renewal, Settings,
+    Verdict, advice::Advice, answer, bearer, inspection::Probe, kind, query, renewal::RefreshGrant, request::ApiRequest,
 };
 use crate::{retry::retry_after, token::AccessToken};
 
@@ -28,7 +27,8 @@ const ADVICE: Advice = Advice {
     ..Advice::GENERAL
 };
 
-/// Entra ID (formerly Azure Active Directory). A token is for one resource: Graph, or the hosts that are configured.
+/// Entra ID (formerly Azure Active Directory). A token is for one resource: Graph, or the hosts that are
+/// configured.
 pub(super) const WORK: Kind = Kind {
     strategies: &["waad"],
     hosts: HostRule::Default,
@@ -49,8 +49,9 @@ pub(super) const PERSONAL: Kind = Kind {
     ..WORK
 };
 
-/// Auth0's old strategy for SharePoint add-ins. SharePoint Online has issued it no tokens since April 2026, when the
-/// Access Control Service went; a connection of `waad` with the tenant's host in `hosts` takes its place.
+/// Auth0's old strategy for SharePoint add-ins. SharePoint Online has issued no tokens to it since April
+/// 2026, when the Access Control Service was retired; use a `waad` connection with the tenant's host in
+/// `hosts` instead.
 pub(super) const SHAREPOINT: Kind = Kind {
     strategies: &["sharepoint"],
     hosts: HostRule::Required,
@@ -67,16 +68,16 @@ pub(super) enum Accounts {
     Work,
     /// The consumers' tenant.
     Personal,
-    /// The Access Control Service, which is gone.
+    /// The Access Control Service, which was retired.
     AddIns,
 }
 
 const GRAPH: &str = "graph.microsoft.com";
 
-/// Their answers are tokens, so they are never API hosts, whatever is configured.
+/// Hosts that issue tokens, and so are never API hosts, whatever is configured.
 const TOKEN_HOSTS: [&str; 3] = ["login.microsoftonline.com", "login.windows.net", "login.live.com"];
 
-/// SharePoint answers XML where nothing is asked for:
+/// SharePoint answers in XML by default:
 /// <https://learn.microsoft.com/sharepoint/dev/sp-add-ins/get-to-know-the-sharepoint-rest-service>
 const SHAREPOINT_MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/json;odata=nometadata");
 
@@ -84,12 +85,12 @@ const SHAREPOINT_MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application
 #[derive(Debug)]
 pub(super) struct Microsoft {
     hosts: Vec<HostPattern>,
-    renewal: Result<RefreshGrant, Lack>,
-    inspection: Result<Probe, Lack>,
+    renewal: Result<RefreshGrant, MissingCapability>,
+    inspection: Result<Probe, MissingCapability>,
 }
 
 impl Microsoft {
-    /// Graph's public cloud, unless `settings` name other hosts.
+    /// Creates the adapter for Graph's public cloud, unless `settings` name other hosts.
     pub(super) fn new(mut settings: Settings, accounts: Accounts) -> Self {
         settings.hosts.retain(|host| !TOKEN_HOSTS.contains(&host.as_str()));
         if settings.hosts.is_empty() {
@@ -125,28 +126,28 @@ impl Provider for Microsoft {
         query::followed(sent, &page::next(answer)?, self.refused_parameters())
     }
 
-    /// SharePoint tells once four fifths of a limit are used: <https://aka.ms/spo-throttling>
+    /// SharePoint reports a limit once four fifths of it are used: <https://aka.ms/spo-throttling>
     fn rate_limit(&self, headers: &HeaderMap, now: SystemTime) -> Option<RateLimit> {
         answer::rate_limit(headers, now)
     }
 
-    fn renewal(&self) -> Result<&dyn Renewal, &Lack> {
+    fn renewal(&self) -> Result<&dyn Renewal, &MissingCapability> {
         self.renewal.as_ref().map(|renewal| renewal as _)
     }
 
-    fn inspection(&self) -> Result<&dyn Inspection, &Lack> {
+    fn inspection(&self) -> Result<&dyn Inspection, &MissingCapability> {
         self.inspection.as_ref().map(|inspection| inspection as _)
     }
 }
 
-/// A throttle in the list of Graph's status codes, though it has the number of a failure.
+/// A throttle in Graph's list of status codes, despite its number.
 const BANDWIDTH_LIMIT_EXCEEDED: u16 = 509;
 
 fn judge(answer: &Response<Bytes>, now: SystemTime) -> Verdict {
     let retry_after = || retry_after(answer.headers(), now);
     match answer.status() {
-        // Also where the token is alive but the tenant wants a new login of some kind, which only another
-        // token can prove: https://learn.microsoft.com/entra/identity-platform/claims-challenge
+        // Also for a live token when the tenant requires a new login, which only another token can prove:
+        // https://learn.microsoft.com/entra/identity-platform/claims-challenge
         StatusCode::UNAUTHORIZED => Verdict::TokenRefused,
         StatusCode::FORBIDDEN => forbidden(answer),
         StatusCode::TOO_MANY_REQUESTS => Verdict::RateLimited { retry_after: retry_after() },
@@ -172,8 +173,8 @@ fn forbidden(answer: &Response<Bytes>) -> Verdict {
     Verdict::Accepted
 }
 
-/// A conditional access policy of this resource wants more than the login gave; for others the token is good.
-/// Graph documents this beside the 401 of other services.
+/// A conditional access policy of this resource requires more than the login gave; the token is good for
+/// other resources. Graph documents this beside the 401 of other services.
 fn wants_claims(headers: &HeaderMap) -> bool {
     ["insufficient_claims", "insufficient_scope"]
         .iter()

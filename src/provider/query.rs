@@ -12,7 +12,7 @@ use super::{
 };
 use crate::identity::RESERVED;
 
-/// Adds `name=value`, percent-encoded, to the query of `target`, a path that may have one already.
+/// Adds `name=value`, percent-encoded, to `target`, a path that may already have a query.
 pub(super) fn append(target: &mut String, name: &str, value: &str) {
     match target.find('?') {
         None => target.push('?'),
@@ -22,7 +22,7 @@ pub(super) fn append(target: &mut String, name: &str, value: &str) {
     push(target, name, value);
 }
 
-/// `url` with a parameter more, percent-encoded.
+/// Returns `url` with one more parameter, percent-encoded.
 pub(super) fn extended(url: &Uri, name: &str, value: &str) -> Result<Uri, Unsendable> {
     let mut target = url.path_and_query().map_or("/", PathAndQuery::as_str).to_owned();
     append(&mut target, name, value);
@@ -31,7 +31,8 @@ pub(super) fn extended(url: &Uri, name: &str, value: &str) -> Result<Uri, Unsend
     Uri::from_parts(parts).map_err(|_| Unsendable::TooLong)
 }
 
-/// `query` with `name` set to `value`, where it stood first or else at the end; the rest stays as it is.
+/// Returns `query` with `name` set to `value`, at its first occurrence or else at the end; the rest is
+/// unchanged.
 pub(super) fn set(query: &str, name: &str, value: &str) -> String {
     let mut target = String::from("?");
     let mut value = Some(value);
@@ -49,21 +50,21 @@ pub(super) fn set(query: &str, name: &str, value: &str) -> String {
     target.split_off(1)
 }
 
-/// Whether `query` has a parameter that a caller may not send to a provider that refuses `own`.
-/// `;` separates too: some servers take it for `&`.
+/// Returns whether `query` has a parameter that callers may not send to a provider that refuses `own`. `;`
+/// counts as a separator too, since some servers read it like `&`.
 pub(super) fn has_refused(query: &str, own: &[&str]) -> bool {
     query.split(['&', ';']).any(|pair| is_refused(name_of(pair), own))
 }
 
-/// Whether a parameter of this name is refused, by every provider or as one of `own`.
+/// Returns whether a parameter of this name is refused, for every provider or as one of `own`.
 pub(super) fn is_refused(name: &str, own: &[&str]) -> bool {
     is_one_of(name, &TOKEN_PARAMETERS) || is_one_of(name, &METHOD_PARAMETERS) || is_one_of(name, own)
 }
 
-/// Whether a parameter's name, in any encoding and spelling, is one of `names`.
-/// Case, punctuation and brackets do not count: frameworks read `Access.Token`, `access_token[]` and
-/// ` access_token` as `access_token` (PHP turns dots, spaces and lone brackets into `_`). Neither does what stands behind a
-/// control character, at which some end a name.
+/// Returns whether a parameter's name, in any encoding and spelling, is one of `names`. Case, punctuation and
+/// brackets are ignored: frameworks read `Access.Token`, `access_token[]` and ` access_token` as
+/// `access_token` (PHP turns dots, spaces and lone brackets into `_`). So is everything after a control
+/// character, where some parsers end a name.
 fn is_one_of(name: &str, names: &[&str]) -> bool {
     let decoded = String::from_utf8_lossy(&escape::fully_decoded(name)).into_owned();
     let before = |end: fn(char) -> bool| letters(decoded.split(end).next().unwrap_or_default());
@@ -76,8 +77,8 @@ fn is_one_of(name: &str, names: &[&str]) -> bool {
     names.iter().map(|name| letters(name)).any(|name| readings.contains(&name))
 }
 
-/// A path and query that a provider links to, as a caller may send them: what only the service sets is left out, and
-/// what needs encoding is encoded. `None` if nothing that may be sent is left.
+/// Turns a path and query from a provider's link into one that a caller may send: parameters that only the
+/// service sets are removed, and characters are encoded where needed. `None` if nothing is left.
 pub(super) fn sendable(path: &str, query: &str, own: &[&str]) -> Option<String> {
     let kept: Vec<&str> = query.split('&').filter(|pair| !is_refused(name_of(pair), own)).collect();
     let query = kept.join("&");
@@ -86,8 +87,8 @@ pub(super) fn sendable(path: &str, query: &str, own: &[&str]) -> Option<String> 
     (path::check(&target).is_ok() && !has_refused(&query, own)).then_some(target)
 }
 
-/// The path and query of `link`, a whole URL that an answer gave, as a caller may send them to the host of `sent`.
-/// `None` if it leads to another host.
+/// Returns the path and query of `link`, an absolute URL in an answer, in the form that a caller may send to
+/// the host of `sent`. `None` if it leads to another host.
 pub(super) fn followed(sent: &Uri, link: &str, own: &[&str]) -> Option<String> {
     let next = Url::parse(link).ok()?;
     if next.host_str() != sent.host() {

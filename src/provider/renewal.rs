@@ -1,4 +1,4 @@
-//! Getting a new access token from the provider, without the user.
+//! Renewal: getting a new access token from the provider, without the user.
 
 use std::{
     sync::Arc,
@@ -13,8 +13,8 @@ pub(super) use self::{
     tokens::read_tokens,
 };
 use super::{
-    Held, Unsendable,
-    setback::{Passing, Setback},
+    TokenPair, Unsendable,
+    endpoint_error::{EndpointError, Transient},
 };
 use crate::{
     secret::Secret,
@@ -24,54 +24,56 @@ use crate::{
 mod grant;
 mod tokens;
 
-/// How a provider renews tokens. Describes and reads; once-only is for the caller to see to.
+/// How a provider renews tokens. It only builds requests and reads answers; the caller ensures that each is
+/// sent once.
 pub trait Renewal: Send + Sync {
-    /// Whether what is renewed from dies at use. Then the answer holds the only live tokens, and must be stored before
-    /// anybody gets them, where it survives.
+    /// Returns whether the renewed token dies at use. The answer then holds the only live tokens, which must
+    /// be stored durably before anyone gets them.
     fn rotates(&self) -> bool;
 
-    /// What is renewed from.
+    /// What a renewal consumes.
     fn source(&self) -> Source;
 
-    /// The request for new tokens.
+    /// Builds the request for new tokens.
     ///
     /// # Errors
-    /// When what is renewed from is not held, or the client's key is of no use.
-    fn encode(&self, held: Held<'_>, now: SystemTime) -> Result<Request<Bytes>, Unsendable>;
+    /// When the token that the renewal consumes is missing, or the client's private key is unusable.
+    fn encode(&self, pair: TokenPair<'_>, now: SystemTime) -> Result<Request<Bytes>, Unsendable>;
 
-    /// What the provider's answer means.
+    /// Classifies the provider's answer.
     fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> RenewalVerdict;
 
-    /// What the application proves itself with: to read again after [`RenewalVerdict::ClientRefused`].
+    /// The credential, so that it can be read again after [`RenewalVerdict::ClientRefused`].
     fn credential(&self) -> &Arc<Secret>;
 }
 
-/// What new tokens are made from.
+/// What a renewal consumes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The refresh token.
     RefreshToken,
-    /// The access token, for as long as it lives: once dead, it cannot be renewed.
+    /// The access token while it is alive; a dead one cannot be renewed.
     LiveAccessToken,
 }
 
-/// What a provider answers to a renewal.
+/// What a provider's answer to a renewal means.
 #[derive(Debug)]
 pub enum RenewalVerdict {
     /// New tokens.
     Renewed(Tokens),
-    /// The grant is dead, by the provider's own word: only the user can give another one.
+    /// The provider says that the grant is dead: only the user can give another one.
     GrantDead {
-        /// The provider's code.
+        /// The provider's error code.
         code: &'static str,
     },
-    /// The provider refuses the application or what it asks: only an operator can mend it. The grant is as it was.
+    /// The provider refuses the application or its request; only an operator can fix this. The grant is
+    /// unchanged.
     ClientRefused {
-        /// The provider's code.
+        /// The provider's error code.
         code: &'static str,
     },
-    /// It may pass. The grant is as it was, or the request was carried out and its answer lost.
-    Passing(Passing),
+    /// A temporary failure. The grant is unchanged, or the renewal happened and its answer was lost.
+    Transient(Transient),
 }
 
 /// New tokens.
@@ -79,23 +81,23 @@ pub enum RenewalVerdict {
 pub struct Tokens {
     /// The access token.
     pub access: AccessToken,
-    /// How it is presented. Of an odd type the tokens are kept all the same: a refresh token that was used
-    /// has no other heir.
+    /// The token type. Tokens of an unknown type are kept too: a refresh token that was used has no other
+    /// successor.
     pub token_type: TokenType,
-    /// The new refresh token; `None` means that the old one stays.
+    /// The new refresh token; `None` if the old one stays valid.
     pub refresh: Option<RefreshToken>,
-    /// How long the access token lives; `None` if the provider does not tell, or tells nonsense.
+    /// The access token's lifetime; `None` if the provider does not report a plausible one.
     pub expires_in: Option<Duration>,
-    /// The scopes that were granted; empty if the provider does not tell.
+    /// The granted scopes; empty if the provider does not report them.
     pub scopes: Vec<String>,
 }
 
-impl From<Setback> for RenewalVerdict {
-    fn from(setback: Setback) -> Self {
-        match setback {
-            Setback::Dead(code) => Self::GrantDead { code },
-            Setback::Client(code) => Self::ClientRefused { code },
-            Setback::Passing(passing) => Self::Passing(passing),
+impl From<EndpointError> for RenewalVerdict {
+    fn from(error: EndpointError) -> Self {
+        match error {
+            EndpointError::Dead(code) => Self::GrantDead { code },
+            EndpointError::Client(code) => Self::ClientRefused { code },
+            EndpointError::Transient(transient) => Self::Transient(transient),
         }
     }
 }

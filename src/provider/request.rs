@@ -1,9 +1,9 @@
 //! A caller's request to a provider's API, proven harmless.
 //!
-//! The token is as good as the user's password, so what is sent with it is parsed, not merely validated: a request
-//! passes only if this service, the policy, the HTTP client and the provider must all understand it alike. Bodies
-//! are read only where the provider takes their parameters for those of a query; otherwise a policy that allows a POST
-//! allows what the provider reads from its body.
+//! The token is as powerful as the user's password, so a request is parsed, not merely validated: it passes
+//! only if this service, the policy, the HTTP client and the provider must all understand it alike. Bodies
+//! are read only if the provider reads query parameters from them; otherwise a policy that allows a POST
+//! allows whatever the provider reads from its body.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, uri::PathAndQuery};
@@ -19,37 +19,37 @@ pub(super) mod path;
 #[cfg(test)]
 mod tests;
 
-/// The largest body that is held in memory, in bytes: what gRPC takes in one message unless told otherwise, and little
-/// enough to hold for every call under way.
+/// The largest body held in memory, in bytes: gRPC's default limit for a message, and small enough to hold
+/// for every concurrent call.
 pub const BODY_LIMIT: usize = 4 * 1024 * 1024;
 
-/// The longest path with its query, in bytes. RFC 9110 (section 4.1) asks servers to take 8,000.
+/// The longest path with its query, in bytes. RFC 9110 (section 4.1) asks servers to accept 8,000.
 pub const TARGET_LIMIT: usize = 8 * 1024;
 
-/// Query parameters that no provider's adapter lets through: they carry a token past the `authorization` header, as
-/// someone else (RFC 6750, section 2.3; <https://cloud.google.com/apis/docs/system-parameters>), or leave a secret
-/// in logs on the way.
+/// Query parameters that no adapter lets through. They carry a token beside the `authorization` header, for
+/// another user (RFC 6750, section 2.3; <https://cloud.google.com/apis/docs/system-parameters>), or expose a
+/// secret in logs on the way.
 pub const TOKEN_PARAMETERS: [&str; 5] =
     ["access_token", "oauth_token", "bearer_token", "refresh_token", "client_secret"];
 
-/// Query parameters that no provider's adapter lets through since some servers read them as the headers of these names, which
-/// change the method.
+/// Query parameters that no adapter lets through, because some servers read them like the headers of these
+/// names, which change the method.
 pub const METHOD_PARAMETERS: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
-/// What a caller asked for, unchecked. `path` may carry a query after `?`; `query` is added to it.
+/// A caller's request, unchecked. `path` may have a query after `?`, to which `query` is added.
 #[derive(Clone, Debug, Default)]
 pub struct RawRequest {
-    /// Empty means GET.
+    /// The method; empty means GET.
     pub method: String,
-    /// Empty means the provider's main host.
+    /// The host; empty means the provider's main host.
     pub host: String,
-    /// Percent-encoded already.
+    /// The path, already percent-encoded.
     pub path: String,
     /// Unescaped names and values.
     pub query: Vec<(String, String)>,
     /// Names and values as the caller wrote them.
     pub headers: Vec<(String, String)>,
-    /// Sent byte for byte.
+    /// The body, sent byte for byte.
     pub body: Bytes,
 }
 
@@ -64,11 +64,11 @@ pub struct ApiRequest {
     pub method: Method,
     /// One of the provider's hosts.
     pub host: String,
-    /// The path and query that are really sent.
+    /// The path and query as sent.
     pub path_and_query: PathAndQuery,
-    /// The caller's headers, less what only the service may set.
+    /// The caller's headers, without those that only the service may set.
     pub headers: HeaderMap,
-    /// Sent byte for byte.
+    /// The body, sent byte for byte.
     pub body: Bytes,
     _checked: (),
 }
@@ -77,7 +77,7 @@ impl ApiRequest {
     /// Proves that `raw` may be sent to `provider` with a user's token.
     ///
     /// # Errors
-    /// The first field that is wrong, and what to send instead. No value is quoted: it may hold a secret.
+    /// The first invalid field, and what to send instead. No value is quoted, as it may hold a secret.
     pub fn check(raw: RawRequest, provider: &dyn Provider) -> Result<Self, InvalidField> {
         let method =
             check_method(&raw.method).map_err(|problem| InvalidField::new("request.method", problem))?;
@@ -91,19 +91,19 @@ impl ApiRequest {
     }
 }
 
-/// Whether `path` is written as a path, without a query (RFC 3986, section 3.3: `path-absolute`): it holds no host, no user and no
-/// line of a header. Whether it may be sent is for [`ApiRequest::check`] to say.
+/// Returns whether `path` is written as a path without a query (RFC 3986, section 3.3: `path-absolute`), and
+/// so contains no host, user or header line. [`ApiRequest::check`] decides whether it may be sent.
 pub fn is_path(path: &str) -> bool {
     path::is_written_as_one(path)
 }
 
-/// Names longer than any that is registered (<https://www.iana.org/assignments/http-methods>) are no method.
+/// Longer names than any registered one (<https://www.iana.org/assignments/http-methods>) are not methods.
 const METHOD_LIMIT: usize = 20;
 
-/// The method of that name; GET where there is none.
+/// Returns the method of that name; GET if it is empty.
 ///
 /// # Errors
-/// When none of that name is ever sent; as words that follow "it".
+/// When a method of that name is never sent. The text continues a sentence that starts with "it".
 pub fn check_method(method: &str) -> Result<Method, &'static str> {
     match method {
         "" => return Ok(Method::GET),
@@ -122,10 +122,10 @@ pub fn check_method(method: &str) -> Result<Method, &'static str> {
     Method::from_bytes(method.as_bytes()).map_err(|_| "must be an HTTP method in upper case, such as `POST`")
 }
 
-/// Whether `target`, a path that may carry a query, can be sent exactly as it is written.
+/// Checks that `target`, a path that may have a query, can be sent exactly as it is written.
 ///
 /// # Errors
-/// When it cannot; as words that follow "it".
+/// When it cannot. The text continues a sentence that starts with "it".
 pub fn check_path(target: &str) -> Result<(), &'static str> {
     path::check(target)
 }

@@ -1,4 +1,4 @@
-//! Ending a token at the provider.
+//! Revocation: ending a token at the provider.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -7,8 +7,8 @@ use http::{Request, Response};
 
 pub(super) use self::standard::StandardRevocation;
 use super::{
-    Held, Unsendable,
-    setback::{self, Dialect, Passing, Setback},
+    TokenPair, Unsendable,
+    endpoint_error::{self, Dialect, EndpointError, Transient},
 };
 use crate::secret::Secret;
 
@@ -16,69 +16,70 @@ mod standard;
 
 /// How a provider revokes tokens.
 pub trait Revocation: Send + Sync {
-    /// What dies.
+    /// What the revocation ends.
     fn ends(&self) -> Ends;
 
-    /// The request.
+    /// Builds the request.
     ///
     /// # Errors
-    /// When the client's key is of no use.
-    fn encode(&self, held: Held<'_>, now: SystemTime) -> Result<Request<Bytes>, Unsendable>;
+    /// When the client's private key is unusable.
+    fn encode(&self, pair: TokenPair<'_>, now: SystemTime) -> Result<Request<Bytes>, Unsendable>;
 
-    /// What the provider's answer means.
+    /// Classifies the provider's answer.
     fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> RevocationVerdict;
 
-    /// What the application proves itself with, if it must: to read again after [`RevocationVerdict::ClientRefused`].
+    /// The credential, if revocation needs one, so that it can be read again after
+    /// [`RevocationVerdict::ClientRefused`].
     fn credential(&self) -> Option<&Arc<Secret>> {
         None
     }
 }
 
-/// What dies at a revocation.
+/// What a revocation ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ends {
-    /// The token that is sent, at least.
+    /// At least the token that is sent.
     Token,
-    /// All that the user granted to the application: the next login asks for consent again.
+    /// The user's whole grant to the application: the next login asks for consent again.
     Grant,
 }
 
-/// What a provider answers to a revocation.
+/// What a provider's answer to a revocation means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RevocationVerdict {
     /// The token is dead now.
     Revoked,
-    /// The provider knows no such token, or not as this application's: nothing is left to revoke, unless the
-    /// configured application is another one than the tokens were issued to.
+    /// The provider knows no such token of this application: nothing is left to revoke, unless the tokens
+    /// were issued to an application other than the configured one.
     Unknown,
-    /// The provider refuses the application or what it asks: only an operator can mend it.
+    /// The provider refuses the application or its request; only an operator can fix this.
     ClientRefused {
-        /// The provider's code.
+        /// The provider's error code.
         code: &'static str,
     },
-    /// The token may live on; trying again may help.
-    Passing(Passing),
+    /// The token may still be alive; a retry may help.
+    Transient(Transient),
 }
 
 impl RevocationVerdict {
-    /// Where the status tells all. A success is one even for a token that the server does not know, and its
-    /// content is ignored (RFC 7009, section 2.2): some answer with a page. It is no portal's page that is
-    /// believed here: none can answer in the provider's name over TLS, unless the operator trusts a proxy to
-    /// do so.
+    /// Classifies by status alone. A success counts even for a token that the server does not know, and its
+    /// content is ignored (RFC 7009, section 2.2): some providers answer with a page. No captive portal can
+    /// forge it, since none can answer for the provider over TLS unless the operator trusts an intercepting
+    /// proxy.
     pub(super) fn by_status(answer: &Response<Bytes>, dialect: Dialect, now: SystemTime) -> Self {
         if answer.status().is_success() {
             return Self::Revoked;
         }
-        setback::of(answer, dialect, now).into()
+        endpoint_error::of(answer, dialect, now).into()
     }
 }
 
-impl From<Setback> for RevocationVerdict {
-    fn from(setback: Setback) -> Self {
-        match setback {
-            Setback::Dead(_) => Self::Unknown,
-            Setback::Client(code) => Self::ClientRefused { code },
-            Setback::Passing(passing) => Self::Passing(passing),
+impl From<EndpointError> for RevocationVerdict {
+    fn from(error: EndpointError) -> Self {
+        match error {
+            EndpointError::Dead(_) => Self::Unknown,
+            EndpointError::Client(code) => Self::ClientRefused { code },
+            EndpointError::Transient(transient) => Self::Transient(transient),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What every adapter must do, and what the adapters' own tests share.
+//! The requirements for every adapter, and helpers for the adapters' own tests.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,14 +6,14 @@ use proptest::prelude::*;
 
 use super::{request::RawRequest, *};
 
-mod abilities;
 mod assertions;
+mod capabilities;
 mod contract;
 mod dialects;
 mod forms;
 mod readme;
 
-/// The tests' present, in seconds since 1970.
+/// The current time in the tests, in seconds since 1970.
 pub(super) const NOW: u64 = 1_800_000_000;
 
 const TOKEN: &str = "canary-token.of+the/user=";
@@ -49,7 +49,7 @@ fn adapter(strategy: &str, with_secret: bool) -> Box<dyn Provider> {
     build(strategy, settings).expect("there is such an adapter")
 }
 
-/// The hosts that a strategy needs to be told.
+/// Hosts for the strategies that need configured ones.
 fn hosts_of(strategy: &str) -> Vec<String> {
     match kind(strategy).map(Kind::hosts) {
         Some(HostRule::Required) => vec!["api.acme.example".to_owned(), "*.acme.example".to_owned()],
@@ -251,7 +251,7 @@ fn a_pattern_means_one_label_and_not_its_exceptions() {
 proptest! {
     #[test]
     fn bodies_are_sent_byte_for_byte(body in proptest::collection::vec(any::<u8>(), 0..256)) {
-        // What Facebook may read as parameters, it judges.
+        // Facebook checks bodies that it may read as parameters.
         let headers = vec![("content-type".to_owned(), "application/octet-stream".to_owned())];
         for (_, provider) in adapters() {
             let (path, headers) = ("/a".to_owned(), headers.clone());

@@ -6,7 +6,9 @@ use tokio::time::Instant;
 
 use super::ProviderClient;
 use crate::{
-    provider::{Held, Inspected, InspectionVerdict, Lack, Passing, RevocationVerdict, Unsendable},
+    provider::{
+        Inspected, InspectionVerdict, MissingCapability, RevocationVerdict, TokenPair, Transient, Unsendable,
+    },
     secret,
     telemetry::Metrics,
     token::AccessToken,
@@ -113,7 +115,7 @@ impl ProviderClient {
                 InspectionVerdict::Dead => Ok(Told::Inactive),
                 InspectionVerdict::DeadOrForeign => Ok(Told::NotKnown),
                 InspectionVerdict::ClientRefused { code } => Err(self.refused(code)),
-                InspectionVerdict::Passing(passing) => Err(passing.into()),
+                InspectionVerdict::Transient(transient) => Err(transient.into()),
             }
         };
         let told = secret::proving(inspection.credential(), is_refused, once).await?;
@@ -152,7 +154,7 @@ impl ProviderClient {
     /// When it does not, or nobody knows.
     pub async fn revoke(
         &self,
-        held: Held<'_>,
+        held: TokenPair<'_>,
         deadline: Instant,
         metrics: &Metrics,
     ) -> Result<(), ProviderError> {
@@ -164,7 +166,7 @@ impl ProviderClient {
                 RevocationVerdict::Revoked => Ok("revoked"),
                 RevocationVerdict::Unknown => Ok("unknown"),
                 RevocationVerdict::ClientRefused { code } => Err(self.refused(code)),
-                RevocationVerdict::Passing(passing) => Err(passing.into()),
+                RevocationVerdict::Transient(transient) => Err(transient.into()),
             }
         };
         let outcome = secret::proving(revocation.credential(), is_refused, once).await;
@@ -172,11 +174,13 @@ impl ProviderClient {
         outcome.map(drop)
     }
 
-    /// Why an ability is not there, as an operator reads it.
-    pub fn lacks(&self, lack: &Lack) -> ProviderError {
+    /// Why a capability is not there, as an operator reads it.
+    pub fn lacks(&self, lack: &MissingCapability) -> ProviderError {
         match lack {
-            Lack::Unsupported => ProviderError::Unsupported,
-            Lack::NotConfigured { missing } => ProviderError::NotConfigured { missing: self.keys(missing) },
+            MissingCapability::Unsupported => ProviderError::Unsupported,
+            MissingCapability::NotConfigured { missing } => {
+                ProviderError::NotConfigured { missing: self.keys(missing) }
+            }
         }
     }
 
@@ -202,13 +206,13 @@ fn is_refused<T>(outcome: &Result<T, ProviderError>) -> bool {
     matches!(outcome, Err(ProviderError::Refused { .. }))
 }
 
-impl From<Passing> for ProviderError {
-    fn from(passing: Passing) -> Self {
-        match passing {
-            Passing { throttled: true, retry_after: Some(retry_after), .. } => {
+impl From<Transient> for ProviderError {
+    fn from(transient: Transient) -> Self {
+        match transient {
+            Transient { throttled: true, retry_after: Some(retry_after), .. } => {
                 Self::RateLimited { retry_after }
             }
-            Passing { what, retry_after, .. } => {
+            Transient { what, retry_after, .. } => {
                 Self::Unavailable { cause: what, word: "unavailable", retry_after }
             }
         }

@@ -1,4 +1,4 @@
-//! What goes on beside the calls.
+//! Background tasks.
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
@@ -14,21 +14,23 @@ use crate::{
     tokens::Tokens,
 };
 
-/// How often secrets that nobody uses any more are dropped from memory.
+/// How often expired cache entries that hold secrets are dropped from memory.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
-/// Between two attempts at the first Management token; the fetch itself rests longer when it keeps failing.
+/// Between two attempts to get the first Management token; the fetch itself backs off longer when it keeps
+/// failing.
 const AUTHENTICATE_EVERY: Duration = Duration::from_millis(500);
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Tokens that nobody has asked for in half a year are as good as never asked for again.
+/// Records unused for half a year are removed.
 const UNUSED_FOR: Duration = Duration::from_secs(183 * 24 * 3600);
 
-/// Hours between two removals: about a day, never the same at two replicas.
+/// Hours between two removals: about a day, and different at each replica.
 const REMOVE_EVERY: Range<f64> = 22.0..26.0;
 
-/// Of replicas that come within this time one does the work: it keeps the lease, which runs out before its next turn.
+/// Of the replicas that come within this time, one does the work: it keeps the lease, which expires before
+/// its next turn.
 const REMOVAL_LEASE: Duration = Duration::from_secs(20 * 3600);
 
 /// Tasks that end with the server.
@@ -39,12 +41,12 @@ pub(super) struct Background {
 }
 
 impl Background {
-    /// Does `work` until the end.
+    /// Runs `work` until the server ends.
     pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.spawn_until(self.stop.clone(), work);
     }
 
-    /// Does `work` until `stop`.
+    /// Runs `work` until `stop`.
     pub(super) fn spawn_until(
         &self,
         stop: CancellationToken,
@@ -55,7 +57,7 @@ impl Background {
         });
     }
 
-    /// Ends everything.
+    /// Ends all tasks.
     pub(super) async fn end(self) {
         self.stop.cancel();
         self.tasks.close();
@@ -78,12 +80,12 @@ pub(super) async fn sweep(auth0: Arc<Auth0>, tokens: Arc<Tokens>) {
     }
 }
 
-/// Without a Management token every call would fail, so none is invited before there is one.
+/// Reports readiness only once there is a Management token: without one, every call would fail.
 pub(super) async fn become_ready(auth0: Arc<Auth0>, health: HealthReporter, readiness: Readiness) {
     let mut told = String::new();
     while let Err(error) = auth0.authenticate().await {
         let message = error.to_string();
-        // Said once, and again when it changes.
+        // Logged once, and again when the error changes.
         if told != message {
             tracing::error!("Not ready: {message}");
             told = message;
@@ -95,7 +97,7 @@ pub(super) async fn become_ready(auth0: Arc<Auth0>, health: HealthReporter, read
     tracing::info!("Ready");
 }
 
-/// Removes rows that nobody has used for long: now, and about once a day.
+/// Removes unused rows: now, and then about once a day.
 pub(super) async fn remove_unused(store: Arc<Store>) {
     loop {
         if let Err(error) = remove_unless_others_did(&store).await {
@@ -113,11 +115,11 @@ async fn remove_unless_others_did(store: &Store) -> Result<(), StoreError> {
     match store.remove_unused(UNUSED_FOR).await {
         Ok(Removed { records: 0, .. }) => Ok(()),
         Ok(Removed { records, leases, shared }) => {
-            tracing::info!(records, leases, shared, "Removed tokens that nobody used for half a year");
+            tracing::info!(records, leases, shared, "Removed records unused for half a year");
             Ok(())
         }
         Err(error) => {
-            // Another replica may be luckier.
+            // Another replica may succeed.
             let _ = store.release(lease).await;
             Err(error)
         }

@@ -1,4 +1,4 @@
-//! The certificate in use, replaced while the service runs.
+//! The TLS certificate in use, replaced while the service runs.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,11 +13,11 @@ use crate::{
     tls::{Faults, File, Files, Material, Stamp},
 };
 
-/// How often the files are looked at: new ones are in use long before the old ones end, and reading three small files
-/// costs nothing. No watch of the file system: what Kubernetes swaps is a link two folders up.
+/// How often the files are read: new ones are in use long before the old ones expire, and reading three small
+/// files costs nothing. The file system is not watched, because Kubernetes swaps a link two folders up.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// What handshakes are made with, and the files that it came from.
+/// The TLS configuration for handshakes, and a fingerprint of the files it came from.
 pub(super) struct Certificates {
     files: Files,
     stamp: Stamp,
@@ -26,7 +26,7 @@ pub(super) struct Certificates {
 }
 
 impl Certificates {
-    /// Reads the files for the first time. What is doubtful about them was said when the configuration was read.
+    /// Reads the files for the first time. Doubts about them were reported when the configuration was read.
     pub(super) fn load(files: &Files, metrics: &Arc<Metrics>) -> Result<Self, Faults> {
         let stamp = files.stamp();
         let material = files.load()?;
@@ -35,12 +35,12 @@ impl Certificates {
         Ok(Self { files: files.clone(), stamp, current, metrics: Arc::clone(metrics) })
     }
 
-    /// What the next handshake is to be made with.
+    /// The TLS configuration for the next handshake.
     pub(super) fn current(&self) -> watch::Receiver<Arc<ServerConfig>> {
         self.current.subscribe()
     }
 
-    /// Looks at the files every now and then, and at SIGHUP.
+    /// Reads the files periodically, and at SIGHUP.
     pub(super) async fn keep_current(mut self) {
         let mut every = tokio::time::interval(LOOK_EVERY);
         let mut hangups = signal(SignalKind::hangup()).ok();
@@ -53,11 +53,12 @@ impl Certificates {
         }
     }
 
-    /// Files that are of no use change nothing: a half-made rotation must not make things worse.
+    /// Keeps the old certificate if the files are unusable: an incomplete rotation must not make things
+    /// worse.
     async fn look(&mut self) {
         let (files, known) = (self.files.clone(), self.stamp.clone());
         let look = move || {
-            // In this order: what changes in between is noticed the next time.
+            // In this order, a change in between is noticed the next time.
             let stamp = files.stamp();
             (stamp != known).then(|| (stamp, files.load()))
         };

@@ -1,4 +1,4 @@
-//! Connections: accepted, limited, renewed, and let go without losing a call.
+//! Accepts, limits, recycles and drains connections.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -24,83 +24,87 @@ use tokio_util::{
 use crate::{
     caller::Peer,
     service::Answer,
-    telemetry::{Metrics, Refusal},
+    telemetry::{ConnectionRefusal, Metrics},
     tls,
 };
 
-mod greeting;
-mod newcomers;
+mod pending;
+mod preface;
 #[cfg(test)]
 mod tests;
 
-use greeting::Greeting;
-use newcomers::{NEWCOMERS, Newcomer, Newcomers};
+use pending::{MAX_PENDING, PendingConnection, PendingConnections};
+use preface::PrefaceTimeout;
 
-/// Connections at once. A service mesh opens a handful for each caller; this many is a leak or an attack. What comes on top
-/// is closed at once, so that its client goes to another replica: in the system's backlog it would wait without end.
+/// Maximum number of connections. A service mesh opens a handful for each caller; this many is a leak or an
+/// attack. Any further connection is closed at once, so that its client tries another replica: in the
+/// system's backlog it would wait without limit.
 const CONNECTIONS: usize = 8192;
 
-/// Calls at once on one connection; gRPC clients queue or open another one. HTTP/2 advises at least 100.
+/// Maximum concurrent calls on a connection; gRPC clients queue or open another one. HTTP/2 advises at least
+/// 100.
 const STREAMS: u32 = 200;
 
-/// All headers of a request together, in bytes: gRPC clients count on 8 KiB, Auth0 tokens with permissions on more.
+/// Maximum size of a request's headers, in bytes: gRPC clients rely on 8 KiB, Auth0 tokens with permissions
+/// on more.
 const HEADERS: u32 = 16 * 1024;
 
-/// Bytes of answers on one call that wait in a connection for a client that grants a window and then does not read: with 200
-/// calls 12 MiB. hyper's own 400 KiB would be 80.
+/// Maximum bytes of a call's answer that a connection buffers for a client that grants a window but does not
+/// read: 12 MiB for 200 calls. hyper's default of 400 KiB would be 80 MiB.
 const SEND_BUFFER: usize = 64 * 1024;
 
-/// A silent connection is asked whether it lives, and closed when it does not answer: a vanished peer would otherwise
-/// hold its place until the connection's age ends it.
+/// A silent connection is pinged, and closed if it does not answer. A vanished peer would otherwise hold its
+/// place until the connection's maximum age.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A connection is asked to go after this time, and up to a tenth more, so that the calls of long-lived clients
-/// spread over replicas that were added meanwhile.
+/// A connection is asked to close after this time plus up to a tenth, so that long-lived clients spread over
+/// new replicas.
 const AGE: Duration = Duration::from_secs(30 * 60);
 
-/// Then the calls under way have this long to finish: as long as the longest deadline.
+/// Calls in progress then have this long to finish: the longest deadline.
 const AGE_GRACE: Duration = Duration::from_secs(600);
 
-/// An HTTP/1 client must have sent its headers by then.
+/// An HTTP/1 client must send its headers within this time.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Calls that a client may have taken back before the server has looked at them. A client that takes back thousands at once
-/// (CVE-2023-44487, rapid reset) is sent away.
+/// Maximum pending RST_STREAMs: a client that cancels thousands of calls at once (CVE-2023-44487, rapid
+/// reset) is disconnected.
 const RESETS: usize = 20;
 
-/// Calls on one connection that the server may have to end because the client breaks the protocol (CVE-2025-8671), before it
-/// is sent away.
+/// Maximum calls on a connection that the server resets because the client breaks the protocol
+/// (CVE-2025-8671), before it is disconnected.
 const BREACHES: usize = 1024;
 
-/// When the process has no file descriptors left, accepting again at once would only burn a core.
+/// Pause after the process runs out of file descriptors: accepting again at once would only burn CPU.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// The log says so this often: whoever opens connections could make a line of each.
+/// Minimum interval between log lines about this, since whoever opens connections could cause a line with
+/// each.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
-/// The tasks of all connections, and how they are told to end.
+/// The tasks of all connections, and the signals that end them.
 #[derive(Clone)]
 pub(super) struct Connections {
     pub(super) tracker: TaskTracker,
-    /// Take no further calls, finish those under way.
+    /// Accept no further calls, and finish those in progress.
     pub(super) go_away: CancellationToken,
     /// Stop at once.
     pub(super) end: CancellationToken,
 }
 
-/// Takes connections, and has `answer` answer the requests on them. Each has its [`Peer`] among its extensions.
-pub(super) struct Door<F> {
+/// Accepts connections and passes their requests to `answer`, each with its [`Peer`] as an extension.
+pub(super) struct Acceptor<F> {
     answer: F,
-    /// Plain text without.
+    /// `None` for plain text.
     tls: Option<watch::Receiver<Arc<ServerConfig>>>,
     places: Arc<Semaphore>,
-    newcomers: Arc<Newcomers>,
+    pending: Arc<PendingConnections>,
     protocol: auto::Builder<TokioExecutor>,
     metrics: Arc<Metrics>,
 }
 
-impl<F> Door<F>
+impl<F> Acceptor<F>
 where
     F: Fn(Request<Incoming>) -> Answer + Send + Sync + 'static,
 {
@@ -113,15 +117,15 @@ where
             answer,
             tls,
             places: Arc::new(Semaphore::new(CONNECTIONS)),
-            newcomers: Arc::new(Newcomers::new(NEWCOMERS, Arc::clone(&metrics))),
+            pending: Arc::new(PendingConnections::new(MAX_PENDING, Arc::clone(&metrics))),
             protocol: protocol(),
             metrics,
         }
     }
 
-    /// Accepts connections until it is dropped; each is served by a task of its own.
+    /// Accepts connections until it is dropped; each is served by its own task.
     pub(super) async fn accept(self, listener: TcpListener, connections: Connections) {
-        let door = Arc::new(self);
+        let acceptor = Arc::new(self);
         let mut told = None;
         loop {
             let (stream, address) = match listener.accept().await {
@@ -131,49 +135,49 @@ where
                     continue;
                 }
             };
-            let Ok(place) = Arc::clone(&door.places).try_acquire_owned() else {
-                door.metrics.connection_refused(Refusal::Full);
+            let Ok(place) = Arc::clone(&acceptor.places).try_acquire_owned() else {
+                acceptor.metrics.connection_refused(ConnectionRefusal::Full);
                 continue;
             };
-            let (door, own) = (Arc::clone(&door), connections.clone());
+            let (acceptor, own) = (Arc::clone(&acceptor), connections.clone());
             connections.tracker.spawn(async move {
-                door.serve(stream, address, own).await;
+                acceptor.serve(stream, address, own).await;
                 drop(place);
             });
         }
     }
 
     async fn serve(&self, stream: TcpStream, address: SocketAddr, connections: Connections) {
-        let newcomer = self.newcomers.admit(&connections.go_away);
-        // Small messages leave at once.
+        let pending = self.pending.admit(&connections.go_away);
+        // Send small messages at once.
         let _ = stream.set_nodelay(true);
         let Some(tls) = &self.tls else {
             let peer = Peer { address, sans: Vec::new() };
-            return self.converse(Greeting::of(stream, newcomer), peer, connections).await;
+            return self.converse(PrefaceTimeout::of(stream, pending), peer, connections).await;
         };
         let server = Arc::clone(&tls.borrow());
-        let Some(stream) = self.shake_hands(TlsAcceptor::from(server).accept(stream), &newcomer).await else {
+        let Some(stream) = self.shake_hands(TlsAcceptor::from(server).accept(stream), &pending).await else {
             return;
         };
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let peer = Peer { address, sans: certificate.map(tls::sans).unwrap_or_default() };
-        self.converse(Greeting::of(stream, newcomer), peer, connections).await;
+        self.converse(PrefaceTimeout::of(stream, pending), peer, connections).await;
     }
 
     async fn shake_hands(
         &self,
         hands: Accept<TcpStream>,
-        newcomer: &Newcomer,
+        pending: &PendingConnection,
     ) -> Option<TlsStream<TcpStream>> {
         let outcome = tokio::select! {
             outcome = hands => outcome,
-            () = newcomer.must_leave() => return None,
+            () = pending.must_leave() => return None,
         };
-        // A client that just leaves, as checks of the port do, breaks no rule of TLS.
+        // A client that just disconnects, like a port check, breaks no rule of TLS.
         outcome
             .inspect_err(|error| {
                 if error.kind() == io::ErrorKind::InvalidData {
-                    self.metrics.connection_refused(Refusal::Handshake);
+                    self.metrics.connection_refused(ConnectionRefusal::Handshake);
                 }
                 tracing::debug!(%error, "A TLS handshake failed");
             })
@@ -184,7 +188,7 @@ where
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        // Every request has it, and names are many letters.
+        // Shared by all requests, since the names can be long.
         let peer = Arc::new(peer);
         let service = service_fn(|mut request: Request<Incoming>| {
             request.extensions_mut().insert(Arc::clone(&peer));
@@ -193,7 +197,7 @@ where
         let connection = self.protocol.serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
 
-        // The connection is polled at every call, and whatever stands beside it too: one handle is the least.
+        // The connection is polled for every call, and everything beside it too, so there is only one handle.
         let time_to_go = AbortOnDropHandle::new(tokio::spawn(time_to_go(connections.go_away)));
         let outcome = tokio::select! {
             biased;
@@ -212,7 +216,7 @@ where
     }
 }
 
-/// A connection that broke before it was accepted is nobody's problem; anything else is ours.
+/// A connection that broke before it was accepted is not an error of the server; anything else is.
 async fn pause_after(error: &io::Error, told: &mut Option<Instant>) {
     if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
         return;

@@ -1,7 +1,7 @@
-//! From the connection and the headers of a call to its caller.
+//! Identifies a call's caller from its connection and headers.
 //!
-//! A bearer token comes before a certificate: it is the closer word, since behind a proxy many callers share
-//! one connection. It is judged by itself: with a bad one the call is refused, however good the certificate is.
+//! A bearer token takes precedence over a certificate: behind a proxy, many callers share one connection. The
+//! token is judged by itself: an invalid one fails the call, however good the certificate is.
 
 use std::sync::Arc;
 
@@ -15,18 +15,18 @@ use crate::{
 
 const FORWARDED: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 
-/// What is known of a caller at once.
+/// What is known about a caller without waiting.
 pub(super) enum Identified {
-    /// Everything.
+    /// The caller.
     Caller(Proven),
-    /// That it has this token, which was not verified lately.
+    /// A bearer token that was not verified recently.
     Bearer(SecretString),
 }
 
-/// Who calls, or with what token that is to be found out.
+/// Returns the caller, or the token that identifies it.
 ///
 /// # Errors
-/// When nothing is proven, though it must be, or when what should prove it is not believed.
+/// When a required proof is missing, or one is not valid.
 pub(super) fn identify(
     authentication: &Authentication,
     headers: &HeaderMap,
@@ -47,7 +47,7 @@ pub(super) fn identify(
     caller.map(Identified::Caller).ok_or(AuthenticationError::Missing)
 }
 
-/// The token of `authorization: Bearer TOKEN` (RFC 6750, section 2.1).
+/// Reads the token of `authorization: Bearer TOKEN` (RFC 6750, section 2.1).
 fn bearer(headers: &HeaderMap) -> Result<Option<SecretString>, Refusal> {
     let mut values = headers.get_all(header::AUTHORIZATION).into_iter();
     match (values.next(), values.next()) {
@@ -60,7 +60,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<SecretString>, Refusal> {
 fn token(value: &HeaderValue) -> Option<SecretString> {
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     let token = token.trim_start_matches(' ');
-    // A list of credentials is none; neither is a token with white space in it.
+    // Neither a list of credentials nor a token with white space is valid.
     let is_one = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
     (scheme.eq_ignore_ascii_case("bearer") && is_one).then(|| token.into())
 }

@@ -1,4 +1,4 @@
-//! Between the contract's messages and ours.
+//! Converts between the contract's messages and the service's own types.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,13 +16,13 @@ use crate::{
     tokens::{LastRenewalError, State},
 };
 
-/// How long a lent token lives at least, where the caller does not say.
+/// The default minimum lifetime of a token that is handed out.
 const DEFAULT_MIN_VALIDITY: Duration = Duration::from_secs(60);
 
-/// No provider's tokens live much longer.
+/// The largest minimum lifetime; no provider's tokens live much longer.
 const LONGEST_MIN_VALIDITY: Duration = Duration::from_secs(3600);
 
-/// The user of a request. End users may leave themselves unnamed.
+/// The user of a request, which end users may leave out.
 pub(super) fn user(caller: &Caller, id: String, field: &str) -> Result<UserId, InvalidField> {
     match caller {
         Caller::EndUser { subject, .. } if id.is_empty() => Ok(subject.clone()),
@@ -144,7 +144,7 @@ impl From<Finding> for pb::Finding {
     }
 }
 
-/// `None` for a time that proto3 has no timestamp for: before the year 1 or after 9999.
+/// `None` for a time that protobuf's timestamp cannot express: before the year 1 or after 9999.
 fn timestamp(time: SystemTime) -> Option<prost_types::Timestamp> {
     const YEAR_1: i64 = -62_135_596_800;
     const YEAR_10000: i64 = 253_402_300_800;

@@ -1,6 +1,6 @@
-//! The caller's deadline, and the end of a call that does not keep it.
+//! The caller's deadline, and what ends a call that misses it.
 //!
-//! tonic's own timeout answers CANCELLED, and so does a panic in a handler; both are owned here instead.
+//! tonic's own timeout answers CANCELLED, and so does a panic in a handler; this module handles both instead.
 
 use std::{
     future::poll_fn,
@@ -15,16 +15,16 @@ use tokio::time::{Sleep, sleep_until};
 
 use crate::{broker::Error, deadline::Deadline, field::InvalidField};
 
-/// The answer must reach the caller before its own clock runs out: sent this much earlier, or a fifth of the time if
-/// that is less.
+/// How much earlier than the caller's deadline to answer, so that the answer arrives in time; at most a fifth
+/// of the time.
 const HEAD_START: Duration = Duration::from_millis(100);
 
-/// A longer wish is cut to this, so that no call is held for ever.
+/// The longest deadline; longer ones are cut to it, so that no call is held for ever.
 const LONGEST: Duration = Duration::from_secs(600);
 
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
-/// The time that `grpc-timeout` allows, less a head start; or else `default`.
+/// The time that `grpc-timeout` allows, less the head start; `default` without the header.
 pub(super) fn allowed(headers: &HeaderMap, default: Duration) -> Result<Duration, InvalidField> {
     let Some(value) = headers.get(GRPC_TIMEOUT) else { return Ok(default) };
     let wanted = value.to_str().ok().and_then(parse);
@@ -35,7 +35,7 @@ pub(super) fn allowed(headers: &HeaderMap, default: Duration) -> Result<Duration
     Ok(wanted - HEAD_START.min(wanted / 5))
 }
 
-/// Reads `TimeoutValue TimeoutUnit` of <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
+/// Parses `TimeoutValue TimeoutUnit` of <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
 fn parse(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -53,9 +53,9 @@ fn parse(text: &str) -> Option<Duration> {
     }
 }
 
-/// Drives `work` until the deadline. A panic becomes an error too: it costs this call, and no other.
+/// Runs `work` until the deadline. A panic becomes an error, and affects no other call.
 ///
-/// The timer is made when the work first has to wait: an answer out of the cache needs none.
+/// The timer is created when the work first has to wait: an answer from the cache needs none.
 pub(super) async fn enforce<T>(
     deadline: Deadline,
     mut work: Pin<Box<dyn Future<Output = T> + Send>>,
@@ -72,7 +72,7 @@ pub(super) async fn enforce<T>(
             if timer.deadline() >= deadline.next() {
                 return Poll::Ready(Err(Error::DeadlineExceeded(deadline.stage())));
             }
-            // The message arrived in time: from now on the call's own deadline counts.
+            // The message arrived in time: from now on, the call's own deadline applies.
             timer.as_mut().reset(deadline.next());
         }
         Poll::Pending

@@ -1,9 +1,9 @@
-//! The way in. From the outside in: request id, metrics and the call's record (outside everything, so that refusals are
-//! counted and recorded), the deadline with the end of panics, the caller, and then the RPC. That takes its place among the calls
-//! at once when its message is whole.
+//! The entry point of every gRPC call. From the outside in: request id, metrics and the audit record
+//! (outermost, so that refusals are counted and recorded), the deadline and panics, the caller, and then the
+//! RPC, which takes a place among the concurrent calls once its message is complete.
 //!
-//! One service instead of a stack of layers: the answer out of the cache is a few thousand instructions, and each
-//! boxed layer would add some hundred.
+//! One service instead of a stack of layers: an answer from the cache is a few thousand instructions, and
+//! each boxed layer would add some hundred.
 
 use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
 
@@ -14,14 +14,14 @@ use tonic::{Code, Status, body::Body, service::Routes};
 use tower::Service;
 
 use super::{
-    arriving::Arriving,
-    backlog::{BACKLOG, Backlog},
+    buffer_budget::{BUFFERED_BYTES, BufferBudget},
     caller::{self, Identified},
     deadline,
     idp_token::IdpToken,
-    leaving::Departure,
-    observe::{METHODS, Observation, Observer, trace_id},
+    observe::{Observation, Observer, trace_id},
     pb::idp_token_service_server::IdpTokenServiceServer,
+    request_body::TrackedRequestBody,
+    response_body::ResponseLimits,
 };
 use crate::{
     audit::{Audit, AuditGuard, AuditScope},
@@ -31,41 +31,37 @@ use crate::{
     deadline::Deadline,
     field::InvalidField,
     provider::request::BODY_LIMIT,
+    rpc::Rpc,
     telemetry::Metrics,
 };
 
-/// Calls worked on at once, from the end of their message to the beginning of their answer. Each may hold two bodies of
-/// 4 MiB: what comes on top would rather be told to go elsewhere than wait.
+/// Maximum concurrent calls, each from the end of its message to the beginning of its answer. Each may hold
+/// two bodies of 4 MiB; further callers are better told to go elsewhere than made to wait.
 const CALLS_AT_ONCE: usize = 1024;
 
-/// A request message, in bytes: the largest body, and room for the rest of it.
+/// The largest request message, in bytes: the largest body, and room for the rest of the message.
 pub const MESSAGE_LIMIT: usize = BODY_LIMIT + 64 * 1024;
-
-/// The index of `other` in [`METHODS`].
-const OTHER: usize = METHODS.len() - 1;
-
-/// Its answer is small, and the one that must cost least.
-const CACHED: &str = "GetIdentityToken";
 
 const PREFIX: &str = "/idptoken.v1.IdpTokenService/";
 
-/// Everything that answers on the gRPC port. Cheap to clone.
+/// Everything that answers gRPC calls. Cheap to clone.
 #[derive(Clone)]
 pub struct Gate {
     broker: Arc<Broker>,
-    /// Health and reflection, and UNIMPLEMENTED for what nobody knows.
+    /// Health and reflection; UNIMPLEMENTED for unknown paths.
     rest: Routes,
     authentication: Arc<Authentication>,
     calls: Arc<Semaphore>,
-    backlog: Arc<Backlog>,
+    budget: Arc<BufferBudget>,
     default_deadline: Duration,
     audit: Audit,
     observer: Arc<Observer>,
 }
 
 impl Gate {
-    /// A gate before the RPCs of `broker`, whose callers `authentication` identifies and whose calls `audit` records, and, for
-    /// all other paths, `rest`. That stays open: health checks come from those who have nothing to prove.
+    /// Creates a gate to the RPCs of `broker`; `authentication` identifies their callers, and `audit` records
+    /// the calls. All other paths go to `rest`, which stays open: health checks come from clients without
+    /// credentials.
     pub fn new(
         broker: Arc<Broker>,
         authentication: Authentication,
@@ -75,7 +71,7 @@ impl Gate {
         metrics: Arc<Metrics>,
     ) -> Self {
         let calls = Arc::new(Semaphore::new(CALLS_AT_ONCE));
-        let backlog = Arc::new(Backlog::new(BACKLOG, Arc::clone(&metrics)));
+        let budget = Arc::new(BufferBudget::new(BUFFERED_BYTES, Arc::clone(&metrics)));
         let observer = Arc::new(Observer::new(metrics));
         let authentication = Arc::new(authentication);
         Self {
@@ -83,39 +79,39 @@ impl Gate {
             rest: rest.prepare(),
             authentication,
             calls,
-            backlog,
+            budget,
             default_deadline,
             audit,
             observer,
         }
     }
 
-    /// Answers one request, whatever happens. It must be gRPC: what is not is turned away, or made gRPC, before the gate.
+    /// Answers one gRPC request. Other protocols are translated or refused before the gate.
     ///
-    /// Not `async`: the request goes into the box of its handler at once, instead of being moved with the future of
-    /// every layer on the way.
+    /// Not `async`: the request moves into its handler's box at once, instead of with the future of every
+    /// layer on the way.
     pub fn answer<B>(&self, request: Request<B>) -> Answer
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
     {
-        let method = method(request.uri().path());
-        let entry = if method == OTHER { AuditGuard::default() } else { self.audit.begin() };
+        let rpc = request.uri().path().strip_prefix(PREFIX).and_then(Rpc::named);
+        let entry = rpc.map_or_else(AuditGuard::default, |_| self.audit.begin());
         let scope = entry.scope();
         scope.begins(
-            METHODS[method],
+            Rpc::label(rpc),
             || trace_id(request.headers()),
             request.extensions().get::<Arc<Peer>>().map(|peer| &**peer),
         );
-        let observation = Observation::begin(Arc::clone(&self.observer), method, request.headers(), entry);
-        let work = self.start(method, request, scope.clone());
+        let observation = Observation::begin(Arc::clone(&self.observer), rpc, request.headers(), entry);
+        let work = self.start(rpc, request, scope.clone());
         Box::pin(async move {
             let outcome = match work {
                 Ok(work) => work.finish().await,
                 Err(error) => Err(error),
             };
             let mut response = outcome.unwrap_or_else(|error| Status::from(error).into_http());
-            // A call that was refused before anybody worked on it has no place in the log yet.
+            // A call that was refused early has not reserved its place in the audit log yet.
             if let Err(unrecorded) = scope.reserve().await {
                 response = Status::from(Error::from(unrecorded)).into_http();
             }
@@ -124,21 +120,21 @@ impl Gate {
         })
     }
 
-    /// A request's body that others read before the gate does: what comes of it counts for the same limits.
-    /// Its message has at most `most` bytes.
-    pub fn count<B>(&self, body: B, most: usize) -> Arriving<B> {
-        Arriving::new(body, Arc::clone(&self.backlog), most)
+    /// Wraps a request body that is read before the gate, so that it counts towards the same limits. Its
+    /// message has at most `most` bytes.
+    pub fn count<B>(&self, body: B, most: usize) -> TrackedRequestBody<B> {
+        TrackedRequestBody::new(body, Arc::clone(&self.budget), most)
     }
 
-    fn start<B>(&self, method: usize, request: Request<B>, scope: AuditScope) -> Result<Work, Error>
+    fn start<B>(&self, rpc: Option<Rpc>, request: Request<B>, scope: AuditScope) -> Result<Work, Error>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
     {
-        if method == OTHER {
+        let Some(rpc) = rpc else {
             return Ok(Work::Rest(Box::pin(self.rest.clone().call(request.map(Body::new)))));
-        }
-        // Calls take their places when their messages are whole; where there is none left, no message need come.
+        };
+        // A call takes its place once its message is complete; if no place is free, its message is not read.
         if self.calls.available_permits() == 0 {
             return Err(Error::Overloaded);
         }
@@ -166,34 +162,35 @@ impl Gate {
                 })
             }
         };
-        Ok(Work::Rpc { method, backlog: Arc::clone(&self.backlog), deadline, answer })
+        Ok(Work::Rpc { rpc, budget: Arc::clone(&self.budget), deadline, answer })
     }
 }
 
-/// An answer to come.
+/// A future answer.
 pub type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
-/// A request that is being answered.
+/// A request in progress.
 enum Work {
-    /// By one of our RPCs.
-    Rpc { method: usize, backlog: Arc<Backlog>, deadline: Deadline, answer: Answer },
-    /// By another service.
+    /// For one of the contract's RPCs.
+    Rpc { rpc: Rpc, budget: Arc<BufferBudget>, deadline: Deadline, answer: Answer },
+    /// For another service.
     Rest(Answer),
 }
 
 impl Work {
     async fn finish(self) -> Result<Response<Body>, Error> {
         match self {
-            Self::Rpc { method, backlog, deadline, answer } => {
+            Self::Rpc { rpc, budget, deadline, answer } => {
                 let until = deadline.at();
                 let Ok(response) = deadline::enforce(deadline, answer).await?;
-                let mut response = explain_refusal(response, METHODS[method])?;
-                if METHODS[method] == CACHED {
+                let mut response = explain_refusal(response, rpc)?;
+                // The RPC that must cost least, and whose answers are small.
+                if rpc == Rpc::GetIdentityToken {
                     return Ok(response);
                 }
-                let departure = Departure { backlog, until };
-                response.extensions_mut().insert(departure.clone());
-                Ok(response.map(|body| departure.of(body)))
+                let limits = ResponseLimits { budget, until };
+                response.extensions_mut().insert(limits.clone());
+                Ok(response.map(|body| limits.apply(body)))
             }
             Self::Rest(answer) => {
                 let Ok(response) = answer.await;
@@ -203,20 +200,14 @@ impl Work {
     }
 }
 
-/// The index of the RPC in [`METHODS`]; [`OTHER`] for anything else.
-fn method(path: &str) -> usize {
-    let Some(name) = path.strip_prefix(PREFIX) else { return OTHER };
-    METHODS[..OTHER].iter().position(|method| *method == name).unwrap_or(OTHER)
-}
-
-/// tonic refuses a message that is too large or that cannot be decoded before the RPC sees it, with a status that tells
-/// a program nothing. Our own statuses all have details.
-fn explain_refusal(response: Response<Body>, method: &str) -> Result<Response<Body>, Error> {
+/// Replaces tonic's refusals of messages that are too large or cannot be decoded. They happen before the RPC,
+/// and their status tells a program nothing; the service's own statuses all have details.
+fn explain_refusal(response: Response<Body>, rpc: Rpc) -> Result<Response<Body>, Error> {
     let status = response.extensions().get::<Status>();
     let Some(status) = status.filter(|status| status.details().is_empty()) else { return Ok(response) };
-    // Nothing but a body is ever that large.
+    // Only a request's body can be that large.
     let (field, problem) = match status.code() {
-        Code::OutOfRange if method == "CallProvider" => ("request.body", TOO_LARGE),
+        Code::OutOfRange if rpc == Rpc::CallProvider => ("request.body", TOO_LARGE),
         Code::OutOfRange => ("(message)", TOO_LARGE),
         Code::Internal => {
             ("(message)", "is missing or cannot be decoded; is the client generated from this contract?")

@@ -18,12 +18,12 @@ use crate::{
     provider::request::{RawRequest, check_method, is_host_name, is_path},
 };
 
-/// Serves the contract to one caller, for one call: what the gate found out about the call comes with it.
+/// Serves the contract to one caller, for one call, with what the gate learnt about it.
 pub(super) struct IdpToken {
     broker: Arc<Broker>,
     caller: Caller,
     deadline: Deadline,
-    /// One for each call that is worked on.
+    /// The places of concurrent calls.
     places: Arc<Semaphore>,
     audit: AuditScope,
 }
@@ -39,8 +39,8 @@ impl IdpToken {
         Self { broker, caller, deadline, places, audit }
     }
 
-    /// Works on a call, whose message is whole by now, if there is a place left for it here and in the audit log. A message that
-    /// comes slowly takes none.
+    /// Runs a call, whose message is complete by now, if it gets a place and a record in the audit log. A
+    /// message that arrives slowly takes no place.
     async fn work<T>(&self, rpc: impl AsyncFnOnce(&Ctx) -> Result<T, Error>) -> Result<Response<T>, Status> {
         let _place = self.places.try_acquire().map_err(|_| Error::Overloaded)?;
         let (caller, deadline) = (self.caller.clone(), self.deadline.clone());
@@ -126,14 +126,14 @@ impl IdpToken {
     }
 }
 
-/// The user and the selector of a request, which are put on record before anything is decided.
+/// Reads a request's user and selector, which are recorded before anything is decided.
 fn asks(ctx: &Ctx, selector: Option<pb::IdentitySelector>) -> Result<Asked, Error> {
     let (user, selector) = convert::identity(ctx.caller(), selector)?;
     Ok(ctx.asks(user, selector))
 }
 
-/// Puts on record what is to be sent, before it is judged. What is no method, host or path at all is left out: nobody could tell
-/// what it is, and it may hold a password or a header.
+/// Records the request to be sent, before it is judged. An invalid method, host or path is left out: it could
+/// be anything, such as a password or a header.
 fn record_request(ctx: &Ctx, raw: &RawRequest) {
     let method = check_method(&raw.method).ok();
     let host = raw.host.to_ascii_lowercase();

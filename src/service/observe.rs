@@ -1,4 +1,4 @@
-//! What is kept of a call: its metrics, and one log line where something went wrong.
+//! Observation of calls: their metrics, and a log line for failures.
 
 use std::{error::Error as _, sync::Arc, time::Instant};
 
@@ -10,33 +10,22 @@ use super::repeats::Repeats;
 use crate::{
     audit::{AuditGuard, Outcome},
     broker::{Blame, Error},
+    rpc::Rpc,
     telemetry::{Metrics, metrics::code_name},
 };
 
-/// The RPCs' names as metrics have them; the last is for everything else: health checks, reflection, unknown paths.
-pub const METHODS: [&str; 8] = [
-    "ListIdentities",
-    "GetIdentityToken",
-    "CallProvider",
-    "StreamProvider",
-    "InspectIdentityToken",
-    "RevokeIdentityToken",
-    "CreateConnectLink",
-    "other",
-];
-
-/// Names a call in the log and, on request, in the answer.
+/// The call's id in the log and, on request, in the answer.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// A caller's id that is longer, in bytes, is replaced.
+/// Maximum length of a caller's request id, in bytes; a longer one is replaced.
 const LONGEST_ID: usize = 128;
 
-/// Bytes of a text in a log line that others have a say in; of a longer one, the beginning is quoted.
+/// Maximum bytes of foreign text in a log line; a longer text is cut.
 const LONGEST_TEXT: usize = 1024;
 
-/// What all calls have in common.
+/// The state that all observed calls share.
 pub(super) struct Observer {
     metrics: Arc<Metrics>,
     repeats: Repeats,
@@ -44,16 +33,16 @@ pub(super) struct Observer {
 
 impl Observer {
     pub(super) fn new(metrics: Arc<Metrics>) -> Self {
-        Self { metrics, repeats: Repeats::new() }
+        Self { metrics, repeats: Repeats::default() }
     }
 }
 
-/// One call under observation. A call that is dropped before its end counts as cancelled.
+/// One observed call. If it is dropped before its end, it counts as cancelled.
 pub(super) struct Observation {
     observer: Arc<Observer>,
-    method: usize,
+    rpc: Option<Rpc>,
     began: Instant,
-    /// As the caller sent it.
+    /// The request id as the caller sent it.
     request_id: Option<HeaderValue>,
     entry: AuditGuard,
     settled: bool,
@@ -62,22 +51,22 @@ pub(super) struct Observation {
 impl Observation {
     pub(super) fn begin(
         observer: Arc<Observer>,
-        method: usize,
+        rpc: Option<Rpc>,
         headers: &HeaderMap,
         entry: AuditGuard,
     ) -> Self {
         let request_id =
             headers.get(REQUEST_ID).map(|id| if is_fit(id) { id.clone() } else { new_request_id() });
-        Self { observer, method, began: Instant::now(), request_id, entry, settled: false }
+        Self { observer, rpc, began: Instant::now(), request_id, entry, settled: false }
     }
 
-    /// Counts the answer; a failure gets a log line, and every answer to a caller that sent a request id, or that
-    /// failed, carries one.
+    /// Counts the answer. A failure gets a log line. The answer carries the request id if the caller sent one
+    /// or the call failed.
     pub(super) fn end(mut self, response: &mut Response<Body>) {
         let code = response.headers().get(Status::GRPC_STATUS);
         let code = code.map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
         self.settled = true;
-        self.observer.metrics.rpc_done(self.method, code, self.began.elapsed());
+        self.observer.metrics.rpc_done(self.rpc, code, self.began.elapsed());
         if code != Code::Ok && self.request_id.is_none() {
             self.request_id = Some(new_request_id());
         }
@@ -90,7 +79,7 @@ impl Observation {
         response.headers_mut().insert(REQUEST_ID, request_id);
     }
 
-    /// Ends the call's record.
+    /// Ends the call's audit record.
     fn record(&mut self, code: Code, status: Option<&Status>) {
         let entry = std::mem::take(&mut self.entry);
         if !entry.is_kept(code == Code::Ok) {
@@ -106,9 +95,9 @@ impl Observation {
         });
     }
 
-    /// An error is logged once, here, at a level that says whose business it is.
+    /// Logs an error once, here, at a level that says whether it is the caller's fault.
     fn log(&self, status: &Status, request_id: &HeaderValue) {
-        let rpc = METHODS[self.method];
+        let rpc = Rpc::label(self.rpc);
         let code = code_name(status.code());
         let id = request_id.to_str().unwrap_or_default();
         let took_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -120,7 +109,7 @@ impl Observation {
         if blame == Blame::Caller {
             return tracing::debug!(rpc, code, request_id = id, took_ms, "{message}");
         }
-        let Some(left_out) = self.observer.repeats.admit(self.method, status.code()) else { return };
+        let Some(left_out) = self.observer.repeats.admit(self.rpc, status.code()) else { return };
         match blame {
             Blame::Operator => {
                 tracing::error!(rpc, code, request_id = id, took_ms, left_out, cause, "{message}");
@@ -133,20 +122,20 @@ impl Observation {
 impl Drop for Observation {
     fn drop(&mut self) {
         if !self.settled {
-            // A panic outside of what ends panics takes the whole connection along: no caller left.
+            // A panic outside the handler takes the whole connection down: there is no caller left.
             let code = if std::thread::panicking() { Code::Internal } else { Code::Cancelled };
-            self.observer.metrics.rpc_done(self.method, code, self.began.elapsed());
+            self.observer.metrics.rpc_done(self.rpc, code, self.began.elapsed());
             self.record(code, None);
         }
     }
 }
 
-/// The error that became `status`.
+/// Returns the error that became `status`.
 fn error_of(status: &Status) -> Option<&Error> {
     status.source().and_then(|source| source.downcast_ref())
 }
 
-/// What the record has of an error besides its reason. Nothing of it was written by a caller.
+/// The cause that the audit record keeps beside the reason. None of it was written by a caller.
 fn detail(error: &Error) -> Option<String> {
     match error {
         Error::Caller(why) => Some(why.to_string()),
@@ -156,12 +145,12 @@ fn detail(error: &Error) -> Option<String> {
     }
 }
 
-/// Whether a caller's id can name the call in logs: visible letters, and not too many.
+/// Returns whether a caller's id can name the call in logs: visible ASCII, and not too long.
 fn is_fit(id: &HeaderValue) -> bool {
     (1..=LONGEST_ID).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
 }
 
-/// The trace that the call is part of: the second field of `traceparent`
+/// The id of the trace that the call belongs to: the second field of `traceparent`
 /// (<https://www.w3.org/TR/trace-context/#traceparent-header>).
 pub(super) fn trace_id(headers: &HeaderMap) -> Option<String> {
     let parent = headers.get(TRACE_PARENT)?.to_str().ok()?;
@@ -172,12 +161,12 @@ pub(super) fn trace_id(headers: &HeaderMap) -> Option<String> {
     (version.len() == 2 && is_hex(version) && version != "ff" && is_id).then(|| id.to_owned())
 }
 
-/// As much of `text` as a log line quotes.
+/// Cuts `text` to what a log line quotes.
 fn beginning(text: &str) -> &str {
     &text[..text.floor_char_boundary(LONGEST_TEXT)]
 }
 
-/// Random enough never to meet another one in the logs.
+/// A new id, random enough to be unique in the logs.
 fn new_request_id() -> HeaderValue {
     let id = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
     HeaderValue::try_from(id).expect("hexadecimal digits make a header value")

@@ -9,5 +9,5 @@
 
 tonic::include_proto!("idptoken.v1");
 
-/// The files of the contract with their options, for reflection and for JSON.
+/// The contract's descriptors with their options, for reflection and for JSON.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor.bin"));

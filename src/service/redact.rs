@@ -1,4 +1,4 @@
-//! `Debug` for messages that carry a secret: what is asked for or answered may be printed, a token may not.
+//! `Debug` for messages that carry a secret: it shows everything but tokens.
 
 use std::fmt;
 

@@ -1,6 +1,7 @@
-//! Log lines about failed calls, so few of a kind that nobody fills a disk with them.
+//! A rate limit for log lines about failed calls, so that nobody can fill a disk with them.
 
 use std::{
+    collections::HashMap,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -8,20 +9,18 @@ use std::{
 use tokio::time::Instant;
 use tonic::Code;
 
-use super::observe::METHODS;
+use crate::rpc::Rpc;
 
-/// Lines of one kind within [`PERIOD`]. What comes on top is counted, by the metrics too, and the next line of the kind says
-/// how many there were.
+/// Maximum lines of one kind within [`PERIOD`]. Further ones are only counted; the next line of the kind
+/// reports how many, and the metrics count them too.
 const LINES: u32 = 20;
 
-/// How long those are all.
+/// The period that the limit applies to.
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// gRPC's status codes are 0 to 16.
-const CODES: usize = 17;
-
-/// The lines of late. A kind is an RPC and the code of its status: what a caller makes up is no part of it.
-pub(super) struct Repeats(Vec<Mutex<Window>>);
+/// Recently logged lines by kind: the RPC and its status code, neither of which a caller can invent.
+#[derive(Default)]
+pub(super) struct Repeats(Mutex<HashMap<(Option<Rpc>, Code), Window>>);
 
 #[derive(Default)]
 struct Window {
@@ -31,15 +30,11 @@ struct Window {
 }
 
 impl Repeats {
-    pub(super) fn new() -> Self {
-        Self((0..METHODS.len() * CODES).map(|_| Mutex::default()).collect())
-    }
-
-    /// Whether another line of this kind is written; with it, how many before it were left out.
-    pub(super) fn admit(&self, method: usize, code: Code) -> Option<u64> {
+    /// Returns `None` if a line of this kind must be left out, otherwise how many were left out before it.
+    pub(super) fn admit(&self, rpc: Option<Rpc>, code: Code) -> Option<u64> {
         let now = Instant::now();
-        let mut window =
-            self.0[method * CODES + code as usize].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let window = windows.entry((rpc, code)).or_default();
         if window.began.is_none_or(|began| now.duration_since(began) >= PERIOD) {
             (window.began, window.lines) = (Some(now), 0);
         }
@@ -58,13 +53,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_flood_of_one_kind_is_counted_and_hides_no_other() {
-        let repeats = Repeats::new();
-        let admitted = |code| (0..1000).filter_map(|_| repeats.admit(0, code)).collect::<Vec<_>>();
+        let (repeats, rpc) = (Repeats::default(), Some(Rpc::CallProvider));
+        let admitted = |code| (0..1000).filter_map(|_| repeats.admit(rpc, code)).collect::<Vec<_>>();
         assert_eq!(admitted(Code::Unavailable), [0; LINES as usize]);
-        assert_eq!(repeats.admit(0, Code::Internal), Some(0));
-        assert_eq!(repeats.admit(METHODS.len() - 1, Code::Unauthenticated), Some(0));
+        assert_eq!(repeats.admit(rpc, Code::Internal), Some(0));
+        assert_eq!(repeats.admit(None, Code::Unauthenticated), Some(0));
         tokio::time::advance(PERIOD).await;
-        assert_eq!(repeats.admit(0, Code::Unavailable), Some(1000 - u64::from(LINES)));
-        assert_eq!(repeats.admit(0, Code::Unavailable), Some(0), "they are told once");
+        assert_eq!(repeats.admit(rpc, Code::Unavailable), Some(1000 - u64::from(LINES)));
+        assert_eq!(repeats.admit(rpc, Code::Unavailable), Some(0), "they are told once");
     }
 }

@@ -17,14 +17,15 @@ use crate::{
 /// The `domain` of every ErrorInfo.
 pub const DOMAIN: &str = "idptoken.v1";
 
-/// When to come back where nothing better is known.
+/// The default retry delay.
 const SHORTLY: Duration = Duration::from_secs(1);
 
-/// How an application sends its user through a login with one connection, where no connect link can be made.
+/// How an application sends its user through a login with one connection, if the service cannot make a
+/// connect link.
 const LOGIN_HELP: &str =
     "https://auth0.com/docs/authenticate/identity-providers/adding-scopes-for-an-external-idp";
 
-/// What a status is made of.
+/// The parts of a status.
 struct Parts {
     code: Code,
     reason: ErrorReason,
@@ -46,7 +47,7 @@ impl Parts {
         self.with("provider", &owner.provider).with("connection", &owner.connection)
     }
 
-    /// Adds what may be empty only if it is not.
+    /// Adds metadata, unless the value is empty.
     fn with_some(self, key: &str, value: &str) -> Self {
         if value.is_empty() { self } else { self.with(key, value) }
     }
@@ -78,13 +79,13 @@ impl Parts {
         self.with("field", field)
     }
 
-    /// `subject` is what is not as it must be.
+    /// Adds a precondition failure; `subject` is what does not meet the condition.
     fn precondition(mut self, subject: impl Into<String>, description: &str) -> Self {
         self.details.add_precondition_failure_violation(name(self.reason), subject, description);
         self
     }
 
-    /// `subject` is who throttles.
+    /// Adds a quota failure; `subject` is who throttles.
     fn quota(mut self, subject: &str, description: &str) -> Self {
         self.details.add_quota_failure_violation(subject, description);
         self
@@ -97,7 +98,7 @@ impl Parts {
     }
 }
 
-/// The reason as ErrorInfo carries it: without its prefix.
+/// The reason in ErrorInfo's form, without the enum's prefix.
 fn name(reason: ErrorReason) -> &'static str {
     let name = reason.as_str_name();
     name.strip_prefix("ERROR_REASON_").unwrap_or(name)
@@ -108,7 +109,7 @@ impl From<Error> for Status {
         let message = error.to_string();
         let parts = parts(&error, &message);
         let mut status = parts.build(message);
-        // For the log line of `observe`; nothing of it reaches the caller.
+        // For the log line in `observe`; nothing of it reaches the caller.
         status.set_source(Arc::new(error));
         status
     }
@@ -122,7 +123,8 @@ fn parts(error: &Error, message: &str) -> Parts {
             Parts::new(Code::Unauthenticated, ErrorReason::CallerUnauthenticated)
         }
         Error::Caller(AuthenticationError::KeysUnavailable { issuer, is_tenant, .. }) => {
-            // The contract has no reason of its own for another issuer: it is a provider of identities that is down.
+            // The contract has no reason for an unavailable token issuer: it counts as an identity provider
+            // that is down.
             let reason =
                 if *is_tenant { ErrorReason::Auth0Unavailable } else { ErrorReason::ProviderUnavailable };
             Parts::new(Code::Unavailable, reason).with("issuer", issuer).retry(SHORTLY)
@@ -180,8 +182,8 @@ fn parts(error: &Error, message: &str) -> Parts {
                 .with("provider", provider)
                 .retry(retry_after.unwrap_or(SHORTLY))
         }
-        // Not UNAVAILABLE, as the contract has it for this reason: who repeats that by itself, as sidecars do, would send the
-        // request twice. For the same cause there is no RetryInfo.
+        // Not UNAVAILABLE, as the contract specifies for this reason: sidecars retry UNAVAILABLE
+        // automatically and would send it twice. There is no RetryInfo for the same reason.
         Error::ProviderOutcomeUnknown { provider, .. } => {
             Parts::new(Code::Aborted, ErrorReason::ProviderUnavailable)
                 .with("provider", provider)
@@ -195,7 +197,8 @@ fn parts(error: &Error, message: &str) -> Parts {
                 .with("limitBytes", limit.to_string())
                 .with("statusCode", status.as_u16().to_string())
         }
-        // The contract has no reason of its own. What to do is the same: try again, better at another replica.
+        // The contract has no reason of its own. The caller's remedy is the same: retry, preferably at
+        // another replica.
         Error::Overloaded | Error::Unrecorded(_) => {
             Parts::new(Code::Unavailable, ErrorReason::Overloaded).retry(SHORTLY)
         }

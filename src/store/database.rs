@@ -1,7 +1,7 @@
-//! Records in a database: sealed before they leave, found by keyed hashes, changed by compare-and-swap.
+//! Records in a database: sealed by this service, found by keyed hashes, changed by compare-and-swap.
 //!
-//! Every operation is one statement, or a few that need not be one: no transaction is ever left open while something
-//! else is waited for.
+//! Every operation is one statement, or several that need not be atomic: no transaction stays open across a
+//! wait.
 
 use std::{sync::Arc, time::Duration};
 
@@ -31,17 +31,17 @@ mod schema;
 mod shared;
 mod sqlite;
 
-/// A use is written down when the last one that was is older than this: reads stay reads.
+/// The last use is recorded only when the recorded one is older than this, so that most reads do not write.
 const USED_ANEW: Duration = Duration::from_secs(3600);
 
-/// Rows that one statement removes or one step reads, so that none holds locks for long.
+/// Maximum number of rows per statement, so that none holds locks for long.
 const BATCH: i64 = 100;
 
-/// How often a row is looked for that is being adopted: another replica that does so is done at the second
+/// How often to look for a row that is being adopted: another replica's adoption is visible at the second
 /// look, and `rekey` may come in between.
 const LOOKS: u32 = 4;
 
-// In one statement: a row that is being adopted has the one name or the other.
+// In one statement, since a row under adoption has either the one name or the other.
 const LOAD: &str = "
     SELECT account, owner, version, generation, key_id, sealed, created_at, updated_at, last_used_at,
            (SELECT now FROM idp_token_clock) AS now
@@ -50,7 +50,7 @@ const LOAD: &str = "
 const USED: &str = "
     UPDATE idp_token_record SET last_used_at = (SELECT now FROM idp_token_clock) WHERE account = $1";
 
-// Nothing is new that waits for its adoption as $6.
+// $6: a new row never awaits adoption.
 const INSERT: &str = "
     INSERT INTO idp_token_record
         (account, owner, version, generation, key_id, sealed, created_at, updated_at, last_used_at)
@@ -71,12 +71,12 @@ pub(super) struct Database {
     index: Index,
 }
 
-/// What an account's row is called.
+/// The names of an account's row.
 struct Names {
     account: Digest,
-    /// Who has the account now.
+    /// The account's current user.
     owner: Digest,
-    /// What version 1 called the row, see [`adoption`].
+    /// The row's name in version 1, see [`adoption`].
     former: Digest,
 }
 
@@ -104,7 +104,7 @@ impl Database {
         }
     }
 
-    /// The account's row, which is adopted first if it must be.
+    /// Returns the account's row, after adopting it if necessary.
     async fn find(&self, names: &Names) -> Result<Option<Row>, StoreError> {
         let values = [Value::Bytes(&names.account), Value::Bytes(&names.former)];
         for _ in 0..LOOKS {
@@ -129,10 +129,11 @@ impl Database {
         })
     }
 
-    /// The tokens are at hand: that this cannot be written down is no reason to withhold them.
+    /// Failures are only logged: the tokens are available, and must not be withheld because their use cannot
+    /// be recorded.
     async fn used(&self, account: &Digest) {
         if let Err(error) = self.engine.execute(USED, &[Value::Bytes(account)]).await {
-            tracing::warn!(%error, "Cannot write down that a record is in use; unused ones are removed one day");
+            tracing::warn!(%error, "Cannot record the use of a row; rows that seem unused are removed after half a year");
         }
     }
 
@@ -197,7 +198,7 @@ impl Names {
 }
 
 impl Row {
-    /// How long ago the time in `column` was, by the store's clock, which is in the column `now`.
+    /// The age of the time in `column`, by the store's clock in the column `now`.
     fn millis_since(&self, column: &str) -> Result<i64, StoreError> {
         Ok(self.integer("now")?.saturating_sub(self.integer(column)?).max(0))
     }

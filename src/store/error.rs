@@ -1,52 +1,53 @@
-//! Why the store cannot do what was asked. Never holds a secret, nor a URL.
+//! Errors of the store. They never hold a secret or a URL.
 
 use std::path::Path;
 
 use super::KeyId;
 
-/// Why the store has no answer. Nothing was lost or destroyed by any of these, and any of them may pass while
-/// this process lives: a password comes back, a key is appended to its file, a table is restored. So whoever
-/// holds what is nowhere else tries again after each. The texts are for the log and the operator; see
-/// [`Self::public`].
+/// Why the store has no answer. None of these errors means that data was lost or destroyed, and any of them
+/// may pass while this process lives: a password works again, a key is added to its file, a table is
+/// restored. So a caller that holds the only copy of something retries after each. The texts are for the log
+/// and the operator; see [`Self::public`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// It stays until the operator changes something; the text says what.
+    /// The error persists until the operator changes something; the text says what.
     #[error("{detail}")]
     Misconfigured {
         /// A sentence without a full stop.
         detail: String,
     },
-    /// It may pass: the database is down, too slow, full, or out of reach. Whether a change was made is unknown.
-    #[error("the token store cannot be used now: {detail}")]
+    /// A temporary error: the database is down, too slow, full, or unreachable. Whether a change was made is
+    /// unknown.
+    #[error("the token store is unavailable: {detail}")]
     Unavailable {
         /// What happened.
         detail: String,
     },
-    /// The row is there, under a key that the keyring does not hold.
+    /// The row exists, under a key that the keyring lacks.
     #[error(
         "the token store has a row under the encryption key {key}, which `store.encryption_keys_file` does not hold: \
          put that key back, below the first line; a new key must reach every replica's file before it is the first of any"
     )]
     UnknownKey {
-        /// Names the key without revealing it.
+        /// Identifies the key without revealing it.
         key: KeyId,
     },
-    /// A row is not what this service wrote there: damaged, or tampered with.
-    #[error("the token store has a row that is not what was written there: {what}")]
+    /// A row is not what this service wrote: it is damaged or was tampered with.
+    #[error("the token store has a damaged row: {what}")]
     Corrupt {
-        /// Which kind of row, and what is wrong with it.
+        /// The kind of row, and what is wrong with it.
         what: &'static str,
     },
-    /// A later version of this service wrote it.
+    /// A later version of this service wrote the row.
     #[error("a newer version of this service has written the token store: run that version, or a later one")]
     Newer,
 }
 
 impl StoreError {
-    /// What a caller may be told, who learns nothing of the database, its users and its hosts.
+    /// The text for callers, who learn nothing about the database, its users or its hosts.
     pub fn public(&self) -> &'static str {
         match self {
-            Self::Unavailable { .. } => "the token store cannot be used now; try again shortly",
+            Self::Unavailable { .. } => "the token store is unavailable; try again shortly",
             Self::Misconfigured { .. } | Self::UnknownKey { .. } | Self::Corrupt { .. } | Self::Newer => {
                 "the token store cannot be used until this service's operator has mended it; the log says how"
             }

@@ -1,9 +1,9 @@
-//! Records as bytes, before they are sealed: JSON, which tolerates fields that a later version adds.
+//! Records as bytes before they are sealed: JSON, which tolerates fields that a later version adds.
 //!
-//! The times in a record are by the clock of whoever wrote it, and `written_at` says what that clock showed
-//! then. The row beside says by the store's clock how old it is. So whoever reads it puts all times onto a
-//! clock of its own, and replicas whose clocks differ agree on how much life a token has left, to the few
-//! milliseconds that a statement takes.
+//! The times in a record are by the clock of its writer, and `written_at` is that clock's time of writing.
+//! The row has the record's age by the store's clock. So a reader can convert all times to its own clock, and
+//! replicas whose clocks differ agree on a token's remaining life to within the few milliseconds that a
+//! statement takes.
 
 use std::{borrow::Cow, time::SystemTime};
 
@@ -19,7 +19,7 @@ use crate::token::{AccessToken, Fingerprint, RefreshToken, TokenType};
 
 #[derive(Serialize, Deserialize)]
 struct Plain<'a> {
-    /// Version 1 had none: its times are taken as they are.
+    /// Missing in version 1, whose times are taken as they are.
     written_at: Option<i64>,
     #[serde(borrow)]
     tokens: Option<PlainTokens<'a>>,
@@ -35,7 +35,7 @@ struct Plain<'a> {
 struct PlainTokens<'a> {
     #[serde(borrow)]
     access: Cow<'a, str>,
-    /// None for bearer tokens, which nearly all are, and in records of version 1.
+    /// `None` for bearer tokens, which nearly all are, and in records of version 1.
     token_type: Option<String>,
     #[serde(borrow)]
     refresh: Option<Cow<'a, str>>,
@@ -47,19 +47,21 @@ struct PlainTokens<'a> {
 #[derive(Serialize, Deserialize)]
 struct PlainFailure<'a> {
     count: u32,
-    rest_until: i64,
+    /// Stored under its former name, which older versions and records have.
+    #[serde(rename = "rest_until")]
+    retry_at: i64,
     #[serde(borrow)]
     reason: Cow<'a, str>,
     permanent: bool,
 }
 
-/// The record as bytes.
+/// Encodes a record.
 pub(super) fn encode(record: &Record) -> Zeroizing<Vec<u8>> {
     encode_at(record, SystemTime::now())
 }
 
-/// Whether two records say the same. Their times may be of two readings, and do not count: what tells
-/// renewals apart is what they brought, and failures are numbered.
+/// Returns whether two records are equal except for their times, which may come from two readings: renewals
+/// differ in what they obtained, and failures are numbered.
 pub(super) fn is_same(one: &Record, other: &Record) -> bool {
     let timeless = |record: &Record| encode_at(&without_times(record.clone()), SystemTime::UNIX_EPOCH);
     timeless(one) == timeless(other)
@@ -71,12 +73,12 @@ fn without_times(mut record: Record) -> Record {
         tokens.expires_at = tokens.expires_at.and(Some(SystemTime::UNIX_EPOCH));
     }
     if let Some(failure) = &mut record.failure {
-        failure.rest_until = SystemTime::UNIX_EPOCH;
+        failure.retry_at = SystemTime::UNIX_EPOCH;
     }
     record
 }
 
-/// Equal records at equal times are equal bytes.
+/// Equal records at equal times are encoded alike.
 fn encode_at(record: &Record, now: SystemTime) -> Zeroizing<Vec<u8>> {
     let plain = Plain {
         written_at: Some(to_millis(now)),
@@ -92,7 +94,7 @@ fn encode_at(record: &Record, now: SystemTime) -> Zeroizing<Vec<u8>> {
         descends_from: record.descends_from.as_ref().map(Fingerprint::to_string),
         failure: record.failure.as_ref().map(|failure| PlainFailure {
             count: failure.count,
-            rest_until: to_millis(failure.rest_until),
+            retry_at: to_millis(failure.retry_at),
             reason: failure.reason.as_str().into(),
             permanent: failure.permanent,
         }),
@@ -105,7 +107,7 @@ fn encode_at(record: &Record, now: SystemTime) -> Zeroizing<Vec<u8>> {
     bytes
 }
 
-/// About how many bytes a record takes.
+/// The approximate size of a record in bytes.
 pub(super) fn size(record: &Record) -> usize {
     let tokens = record.tokens.as_ref().map_or(0, |tokens| {
         tokens.access.expose().len()
@@ -117,7 +119,7 @@ pub(super) fn size(record: &Record) -> usize {
     512 + tokens + spare + failure
 }
 
-/// The record that `bytes` are, which were written `age` milliseconds ago.
+/// Decodes a record that was written `age` milliseconds ago.
 pub(super) fn decode(bytes: &[u8], age: i64) -> Result<Record, StoreError> {
     decode_at(bytes, age, SystemTime::now())
 }
@@ -140,7 +142,7 @@ fn decode_at(bytes: &[u8], age: i64, now: SystemTime) -> Result<Record, StoreErr
         descends_from: plain.descends_from.as_deref().map(fingerprint).transpose()?,
         failure: plain.failure.map(|failure| Failure {
             count: failure.count,
-            rest_until: time(failure.rest_until),
+            retry_at: time(failure.retry_at),
             reason: failure.reason.into_owned(),
             permanent: failure.permanent,
         }),
@@ -149,7 +151,7 @@ fn decode_at(bytes: &[u8], age: i64, now: SystemTime) -> Result<Record, StoreErr
     })
 }
 
-/// Without a copy that nobody would zero: an owned text is moved, a borrowed one copied into the secret.
+/// Avoids copies that nobody would zero: an owned text is moved, a borrowed one copied into the secret.
 fn secret(text: Cow<'_, str>) -> SecretString {
     match text {
         Cow::Borrowed(text) => text.into(),
@@ -169,7 +171,7 @@ fn unreadable() -> StoreError {
 mod tests {
     use super::*;
 
-    /// Which has everything, at `time`.
+    /// A record with all fields, at `time`.
     fn full(time: SystemTime) -> Record {
         let mut record = Record {
             tokens: Some(RenewedTokens {
@@ -184,7 +186,7 @@ mod tests {
             descends_from: Some(Fingerprint::of("old")),
             failure: Some(Failure {
                 count: 3,
-                rest_until: time,
+                retry_at: time,
                 reason: "timeout".to_owned(),
                 permanent: false,
             }),
@@ -211,7 +213,7 @@ mod tests {
 
     #[test]
     fn times_are_put_onto_the_readers_clock() {
-        // Who writes and who reads has a clock that is wrong by this much; a minute passes in between.
+        // The clocks of writer and reader are wrong by this much; a minute passes in between.
         for (writer, reader) in [(0, 0), (HOUR, 0), (0, HOUR), (-HOUR, HOUR), (HOUR, HOUR)] {
             let bytes = encode_at(&full(from_millis(TIME + writer)), from_millis(TIME + writer));
             let now = from_millis(TIME + 60_000 + reader);
@@ -225,16 +227,16 @@ mod tests {
     fn times_of_version_1_are_taken_as_they_are_and_absurd_ones_do_no_harm() {
         let failure =
             |time: i64| format!(r#"{{"count":1,"rest_until":{time},"reason":"x","permanent":false}}"#);
-        let rest_until = |written_at: &str, time, age| {
+        let retry_at = |written_at: &str, time, age| {
             let rest = r#""tokens":null,"spare":null,"descends_from":null,"revoked":false,"refused":[]"#;
             let text = format!(r#"{{{written_at}{rest},"failure":{}}}"#, failure(time));
             let record = decode_at(text.as_bytes(), age, from_millis(TIME)).expect("a record");
-            record.failure.map(|failure| to_millis(failure.rest_until))
+            record.failure.map(|failure| to_millis(failure.retry_at))
         };
-        assert_eq!(rest_until("", TIME, HOUR), Some(TIME));
+        assert_eq!(retry_at("", TIME, HOUR), Some(TIME));
         for extreme in [i64::MIN, 0, i64::MAX] {
             for age in [0, i64::MAX] {
-                rest_until(&format!(r#""written_at":{extreme},"#), extreme, age);
+                retry_at(&format!(r#""written_at":{extreme},"#), extreme, age);
             }
         }
     }

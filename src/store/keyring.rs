@@ -1,4 +1,4 @@
-//! The encryption keys: an ordered list, of which the first one seals and all open.
+//! The encryption keys: an ordered list, of which the first seals and all open.
 
 use std::{
     fmt,
@@ -15,7 +15,7 @@ use super::{
     seal::{Place, Sealer},
 };
 
-/// Names a key without revealing it: the first 8 bytes of its SHA-256, shown in hexadecimal.
+/// Identifies a key without revealing it: the first 8 bytes of its SHA-256, shown in hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyId([u8; 8]);
 
@@ -46,17 +46,17 @@ impl fmt::Debug for KeyId {
     }
 }
 
-/// Something sealed, and the key it is under.
+/// Sealed content, and the key it is under.
 pub(super) struct Sealed {
     pub(super) key: KeyId,
     pub(super) bytes: Vec<u8>,
 }
 
-/// The keys of a file: one a line, base64 of 32 bytes, nothing else. The first seals, all open.
+/// The keys of a file: one per line, base64 of 32 bytes, nothing else. The first seals, all open.
 ///
-/// To change keys: write the new one below the others, on every replica; then above them, and restart; then
-/// [`super::Store::rekey`]; then remove the old one. The file is read again when a row is under an unknown key, and only
-/// then: a replica that knows all keys goes on to seal under its own first one.
+/// To change keys: add the new one below the others, on every replica; then move it to the top, and restart;
+/// then run [`super::Store::rekey`]; then remove the old one. The file is read again only when a row is under
+/// an unknown key: a replica that knows all keys continues to seal under its own first one.
 pub struct Keyring {
     keys: RwLock<Keys>,
     file: Option<PathBuf>,
@@ -65,17 +65,17 @@ pub struct Keyring {
 type Keys = Arc<[(KeyId, Sealer)]>;
 
 impl Keyring {
-    /// The keys in `file`.
+    /// Reads the keys in `file`.
     ///
     /// # Errors
-    /// `Misconfigured`, naming the line that is wrong, never what it says, nor the file: the path may be a key that was
+    /// `Misconfigured`, naming the wrong line but neither its content nor the file: the path may be a key
     /// written in its place.
     pub fn from_file(file: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let file = file.into();
         Ok(Self { keys: RwLock::new(read(&file)?), file: Some(file) })
     }
 
-    /// The keys in `text`, which is what a file would hold.
+    /// Parses the keys in `text`, the content of a file.
     ///
     /// # Errors
     /// As [`Self::from_file`].
@@ -85,8 +85,8 @@ impl Keyring {
         Ok(Self { keys: RwLock::new(keys), file: None })
     }
 
-    /// Reads the file again, off the async threads; says whether the keys are others now. An unreadable file keeps the
-    /// old keys.
+    /// Reads the file again, off the async threads; returns whether the keys have changed. An unreadable file
+    /// leaves the old keys in use.
     pub async fn reload(self: &Arc<Self>) -> bool {
         let this = Arc::clone(self);
         tokio::task::spawn_blocking(move || this.reload_now()).await.unwrap_or(false)
@@ -98,7 +98,7 @@ impl Keyring {
             Ok(new) => new,
             Err(error) => {
                 tracing::warn!(
-                    file = %file.display(), %error, "Cannot read the encryption keys again; keeping those at hand"
+                    file = %file.display(), %error, "Cannot read the encryption keys again; keeping the current ones"
                 );
                 return false;
             }
@@ -123,7 +123,7 @@ impl Keyring {
         Sealed { key: *key, bytes: sealer.seal(place, plain) }
     }
 
-    /// What was sealed for `place`. A key that is not at hand is looked for in the file once more.
+    /// Opens what was sealed for `place`. For an unknown key, the file is read once more.
     pub(super) async fn open(
         self: &Arc<Self>,
         place: Place<'_>,

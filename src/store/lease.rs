@@ -1,4 +1,4 @@
-//! The right to do alone, for a short time, what must not be done twice.
+//! Leases: exclusive, temporary rights to do what must not be done twice.
 
 use std::time::Duration;
 
@@ -6,37 +6,37 @@ use tokio::time::Instant;
 
 use super::IdentityKey;
 
-/// What a lease is about.
+/// The subject of a lease.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LeaseName {
     /// Work on one identity's tokens.
     Identity(IdentityKey),
-    /// Work on what is shared under this name, see [`super::Store::put_shared`].
+    /// Work on the value shared under this name, see [`super::Store::put_shared`].
     Shared(String),
 }
 
-/// A lease that was taken. It is not released on drop: then it runs out.
+/// A lease that was taken. It is not released on drop, but then expires.
 #[derive(Clone, Debug)]
 pub struct Lease {
     pub(super) name: LeaseName,
-    /// The holder's name and a random part: no two leases are taken for each other.
+    /// The holder's name and a random part, so that no two leases are confused.
     pub(super) holder: String,
     pub(super) length: Duration,
-    /// Counted from before the request was sent, so that a slow answer is not taken for time that is left.
+    /// Measured from before the request was sent, so that a slow answer does not extend it.
     pub(super) expires: Instant,
     pub(super) inherited: bool,
 }
 
-/// Whether a lease was taken.
+/// The result of taking a lease.
 #[derive(Debug)]
 pub enum Acquired {
-    /// Yes: do the work, renew the lease meanwhile, and release it.
+    /// The lease was taken: do the work, renew the lease meanwhile, and release it.
     Yes(Lease),
-    /// No, somebody has it.
+    /// Somebody else has the lease.
     Held {
-        /// The holder's name; empty if it was given back just now.
+        /// The holder's name; empty if it was released just now.
         by: String,
-        /// How long it lasts unless it is renewed.
+        /// How long it lasts unless renewed.
         remaining: Duration,
     },
 }
@@ -53,20 +53,20 @@ impl Lease {
         }
     }
 
-    /// Whether somebody had it who has not given it back, and who may still be at work: it ran out because that one
-    /// died, or because it could not reach the store either.
+    /// Returns whether a former holder did not release it and may still be at work: the lease expired because
+    /// that holder died, or could not reach the store either.
     pub fn is_inherited(&self) -> bool {
         self.inherited
     }
 
-    /// Until when the lease is certain to last.
+    /// The time until which the lease is certain to last.
     pub fn expires(&self) -> Instant {
         self.expires
     }
 }
 
 impl Acquired {
-    /// `holder` is the stored text, with its random part.
+    /// `holder` is the stored text, including its random part.
     pub(super) fn held(holder: &str, remaining: Duration) -> Self {
         let by = holder.rsplit_once('#').map_or(holder, |(by, _)| by).to_owned();
         Self::Held { by, remaining }

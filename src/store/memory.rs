@@ -1,4 +1,4 @@
-//! The store that forgets everything with the process: for one replica, and for tests that pause the clock.
+//! A store that is lost with the process: for one replica, and for tests that pause the clock.
 
 use std::{
     collections::HashMap,
@@ -17,8 +17,8 @@ use crate::identity::UserId;
 
 mod leases;
 
-/// Bytes of records that are kept: some tens of thousands. Beyond, the least recently used go first, at the cost of
-/// renewing once more: tokens that rotate are never here.
+/// Maximum bytes of records: some tens of thousands. Beyond that, the least recently used are dropped, at the
+/// cost of another renewal: tokens that rotate are never here.
 pub const MEMORY_BYTES: u64 = 64 * 1024 * 1024;
 
 /// See the module's documentation.
@@ -31,7 +31,7 @@ pub(super) struct Memory {
 
 #[derive(Clone)]
 struct Entry {
-    /// For whom it was last written.
+    /// The user for whom it was last written.
     owner: UserId,
     stored: Stored,
     used: Instant,
@@ -48,7 +48,7 @@ impl Memory {
         let records = Cache::builder()
             .max_capacity(bytes)
             .weigher(weight)
-            // moka's own policy may refuse a newcomer: a renewal that was stored would be forgotten at once.
+            // moka's default policy may reject a new entry: a renewal just stored would be forgotten at once.
             .eviction_policy(moka::policy::EvictionPolicy::lru())
             .build();
         Self { records, shared: Mutex::default(), leases: Leases::default(), clock: Clock::now() }
@@ -111,7 +111,7 @@ impl Memory {
         }
     }
 
-    /// Each is judged once more when it is removed: it may have been used or swapped since it was found.
+    /// Each record is judged again when it is removed: it may have been used or swapped since it was found.
     fn remove_where(&self, unwanted: impl Fn(&IdentityKey, &Entry) -> bool) -> u64 {
         let found = self.records.iter().filter(|(key, entry)| unwanted(key, entry));
         let remove = |key: &IdentityKey| {
@@ -146,7 +146,7 @@ impl Memory {
         SharedSwap::Done(generation)
     }
 
-    /// The lock is held for a look-up or an assignment, never over an await.
+    /// The lock is held for a look-up or an assignment, never across an await.
     fn shared(&self) -> MutexGuard<'_, HashMap<String, SharedEntry>> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -175,7 +175,7 @@ fn weight(key: &IdentityKey, entry: &Entry) -> u32 {
     (names + format::size(&entry.stored.record)).try_into().unwrap_or(u32::MAX)
 }
 
-/// The wall clock, moved on by tokio's, so that tests can pause it.
+/// The wall clock, advanced by tokio's, so that tests can pause it.
 struct Clock {
     began: Instant,
     wall: SystemTime,

@@ -1,26 +1,27 @@
-//! What is remembered of one identity.
+//! The stored record of an identity.
 
 use std::time::SystemTime;
 
 use super::format;
 use crate::token::{AccessToken, Fingerprint, RefreshToken, TokenType};
 
-/// What a renewal obtained, and what has to be remembered besides.
+/// The result of renewals, and what must be remembered with it.
 #[derive(Clone, Debug, Default)]
 pub struct Record {
-    /// The last tokens that were obtained here; `None` while no renewal has succeeded.
+    /// The last tokens that this service obtained; `None` while no renewal has succeeded.
     pub tokens: Option<RenewedTokens>,
-    /// A refresh token of an earlier login that was never refused: Google sends one at the first consent only, so the
-    /// next login's profile may show none.
+    /// A refresh token of an earlier login that was never refused: Google sends one only at the first
+    /// consent, so the profile of the next login may have none.
     pub spare: Option<RefreshToken>,
-    /// The access token that Auth0's profile showed when this record began. Once it shows another one, the user has
-    /// logged in since, and what Auth0 has is newer than all this.
+    /// The access token in Auth0's profile when this record began. A different one means that the user has
+    /// logged in since, and that Auth0's tokens are newer than all of this.
     pub descends_from: Option<Fingerprint>,
-    /// How the last renewals failed; `None` after a success.
+    /// The failed renewals; `None` after a success.
     pub failure: Option<Failure>,
-    /// Whether the grant was revoked here.
+    /// Whether this service revoked the grant.
     pub revoked: bool,
-    /// Access tokens that the provider refused or that were revoked here, the latest last. See [`Self::refuse`].
+    /// Access tokens that the provider refused or this service revoked, the latest last. See
+    /// [`Self::refuse`].
     pub refused: Vec<Fingerprint>,
 }
 
@@ -29,33 +30,33 @@ pub struct Record {
 pub struct RenewedTokens {
     /// The access token.
     pub access: AccessToken,
-    /// How it is presented. One that is no bearer token is kept too: its grant is alive.
+    /// The token type. Tokens other than bearer are kept too: their grant is alive.
     pub token_type: TokenType,
-    /// The refresh token that the next renewal needs: the provider's new one, or the old one if it sent none.
+    /// The refresh token for the next renewal: the provider's new one, or the old one if it sent none.
     pub refresh: Option<RefreshToken>,
-    /// When they were obtained.
+    /// When the tokens were obtained.
     pub obtained_at: SystemTime,
-    /// When the access token stops working, as the provider said; `None` if it did not.
+    /// When the access token expires, according to the provider; `None` if it did not say.
     pub expires_at: Option<SystemTime>,
-    /// What the token may be used for; empty if the provider did not say.
+    /// The granted scopes; empty if the provider did not say.
     pub scopes: Vec<String>,
 }
 
 /// Renewals that failed since the last success.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// How many.
+    /// Their number.
     pub count: u32,
-    /// No renewal is tried before.
-    pub rest_until: SystemTime,
-    /// A word for the last one, such as `invalid_grant`; never the provider's own text.
+    /// The earliest time of the next attempt.
+    pub retry_at: SystemTime,
+    /// The code of the last one, such as `invalid_grant`; never the provider's own text.
     pub reason: String,
-    /// Whether only a login of the user can help.
+    /// Whether only a new login of the user can help.
     pub permanent: bool,
 }
 
 impl Record {
-    /// How many refused tokens are remembered; each takes the place of the one before, so that few are ever of use.
+    /// How many refused tokens are remembered. Each replaces the one before, so few are ever of use.
     pub const REFUSED: usize = 8;
 
     /// Remembers a refused access token, and forgets the oldest if there are too many.
@@ -66,40 +67,40 @@ impl Record {
         self.refused.drain(..surplus);
     }
 
-    /// Takes the refusal of an access token back, since its provider says that it is active.
+    /// Forgets the refusal of an access token, since its provider says that it is active.
     pub fn accept(&mut self, token: Fingerprint) {
         self.refused.retain(|refused| *refused != token);
     }
 }
 
-/// A record as it lies in the store. Those times are the store's, in milliseconds; those of `record` are put
-/// onto the clock of this machine.
+/// A record as stored. Its own times are by the store's clock, in milliseconds; those of `record` are
+/// converted to this machine's clock.
 #[derive(Clone, Debug)]
 pub struct Stored {
-    /// What the next swap has to expect; never 0, and greater than all generations before.
+    /// The generation for the next swap to expect; never 0, and greater than all before.
     pub generation: u64,
-    /// What is remembered.
+    /// The content.
     pub record: Record,
-    /// When there first was a record.
+    /// When the first record was stored.
     pub created_at: SystemTime,
-    /// When it was last swapped.
+    /// When the record was last swapped.
     pub updated_at: SystemTime,
-    /// When it was last swapped or loaded, to the hour.
+    /// When the record was last swapped or loaded, to the hour.
     pub last_used_at: SystemTime,
 }
 
-/// How a compare-and-swap ended.
+/// The result of a compare-and-swap.
 #[derive(Clone, Debug)]
 pub enum Swap {
     /// The new record is stored, under this generation.
     Done(u64),
-    /// Another writer was faster: nothing was changed, and this is what is there now.
+    /// Another writer was faster: nothing changed, and this is the current record.
     Lost(Option<Box<Stored>>),
 }
 
 impl Swap {
-    /// What it means that `current` is not what was expected. If it is what the writer brought, a first try of the same
-    /// swap did happen, though its answer was lost.
+    /// The result if `current` is not what was expected. If it equals what the writer brought, the same swap
+    /// succeeded before, and its answer was lost.
     pub(super) fn lost(current: Option<Stored>, expected: u64, record: &Record) -> Self {
         match current {
             Some(current) if current.follows(expected) && format::is_same(&current.record, record) => {

@@ -1,17 +1,18 @@
-//! Authenticated encryption: what is sealed can be read only with its key, and only in the place it was sealed for.
+//! Authenticated encryption: sealed content can be read only with its key, and only in the place it was
+//! sealed for.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use zeroize::Zeroizing;
 
 use super::StoreError;
 
-/// The first byte of everything that is sealed; another one is another format.
+/// The first byte of all sealed content: the version of the format.
 const VERSION: u8 = 1;
 
-/// The place that something is sealed for: in no other can it be opened.
+/// The place that content is sealed for, and the only one where it can be opened.
 #[derive(Clone, Copy)]
 pub(super) enum Place<'a> {
-    /// The record of `account`, which was last written for `owner`: both as keyed hashes.
+    /// The record of `account`, last written for `owner`; both are keyed hashes.
     Record { account: &'a [u8], owner: &'a [u8], generation: u64 },
     /// A shared value.
     Shared { name: &'a str, generation: u64 },
@@ -20,7 +21,7 @@ pub(super) enum Place<'a> {
 }
 
 impl Place<'_> {
-    /// What goes into the associated data. Lengths stand in front, so that no two places read alike.
+    /// The associated data. Each part is preceded by its length, so that no two places are encoded alike.
     fn bytes(self) -> Vec<u8> {
         let (label, parts, generation): (_, [&[u8]; 2], _) = match self {
             Self::Record { account, owner, generation } => ("record", [account, owner], generation),
@@ -57,7 +58,7 @@ impl Sealer {
         Self(RandomizedNonceKey::new(&AES_256_GCM, key).expect("AES-256 takes every key of 32 bytes"))
     }
 
-    /// Version, nonce, ciphertext and tag.
+    /// Returns version, nonce, ciphertext and tag.
     pub(super) fn seal(&self, place: Place<'_>, mut plain: Zeroizing<Vec<u8>>) -> Vec<u8> {
         let nonce = self
             .0
@@ -66,7 +67,7 @@ impl Sealer {
         [&[VERSION][..], nonce.as_ref(), &plain].concat()
     }
 
-    /// What was sealed for `place`.
+    /// Opens what was sealed for `place`.
     pub(super) fn open(&self, place: Place<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
         let (version, rest) = sealed.split_first().ok_or_else(|| place.corrupt())?;
         match *version {

@@ -1,26 +1,26 @@
-//! A secret that all replicas use, such as the Management token.
+//! Secrets that all replicas use, such as the Management token.
 
 use std::{fmt, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 
-/// A shared secret that has not run out.
+/// A shared secret that has not expired.
 #[derive(Clone)]
 pub struct Shared {
-    /// What the next put has to expect; never 0.
+    /// The generation for the next put to expect; never 0.
     pub generation: u64,
     /// The secret.
     pub value: SecretString,
-    /// How long it is still good, by the store's clock, so that replicas whose clocks differ agree.
+    /// How long it is still valid, by the store's clock, so that replicas whose clocks differ agree.
     pub remaining: Duration,
 }
 
-/// How a put ended.
+/// The result of a put.
 #[derive(Clone, Debug)]
 pub enum SharedSwap {
-    /// The value is shared, under this generation.
+    /// The value is shared under this generation.
     Done(u64),
-    /// Another writer was faster: nothing was changed, and this is what is there now.
+    /// Another writer was faster: nothing changed, and this is the current value.
     Lost(Option<Shared>),
 }
 
@@ -33,8 +33,8 @@ impl fmt::Debug for Shared {
     }
 }
 
-/// What it means that `current` is not what was expected. If it is the value that the writer brought, a first try did
-/// happen, though its answer was lost.
+/// The result if `current` is not what was expected. If it equals the writer's value, an earlier attempt
+/// succeeded, and its answer was lost.
 pub(super) fn lost(current: Option<Shared>, expected: u64, value: &SecretString) -> SharedSwap {
     match current {
         Some(current)

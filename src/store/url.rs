@@ -1,4 +1,4 @@
-//! Where the store is: `memory:`, `sqlite:///path` or `postgres://...`.
+//! The location of the store: `memory:`, `sqlite:///path` or `postgres://...`.
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
@@ -11,7 +11,7 @@ use url::Url;
 
 use super::StoreError;
 
-/// Where the store is. `Debug` shows no password.
+/// The location of the store. `Debug` shows no password.
 #[derive(Clone)]
 pub struct StoreUrl(pub(super) Target);
 
@@ -22,7 +22,7 @@ pub(super) enum Target {
     Postgres(Box<PgConnectOptions>),
 }
 
-/// What may follow the `?`. Others are refused: the driver would ignore them, and write their values to the log.
+/// The allowed parameters after `?`. Others are refused: the driver would ignore them, and log their values.
 const PARAMETERS: [&str; 18] = [
     "application_name",
     "dbname",
@@ -48,10 +48,10 @@ const FORMS: &str =
     "must be `memory:`, `sqlite:///absolute/path/of/a/file` or `postgres://user@host/database`";
 
 impl StoreUrl {
-    /// The store that forgets everything with the process.
+    /// The store that is lost with the process.
     pub const MEMORY: Self = Self(Target::Memory);
 
-    /// The `sslmode` of a server elsewhere that need not prove who it is; `None` for all that is safe.
+    /// The `sslmode` of a remote server that need not prove its identity; `None` if the connection is safe.
     pub fn unverified(&self) -> Option<&'static str> {
         let Target::Postgres(options) = &self.0 else { return None };
         if is_local(options) {
@@ -66,13 +66,13 @@ impl StoreUrl {
         }
     }
 
-    /// Whether encryption keys are needed.
+    /// Returns whether encryption keys are needed.
     pub fn needs_keys(&self) -> bool {
         !matches!(self.0, Target::Memory)
     }
 }
 
-/// The error goes on after the key's name and quotes nothing: "must be ...".
+/// The error continues the key's name, and quotes nothing: "must be ...".
 impl FromStr for StoreUrl {
     type Err = StoreError;
 
@@ -103,7 +103,7 @@ fn postgres(text: &str) -> Result<StoreUrl, StoreError> {
     }
     let options = PgConnectOptions::from_url(&url).map_err(|_| StoreError::misconfigured(NOT_POSTGRES))?;
     let says = url.query_pairs().any(|(name, _)| matches!(&*name, "sslmode" | "ssl-mode"));
-    // The driver's own default goes on in plain text wherever an attacker on the way says "no TLS here".
+    // The driver's own default falls back to plain text when an attacker on the way says "no TLS here".
     let options = if says || is_local(&options) { options } else { options.ssl_mode(PgSslMode::VerifyFull) };
     Ok(StoreUrl(Target::Postgres(Box::new(options))))
 }

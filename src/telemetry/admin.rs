@@ -1,4 +1,4 @@
-//! The admin endpoint: `/metrics`, `/healthz` and `/readyz`, on a port of its own.
+//! The admin endpoint: `/metrics`, `/healthz` and `/readyz`, on its own port.
 
 use std::sync::{
     Arc,
@@ -10,24 +10,24 @@ use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, rou
 use super::Metrics;
 use crate::audit::Audit;
 
-/// Whether this server should get calls: not before the first Management token, not while it drains.
+/// Whether this server should receive calls: not before the first Management token, and not while it drains.
 #[derive(Clone, Debug, Default)]
 pub struct Readiness(Arc<AtomicBool>);
 
 impl Readiness {
-    /// Changes it.
+    /// Sets the readiness.
     pub fn set(&self, ready: bool) {
         self.0.store(ready, Ordering::Release);
     }
 
-    /// Reads it.
+    /// Returns the readiness.
     pub fn get(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
 }
 
-/// The admin endpoint's routes. `/healthz` says that the process runs, `/readyz` that it should get calls: not while `audit`
-/// cannot be written.
+/// The admin endpoint's routes. `/healthz` succeeds while the process runs; `/readyz` while the server should
+/// receive calls and `audit` can be written.
 pub fn router(metrics: Arc<Metrics>, readiness: Readiness, audit: Audit) -> Router {
     Router::new()
         .route("/metrics", get(metrics_page).with_state(metrics))

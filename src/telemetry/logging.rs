@@ -1,4 +1,4 @@
-//! Logs: one line an event, to stderr, as text or JSON. Never a token, never a body.
+//! Logs to stderr, one line per event, as text or JSON. They never contain tokens or bodies.
 
 mod line;
 
@@ -15,20 +15,20 @@ pub use line::is_obeyed;
 
 use line::Lines;
 
-/// How lines are written.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
     /// For people.
     #[default]
     Text,
-    /// One JSON object a line, for collectors.
+    /// One JSON object per line, for collectors.
     Json,
 }
 
-/// A subscriber that writes what `directives` (the syntax of `RUST_LOG`) let through.
+/// Creates a subscriber that writes what `directives` (in the syntax of `RUST_LOG`) allow.
 ///
-/// Whatever they say, other crates are heard at `info` at the most: below that, HTTP libraries print headers and
-/// frames, and with them the secrets that this service keeps.
+/// Other crates are limited to `info`, whatever the directives say: below that, HTTP libraries print headers
+/// and frames, including this service's secrets.
 pub fn subscriber<W>(directives: &str, format: Format, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -55,9 +55,9 @@ where
     tracing_subscriber::registry().with(lines.with_filter(ours)).with(wanted)
 }
 
-/// From now on a panic is a line of the log, in its format, instead of text on stderr.
+/// Installs a panic hook that logs panics in the log's format instead of printing them.
 ///
-/// The message is quoted only where it is part of the program; one that was put together at run time may hold a secret.
+/// The message is quoted only if it is a literal of the program; one formatted at run time may hold a secret.
 pub fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let location = panic.location().map(ToString::to_string).unwrap_or_default();

@@ -12,16 +12,19 @@ use prometheus_client::{
 };
 use tonic::Code;
 
-mod words;
+use crate::rpc::Rpc;
 
-pub use words::{Endpoint, NoCall, ProfileSource, Refusal, Slow};
+mod labels;
 
-/// Seconds; from a cached answer (tens of microseconds) to the default deadline.
+pub use labels::{ConnectionRefusal, Endpoint, HttpRejection, ProfileSource, Slow};
+
+/// In seconds: from a cached answer (tens of microseconds) to the default deadline.
 const BUCKETS: [f64; 11] = [0.000_1, 0.000_5, 0.001, 0.005, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0];
 
-/// All metrics of one server; there is no global registry, so that two servers fit into one process.
+/// All metrics of one server. There is no global registry, so that several servers fit into one process.
 pub struct Metrics {
     registry: Registry,
+    /// Those of [`Rpc::ALL`], then those of all other calls.
     rpcs: Vec<RpcMetrics>,
     rpcs_by_code: Family<CodeLabels, Counter>,
     auth0_requests: Family<Auth0Labels, Counter>,
@@ -41,10 +44,10 @@ pub struct Metrics {
     audit_calls_left_out: Counter,
 }
 
-/// One RPC's metrics, each looked up once: recording costs an array index.
+/// One RPC's metrics, looked up once: recording costs an array index.
 struct RpcMetrics {
     method: &'static str,
-    /// Made when a code first occurs, so that the page has no line that says nothing.
+    /// Created when a code first occurs, so that the page has no empty series.
     by_code: [OnceLock<Counter>; Self::CODES],
     duration: Histogram,
 }
@@ -87,15 +90,16 @@ struct RefusalLabels {
     reason: &'static str,
 }
 
-impl Metrics {
-    /// Registers everything; `methods` are the RPCs' names, whose index [`Self::rpc_done`] takes.
-    pub fn new(methods: &[&'static str]) -> Self {
+impl Default for Metrics {
+    /// Registers all metrics.
+    fn default() -> Self {
         let mut registry = Registry::with_prefix("idp_token");
         let by_code = Family::<CodeLabels, Counter>::default();
         let duration = Family::<RpcLabels, Histogram>::new_with_constructor(|| Histogram::new(BUCKETS));
         registry.register("rpcs", "Calls answered, by RPC and gRPC status code", by_code.clone());
         registry.register_with_unit("rpc_duration", "Time to answer a call", Unit::Seconds, duration.clone());
-        let rpcs = methods.iter().map(|&method| RpcMetrics {
+        let methods = Rpc::ALL.into_iter().map(Some).chain([None]).map(Rpc::label);
+        let rpcs = methods.map(|method| RpcMetrics {
             method,
             by_code: std::array::from_fn(|_| OnceLock::new()),
             duration: duration.get_or_create(&RpcLabels { method }).clone(),
@@ -207,18 +211,20 @@ impl Metrics {
             audit_calls_left_out,
         }
     }
+}
 
-    /// The page that Prometheus reads, in the OpenMetrics text format.
+impl Metrics {
+    /// The page for Prometheus, in the OpenMetrics text format.
     pub fn page(&self) -> String {
         let mut page = String::new();
-        // Writing to a String does not fail; a page cut short would lack its `# EOF` and be refused.
+        // Writing to a String does not fail; a truncated page would lack its `# EOF` and be refused.
         let _ = prometheus_client::encoding::text::encode(&mut page, &self.registry);
         page
     }
 
-    /// A call to the RPC with this index was answered.
-    pub fn rpc_done(&self, method: usize, code: Code, took: Duration) {
-        let rpc = &self.rpcs[method];
+    /// Counts an answered call; `None` stands for a call to another service.
+    pub fn rpc_done(&self, rpc: Option<Rpc>, code: Code, took: Duration) {
+        let rpc = &self.rpcs[rpc.map_or(Rpc::ALL.len(), |rpc| rpc as usize)];
         let counter = rpc.by_code[code as usize].get_or_init(|| {
             let labels = CodeLabels { method: rpc.method, code: code_name(code) };
             self.rpcs_by_code.get_or_create(&labels).clone()
@@ -227,85 +233,85 @@ impl Metrics {
         rpc.duration.observe(took.as_secs_f64());
     }
 
-    /// Auth0 answered, or did not.
+    /// Counts a request to Auth0.
     pub fn auth0_request(&self, endpoint: Endpoint, outcome: &'static str) {
         self.auth0_requests.get_or_create(&Auth0Labels { endpoint: endpoint.name(), outcome }).inc();
     }
 
-    /// Auth0 told how many requests are left.
+    /// Records how many requests Auth0 reports as left.
     pub fn auth0_remaining(&self, remaining: i64) {
         self.auth0_remaining.set(remaining);
     }
 
-    /// A new Management token is at hand.
+    /// Records a new Management token.
     pub fn management_token(&self, expiry_unix_seconds: i64) {
         self.management_token_expiry.set(expiry_unix_seconds);
     }
 
-    /// A profile was used.
+    /// Counts the use of a profile.
     pub fn profile(&self, source: ProfileSource) {
         self.profiles.get_or_create(&ProfileLabels { source: source.name() }).inc();
     }
 
-    /// A connection was closed before its first call.
-    pub fn connection_refused(&self, reason: Refusal) {
+    /// Counts a connection that was closed before its first call.
+    pub fn connection_refused(&self, reason: ConnectionRefusal) {
         self.connections_refused.get_or_create(&RefusalLabels { reason: reason.name() }).inc();
     }
 
-    /// A call ended because its peer was slow.
+    /// Counts a call that ended because its peer was slow.
     pub fn slow_peer(&self, reason: Slow) {
         self.slow_peers.get_or_create(&RefusalLabels { reason: reason.name() }).inc();
     }
 
-    /// A request came that is no call.
-    pub fn request_refused(&self, reason: NoCall) {
+    /// Counts a request that is not a call.
+    pub fn request_refused(&self, reason: HttpRejection) {
         self.requests_refused.get_or_create(&RefusalLabels { reason: reason.name() }).inc();
     }
 
-    /// The gRPC port has a certificate that ends then.
+    /// Records when the gRPC port's certificate expires.
     pub fn tls_certificate(&self, expires_at: SystemTime) {
         let since = expires_at.duration_since(UNIX_EPOCH).unwrap_or_default();
         self.tls_certificate_expiry.set(since.as_secs().try_into().unwrap_or(i64::MAX));
     }
 
-    /// Audit records were written.
+    /// Counts written audit records.
     pub fn audit_records_written(&self, count: usize) {
         self.audit_records.inc_by(count.try_into().unwrap_or(u64::MAX));
     }
 
-    /// Audit records could not be written now.
+    /// Counts a failed attempt to write audit records.
     pub fn audit_write_failed(&self) {
         self.audit_write_failures.inc();
     }
 
-    /// A call that nobody worked on could not be put on record.
+    /// Counts a call that was refused because it could not be recorded.
     pub fn audit_call_left_out(&self) {
         self.audit_calls_left_out.inc();
     }
 
-    /// A provider answered, or did not.
+    /// Counts a request to a provider's API.
     pub fn provider_request(&self, provider: &str, outcome: &'static str) {
         let labels = ProviderLabels { provider: provider.to_owned(), outcome };
         self.provider_requests.get_or_create(&labels).inc();
     }
 
-    /// A token was renewed, or was not.
+    /// Counts a renewal.
     pub fn renewal(&self, provider: &str, outcome: &'static str) {
         self.renewals.get_or_create(&ProviderLabels { provider: provider.to_owned(), outcome }).inc();
     }
 
-    /// A provider was asked whether a token is alive.
+    /// Counts an inspection.
     pub fn inspection(&self, provider: &str, outcome: &'static str) {
         self.inspections.get_or_create(&ProviderLabels { provider: provider.to_owned(), outcome }).inc();
     }
 
-    /// A provider was asked to revoke a token.
+    /// Counts a revocation.
     pub fn revocation(&self, provider: &str, outcome: &'static str) {
         self.revocations.get_or_create(&ProviderLabels { provider: provider.to_owned(), outcome }).inc();
     }
 }
 
-/// A status code as gRPC's documents write it.
+/// The name of a status code in gRPC's documentation.
 pub fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",

@@ -1,4 +1,4 @@
-//! What a certificate says: its names, its end, and what clients will not like about it.
+//! What a certificate contains: its names, its expiry, and what clients may reject.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,21 +7,23 @@ use webpki::{EndEntityCert, Error, KeyUsage};
 
 use crate::caller::San;
 
-/// The names of a client's certificate, URIs first: those that rustls has verified it for. A name that is not UTF-8, or no DNS
-/// name, is none: no rule could mean it, and only an authority of the operator's could have signed it.
+/// The names of a client's certificate that rustls has verified, URIs first. Names that are not UTF-8 or not
+/// DNS names are skipped: no rule could refer to them, and only an authority of the operator could have
+/// signed them.
 pub fn sans(certificate: &CertificateDer<'_>) -> Vec<San> {
     let Ok(certificate) = EndEntityCert::try_from(certificate) else { return Vec::new() };
     let uris = certificate.valid_uri_names().map(|name| San::Uri(name.to_owned()));
     uris.chain(certificate.valid_dns_names().map(|name| San::Dns(name.to_owned()))).collect()
 }
 
-/// When a server's certificate ends, and what is doubtful about it at `now`; `None` where it cannot be read.
+/// Returns when a server's certificate expires, and any doubt about it at `now`; `None` if it cannot
+/// be parsed.
 pub(super) fn judge(
     certificate: &CertificateDer<'_>,
     now: SystemTime,
 ) -> Option<(SystemTime, Option<String>)> {
     let certificate = EndEntityCert::try_from(certificate).ok()?;
-    // webpki has no other way to say when a certificate ends.
+    // webpki offers no other way to learn when a certificate expires.
     let Error::CertExpired { not_after, .. } = flaw(&certificate, UnixTime::since_unix_epoch(END_OF_TIME))
     else {
         return None;
@@ -50,10 +52,12 @@ pub(super) fn judge(
     Some((time(not_after), doubt))
 }
 
-/// The last second of the year 9999, after which no certificate can end (RFC 5280, section 4.1.2.5), and one.
+/// One second after the end of year 9999, the last possible expiry of a certificate (RFC 5280, section
+/// 4.1.2.5).
 const END_OF_TIME: Duration = Duration::from_secs(253_402_300_800);
 
-/// The first thing that a client would hold against a server's certificate; if nothing else, then that nobody is trusted.
+/// The first reason for a client to reject a server's certificate; at the least, that the test trusts no
+/// authority.
 fn flaw(certificate: &EndEntityCert<'_>, at: UnixTime) -> Error {
     let verified = certificate.verify_for_usage(&[], &[], &[], at, KeyUsage::server_auth(), None, None);
     verified.err().unwrap_or(Error::UnknownIssuer)

@@ -1,5 +1,5 @@
-//! What is in an operator's PEM files. What is wrong follows "names", and quotes neither path nor content: somebody may
-//! have put the key itself in the place of the path.
+//! Reads an operator's PEM files. Error texts follow "names", and quote neither path nor content: the
+//! configuration may hold the key itself where the path belongs.
 
 use std::{io, path::Path};
 
@@ -18,7 +18,7 @@ pub(super) const DAMAGED: &str = "a file with a certificate that is cut off or d
 
 pub(super) const UNUSABLE_KEY: &str = "a private key that TLS cannot use: RSA of 2048 bits or more, ECDSA on P-256, P-384 or P-521, or Ed25519 will do";
 
-/// The certificates in `file`, one at least.
+/// Reads the certificates in `file`, at least one.
 pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let content = read(file)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&content).collect();
@@ -29,17 +29,17 @@ pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, 
     Ok(found)
 }
 
-/// The certificates of the authorities in `file`, one at least. Blocks.
+/// Reads the authorities' certificates in `file`, at least one. Blocks.
 ///
 /// # Errors
-/// What the file is instead; follows "names".
+/// What the file is instead; the text follows "names".
 pub fn authorities(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let found = certificates(file)?;
     roots(&found)?;
     Ok(found)
 }
 
-/// What trusts `authorities` and nobody else.
+/// A root store that trusts only `authorities`.
 pub(super) fn roots(authorities: &[CertificateDer<'static>]) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     authorities
@@ -49,7 +49,7 @@ pub(super) fn roots(authorities: &[CertificateDer<'static>]) -> Result<RootCertS
     Ok(roots)
 }
 
-/// The private key in `file`.
+/// Reads the private key in `file`.
 pub(super) fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, String> {
     let content = Zeroizing::new(read(file)?);
     PrivateKeyDer::from_pem_slice(&content).map_err(|error| match error {

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     auth0::{Acceptance, Auth0, Auth0Error},
     identity::{Profile, StoredToken},
-    provider::{self, Held, Renewal},
+    provider::{self, Renewal, TokenPair},
     provider_client::ProviderClient,
     store::{Record, RenewedTokens, Store, StoreError, Swap},
     telemetry::Metrics,
@@ -168,7 +168,7 @@ impl Renewer {
         }
         let Ok(renewal) = job.client.adapter.renewal() else { return Ok(stored) };
         let refresh = status.refresh_token(renewal.rotates());
-        let held = Held { access: &status.token().access, refresh };
+        let held = TokenPair { access: &status.token().access, refresh };
         let exchanged = exchange::renew(&job.client, renewal, held, lease, deadline).await?;
         let Some(outcome) = exchanged else { return self.load(job.selected(), None).await };
         self.record_outcome(job, &status, &outcome);

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     deadline::Stage,
     identity::StoredToken,
-    provider::{Ends, Held, Revocation},
+    provider::{Ends, Revocation, TokenPair},
     provider_client::{ProviderClient, ProviderError},
     store::Record,
 };
@@ -131,7 +131,7 @@ impl Renewer {
         let held = all_held(snapshot, stored);
         let (newest, others) = held.split_first().expect("the profile's token is always held");
         client.revoke(*newest, deadline, &self.metrics).await?;
-        let others = if ends == Ends::Grant { <&[Held<'_>]>::default() } else { others };
+        let others = if ends == Ends::Grant { <&[TokenPair<'_>]>::default() } else { others };
         let mut told = Ok(());
         for held in others {
             told = told.and(client.revoke(*held, deadline, &self.metrics).await);
@@ -142,14 +142,15 @@ impl Renewer {
 
 /// All tokens of an identity, the newest first. Revoking a token also revokes the refresh token it was
 /// renewed from.
-fn all_held<'a>(snapshot: &'a IdentitySnapshot, stored: &'a StoredState) -> Vec<Held<'a>> {
+fn all_held<'a>(snapshot: &'a IdentitySnapshot, stored: &'a StoredState) -> Vec<TokenPair<'a>> {
     // Both are to end, so that it does not matter which is the newer one.
     let status = TokenStatus::of(snapshot, Some(stored), true);
     let refresh = status.ok().and_then(|status| status.refresh_token(false));
     let newest = status.map_or(&snapshot.token, |status| status.token());
-    let mut all = vec![Held { access: &newest.access, refresh }];
-    let renewed = stored.token().map(|token| Held { access: &token.access, refresh: token.refresh.as_ref() });
-    let own = Held { access: &snapshot.token.access, refresh: None };
+    let mut all = vec![TokenPair { access: &newest.access, refresh }];
+    let renewed =
+        stored.token().map(|token| TokenPair { access: &token.access, refresh: token.refresh.as_ref() });
+    let own = TokenPair { access: &snapshot.token.access, refresh: None };
     for held in renewed.iter().chain(slice::from_ref(&own)) {
         if held.access.fingerprint() != newest.access.fingerprint() {
             all.push(*held);

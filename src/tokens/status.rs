@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{IdentitySnapshot, StoredState, TokenSummary, summary::State};
 use crate::{
     identity::StoredToken,
-    provider::{Lack, Source},
+    provider::{MissingCapability, Source},
     provider_client::ProviderClient,
     store::Failure,
     token::{Expiry, Fingerprint, Freshness, RefreshToken, TokenType},
@@ -221,14 +221,16 @@ impl<'a> TokenStatus<'a> {
             Ok(renewal) if !is_held(renewal.rotates()) => Renewability::NoRefreshToken,
             Ok(renewal) if renewal.rotates() && !self.durable => Renewability::NotDurable,
             Ok(_) => Renewability::WithRefreshToken,
-            Err(Lack::Unsupported) => Renewability::Unsupported,
+            Err(MissingCapability::Unsupported) => Renewability::Unsupported,
             // Without a refresh token, the keys would not help.
-            Err(Lack::NotConfigured { .. })
+            Err(MissingCapability::NotConfigured { .. })
                 if client.adapter.renewal_source() == Source::RefreshToken && !is_held(false) =>
             {
                 Renewability::NoRefreshToken
             }
-            Err(Lack::NotConfigured { missing }) => Renewability::NotConfigured(client.keys(missing)),
+            Err(MissingCapability::NotConfigured { missing }) => {
+                Renewability::NotConfigured(client.keys(missing))
+            }
         }
     }
 

@@ -77,7 +77,7 @@ impl StoredState {
 fn backoff(record: &Record) -> Duration {
     let left = |until: SystemTime| until.duration_since(SystemTime::now()).unwrap_or_default();
     match (&record.failure, &record.tokens) {
-        (Some(failure), _) => left(failure.rest_until).min(LONGEST_BACKOFF),
+        (Some(failure), _) => left(failure.retry_at).min(LONGEST_BACKOFF),
         (None, Some(tokens)) => left(tokens.obtained_at + SOONEST).min(SOONEST),
         (None, None) => Duration::ZERO,
     }

@@ -1,7 +1,8 @@
-//! The Connect protocol's unary RPCs (<https://connectrpc.com/docs/protocol>), in JSON and in protobuf, as gRPC.
+//! The Connect protocol's unary RPCs (<https://connectrpc.com/docs/protocol>) in JSON and protobuf,
+//! translated to gRPC.
 //!
-//! Nothing is read of a message before the gate asks for it: a caller that is refused, or one call too many, costs no JSON.
-//! What is wrong with a request becomes a failure of its body, so that the gate answers and counts it like any other.
+//! A message is not read until the gate asks for it, so refused calls cost no JSON. An invalid request
+//! becomes a failure of its body, so that the gate answers and counts it like any other.
 
 use std::{ops::RangeInclusive, sync::Arc};
 
@@ -21,24 +22,25 @@ use super::{
 };
 use crate::{
     broker::Error,
-    service::{Answer, Departure, Gate},
+    service::{Answer, Gate, ResponseLimits},
 };
 use request::Message;
 
-/// Bytes of an answer that is sent in gzip: a shorter one gains nothing, and a longer one would keep other calls waiting.
+/// Sizes of answers sent in gzip, in bytes: a shorter one gains nothing, and a longer one would keep other
+/// calls waiting.
 const WORTH_PACKING: RangeInclusive<usize> = 1024..=1024 * 1024;
 
-/// The translation of all RPCs. Cheap to clone.
+/// The translator for all RPCs. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Connect {
     schema: Arc<Schema>,
 }
 
-/// How an answer is to be written.
+/// The format of an answer.
 struct Reader {
     shape: Shape,
     takes_gzip: bool,
-    /// `None` for an RPC that is not known.
+    /// `None` for an unknown RPC.
     method: Option<MethodDescriptor>,
 }
 
@@ -47,12 +49,12 @@ impl Connect {
         Self { schema: Arc::new(schema) }
     }
 
-    /// Whether `path` is an RPC's, be it one that this version does not know.
+    /// Returns whether `path` is that of an RPC, even of one unknown to this version.
     pub(super) fn serves(&self, path: &str) -> bool {
         Schema::is_of_service(path)
     }
 
-    /// Has `gate` answer a request of this shape.
+    /// Lets `gate` answer a request of this shape.
     pub(super) fn answer(&self, gate: &Gate, shape: Shape, request: Request<Incoming>) -> Answer {
         let (mut head, body) = request.into_parts();
         let method = self.schema.method(head.uri.path()).cloned();
@@ -74,7 +76,7 @@ impl Connect {
 
     async fn translate(&self, answer: Response<Body>, reader: &Reader) -> Response<Body> {
         let (mut head, body) = answer.into_parts();
-        let departure = head.extensions.remove::<Departure>();
+        let limits = head.extensions.remove::<ResponseLimits>();
         let mut headers = head.headers;
         let outcome = match Status::from_header_map(&headers) {
             Some(status) if status.code() != Code::Ok => Err(status),
@@ -96,15 +98,15 @@ impl Connect {
         remove_grpc(&mut headers);
         ours.extend(headers);
         let response = response.map(|body| Body::new(Full::from(body)));
-        match departure {
-            Some(departure) => response.map(|body| departure.of(body)),
+        match limits {
+            Some(limits) => response.map(|body| limits.apply(body)),
             None => response,
         }
     }
 }
 
 impl Reader {
-    /// The message of an answer, as the caller wants it.
+    /// Encodes an answer's message in the caller's format.
     async fn message(&self, body: Body) -> Result<Vec<u8>, Status> {
         let whole = body.collect().await?;
         let status = whole.trailers().and_then(Status::from_header_map);
@@ -118,10 +120,10 @@ impl Reader {
                 Codec::Json => json::write(method.output(), &message),
             });
         written.ok_or_else(|| {
-            // The gate believes that it answered well.
+            // The gate considers the call a success.
             tracing::error!(
                 rpc = self.method.as_ref().map(MethodDescriptor::name),
-                "An answer cannot be written for a caller of the Connect protocol"
+                "Cannot encode an answer for the Connect protocol"
             );
             Error::Internal.into()
         })
@@ -135,7 +137,7 @@ fn content_type(codec: Codec) -> HeaderValue {
     })
 }
 
-/// Makes headers of Connect those of gRPC.
+/// Translates Connect's headers to those of gRPC.
 fn to_grpc(headers: &mut HeaderMap, timeout: Option<HeaderValue>) {
     for name in [
         header::ACCEPT_ENCODING,
@@ -154,7 +156,7 @@ fn to_grpc(headers: &mut HeaderMap, timeout: Option<HeaderValue>) {
     }
 }
 
-/// Removes what only gRPC has, and what is true of its body alone.
+/// Removes gRPC's own headers, and those that describe its body.
 fn remove_grpc(headers: &mut HeaderMap) {
     let of_body = [header::CONTENT_TYPE, header::CONTENT_LENGTH];
     let is_grpc = |name: &HeaderName| name.as_str().starts_with("grpc-") || of_body.contains(name);

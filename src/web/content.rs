@@ -1,4 +1,4 @@
-//! The protocol that a request speaks, which its content type tells.
+//! The protocol of a request, by its content type.
 
 use http::{HeaderMap, header};
 
@@ -13,28 +13,28 @@ pub(super) enum Content {
     Connect(Shape),
 }
 
-/// How the Connect protocol carries messages.
+/// The variants of the Connect protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shape {
     pub(super) codec: Codec,
-    /// As a stream of enveloped messages, rather than one message as it is.
+    /// As a stream of enveloped messages, rather than one bare message.
     pub(super) streaming: bool,
 }
 
-/// What a message is written in.
+/// The encoding of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Codec {
     Json,
     Proto,
 }
 
-/// What is taken, for `accept-post`; each protocol's usual spellings.
+/// Supported content types, for `accept-post`, in each protocol's usual spelling.
 pub(super) const ACCEPTED: &str = "application/json, application/proto, application/grpc-web+proto, \
                                    application/grpc-web-text, application/grpc";
 
 impl Content {
-    /// `None` for anything else: forms, plain text, nothing at all. These are all that a page may send to another origin
-    /// unasked, so a protocol that took one of them would be open to all pages.
+    /// `None` for anything else: forms, plain text, no type. These are all that a page may send to another
+    /// origin without a preflight, so a protocol that took one of them would be open to all pages.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let mut values = headers.get_all(header::CONTENT_TYPE).into_iter();
         let (Some(value), None) = (values.next(), values.next()) else { return None };
@@ -44,7 +44,7 @@ impl Content {
         let is = |name: &str| kind.eq_ignore_ascii_case(name);
         let connect = |codec, streaming| Some(Self::Connect(Shape { codec, streaming }));
         match () {
-            // The protocol has no parameters, but nothing is lost by passing over them, as gRPC servers do.
+            // The protocol has no parameters; they are ignored, as gRPC servers do.
             () if is("application/grpc") || is("application/grpc+proto") => Some(Self::Grpc),
             () if is("application/json") && (parameters.is_empty() || is_utf8(parameters)) => {
                 connect(Codec::Json, false)
@@ -53,7 +53,7 @@ impl Content {
             () if is("application/proto") => connect(Codec::Proto, false),
             () if is("application/connect+json") => connect(Codec::Json, true),
             () if is("application/connect+proto") => connect(Codec::Proto, true),
-            // tonic-web knows these to the letter.
+            // tonic-web compares these byte for byte.
             () if GRPC_WEB.contains(&text) => Some(Self::GrpcWeb),
             () => None,
         }

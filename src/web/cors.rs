@@ -1,20 +1,21 @@
 //! Which pages may read answers (the Fetch standard's CORS protocol).
 //!
-//! Exact origins only, and never `access-control-allow-credentials`: a call proves itself with a token that the page
-//! puts in, not with what the browser would add unasked. A page of another origin gets answers without any of these
-//! headers, which its browser keeps from it.
+//! Only exact origins, and never `access-control-allow-credentials`: a call authenticates with a token that
+//! the page adds, not with what the browser sends by itself. Pages of other origins get answers without these
+//! headers, which their browser hides from them.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use tonic::body::Body;
 
-/// What a page may send beyond what it always may: the token, what gRPC-Web and Connect send, and an id for the log.
+/// Headers that a page may send besides the standard ones: the token, those of gRPC-Web and Connect, and a
+/// request id.
 const ALLOWED_HEADERS: &str = "authorization, content-type, connect-protocol-version, connect-timeout-ms, grpc-timeout, \
                                x-grpc-web, x-request-id, x-user-agent";
 
-/// What a page may read: gRPC-Web's status where it comes without a body, and the id of the log.
+/// Headers that a page may read: gRPC-Web's status in an answer without a body, and the request id.
 const EXPOSED_HEADERS: &str = "grpc-status, grpc-message, grpc-status-details-bin, x-request-id";
 
-/// Seconds for which a browser need not ask again; none remembers for longer than two hours.
+/// How long browsers may cache a preflight, in seconds; none does for more than two hours.
 const MAX_AGE: &str = "7200";
 
 /// The origins whose pages may read answers.
@@ -22,11 +23,11 @@ pub(super) struct Cors {
     origins: Vec<HeaderValue>,
 }
 
-/// What an answer is marked with.
-pub(super) struct Marks {
+/// The CORS headers of an answer.
+pub(super) struct CorsHeaders {
     /// The origin that may read it.
     reader: Option<HeaderValue>,
-    /// Whether it would be another answer for another origin.
+    /// Whether the answer depends on the origin.
     varies: bool,
 }
 
@@ -35,18 +36,18 @@ impl Cors {
         Self { origins }
     }
 
-    /// The answer to a browser that asks whether a page of an allowed origin may call.
+    /// Answers a preflight request from a page of an allowed origin.
     pub(super) fn preflight<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
         let asks = request.method() == Method::OPTIONS
             && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-        let marks = self.marks(request.headers());
-        if !asks || marks.reader.is_none() {
+        let cors_headers = self.headers_for(request.headers());
+        if !asks || cors_headers.reader.is_none() {
             return None;
         }
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
         let headers = response.headers_mut();
-        marks.put(headers);
+        cors_headers.put(headers);
         for (name, value) in [
             (header::ACCESS_CONTROL_ALLOW_METHODS, "POST"),
             (header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS),
@@ -57,16 +58,16 @@ impl Cors {
         Some(response)
     }
 
-    /// What the answer to a request with these headers is marked with.
-    pub(super) fn marks(&self, headers: &HeaderMap) -> Marks {
+    /// The CORS headers for the answer to a request with these headers.
+    pub(super) fn headers_for(&self, headers: &HeaderMap) -> CorsHeaders {
         let mut origins = headers.get_all(header::ORIGIN).into_iter();
         let only = origins.next().filter(|_| origins.next().is_none());
         let reader = only.filter(|origin| self.origins.contains(origin)).cloned();
-        Marks { reader, varies: !self.origins.is_empty() }
+        CorsHeaders { reader, varies: !self.origins.is_empty() }
     }
 }
 
-impl Marks {
+impl CorsHeaders {
     pub(super) fn put(self, headers: &mut HeaderMap) {
         if self.varies {
             headers.append(header::VARY, HeaderValue::from_name(HeaderName::from_static("origin")));

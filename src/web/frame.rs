@@ -1,4 +1,4 @@
-//! gRPC's frames: a flag, the length in four bytes, the message.
+//! gRPC's frames: a flag, a length of four bytes, the message.
 
 use std::{
     pin::Pin,
@@ -15,12 +15,12 @@ const HEAD: usize = 5;
 /// Set in the flags of the last envelope of a Connect stream.
 const END_OF_STREAM: u8 = 2;
 
-/// One message, framed.
+/// Frames one message.
 pub(super) fn frame(message: &[u8]) -> Bytes {
     enveloped(0, message)
 }
 
-/// The end of a stream of the Connect protocol.
+/// The final envelope of a Connect stream.
 pub(super) fn end_of_stream(end: &[u8]) -> Bytes {
     enveloped(END_OF_STREAM, end)
 }
@@ -32,8 +32,8 @@ fn enveloped(flags: u8, content: &[u8]) -> Bytes {
     frame.freeze()
 }
 
-/// The head of a message of more than `length` bytes, without the message: whoever reads it sees that it is too long, and
-/// reads no further.
+/// The head of a message of more than `length` bytes, without the message: its reader sees that it is too
+/// long, and stops.
 pub(super) fn oversized(length: usize) -> Bytes {
     Bytes::copy_from_slice(&head(0, length))
 }
@@ -43,13 +43,13 @@ fn head(flags: u8, length: usize) -> [u8; HEAD] {
     [flags, a, b, c, d]
 }
 
-/// The message of an answer that is one frame, uncompressed.
+/// The message of an answer that is a single uncompressed frame.
 pub(super) fn unframe(mut answer: Bytes) -> Option<Bytes> {
     let (flag, length) = (answer.try_get_u8().ok()?, answer.try_get_u32().ok()?);
     (flag == 0 && usize::try_from(length).ok()? == answer.len()).then_some(answer)
 }
 
-/// A body of one frame that is made when it is first read.
+/// A body of one frame that is created when it is first read.
 pub(super) struct Later<F> {
     making: Option<Pin<Box<F>>>,
 }

@@ -1,13 +1,13 @@
-//! gzip, bounded where it is undone.
+//! gzip with bounded decompression.
 
 use std::io::{self, Read, Write};
 
 use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
 
-/// What gzip holds, up to `limit` bytes; `None` if it holds more.
+/// Decompresses up to `limit` bytes; `None` if there are more.
 ///
 /// # Errors
-/// When it is no gzip.
+/// When the content is not gzip.
 pub(super) fn unpack(packed: &[u8], limit: usize) -> io::Result<Option<Vec<u8>>> {
     let mut content = Vec::new();
     let most = u64::try_from(limit).unwrap_or(u64::MAX);
@@ -15,7 +15,7 @@ pub(super) fn unpack(packed: &[u8], limit: usize) -> io::Result<Option<Vec<u8>>>
     Ok((content.len() <= limit).then_some(content))
 }
 
-/// Packs `content`, in little time rather than little space.
+/// Compresses `content`, fast rather than small.
 pub(super) fn pack(content: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     let written = encoder.write_all(content).and_then(|()| encoder.finish());

@@ -1,7 +1,8 @@
-//! The contract's messages as JSON and back, by the rules of ProtoJSON (<https://protobuf.dev/programming-guides/json/>).
+//! The contract's messages as JSON, by the rules of ProtoJSON
+//! (<https://protobuf.dev/programming-guides/json/>).
 //!
-//! Stricter than these where two programs could read one text in two ways, or where somebody's slip would go unnoticed:
-//! a key that is unknown or comes twice is a mistake.
+//! It is stricter where two programs could read one text differently, or a mistake would go unnoticed:
+//! unknown and duplicate keys are errors.
 
 use std::collections::HashMap;
 
@@ -13,15 +14,15 @@ mod unique;
 
 use crate::service::pb;
 
-/// The service of the contract.
+/// The contract's service.
 const SERVICE: &str = "idptoken.v1.IdpTokenService";
 
-/// What an error tells of the text where it does, in bytes: a key may be as long as the message.
+/// Maximum length of an error's text, in bytes: a key may be as long as the message.
 const LONGEST_QUOTE: usize = 80;
 
-/// The contract, as data.
+/// The contract as descriptors.
 pub(super) struct Schema {
-    /// By path.
+    /// The RPCs by path.
     methods: HashMap<String, MethodDescriptor>,
     /// google.rpc.ErrorInfo and its siblings.
     details: DescriptorPool,
@@ -42,24 +43,24 @@ impl Schema {
         self.methods.get(path)
     }
 
-    /// Whether RPCs of the contract have paths like this, known ones or not.
+    /// Returns whether the contract's RPCs have paths of this form, known or not.
     pub(super) fn is_of_service(path: &str) -> bool {
         path.strip_prefix('/')
             .and_then(|path| path.strip_prefix(SERVICE))
             .is_some_and(|rest| rest.starts_with('/'))
     }
 
-    /// A detail of an error, of that type, as JSON; `None` where the type is not known.
+    /// An error detail of this type as JSON; `None` if the type is unknown.
     pub(super) fn detail(&self, kind: &str, message: &[u8]) -> Option<serde_json::Value> {
         let message = DynamicMessage::decode(self.details.get_message_by_name(kind)?, message).ok()?;
         serde_json::to_value(message).ok()
     }
 }
 
-/// The message of this type that `json` says, as protobuf's bytes.
+/// Parses `json` as a message of this type, and returns it in protobuf's encoding.
 ///
 /// # Errors
-/// What is wrong with it, in words that quote no value.
+/// What is wrong, in words that quote no value.
 pub(super) fn read(kind: MessageDescriptor, json: &[u8]) -> Result<Vec<u8>, String> {
     let name = kind.name().to_owned();
     let read = || {
@@ -72,13 +73,13 @@ pub(super) fn read(kind: MessageDescriptor, json: &[u8]) -> Result<Vec<u8>, Stri
     read().map_err(|error: serde_json::Error| format!("is no JSON of a {name}: {}", tame(&error.to_string())))
 }
 
-/// Such a message as JSON, without the fields that have their default; `None` if it is no such message.
+/// Converts a message to JSON without fields at their default; `None` if it cannot be decoded.
 pub(super) fn write(kind: MessageDescriptor, message: &[u8]) -> Option<Vec<u8>> {
     let message = DynamicMessage::decode(kind, message).ok()?;
     serde_json::to_vec(&message).ok()
 }
 
-/// An error's words without the value that they may quote: it may be a secret, or as long as the message.
+/// Removes values from an error's text: one may be a secret, or as long as the message.
 fn tame(words: &str) -> String {
     let kind = ["invalid type: ", "invalid value: ", "invalid length: "]
         .iter()

@@ -1,4 +1,4 @@
-//! What is said to a request that is no call at all. The gate never hears of it.
+//! Answers to requests that are not calls. They never reach the gate.
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -6,10 +6,10 @@ use http_body_util::Full;
 use tonic::body::Body;
 
 use super::content::ACCEPTED;
-use crate::telemetry::NoCall;
+use crate::telemetry::HttpRejection;
 
-impl NoCall {
-    /// In words for a person: in a browser, or behind curl. Connect's clients make a code of the status alone.
+impl HttpRejection {
+    /// Answers with a text for people, in a browser or with curl. Connect's clients read the status alone.
     pub(super) fn into_response(self) -> Response<Body> {
         let (status, text) = match self {
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, HELP),
@@ -40,11 +40,11 @@ or:  curl -H 'content-type: application/json' -d '{\"userId\": \"...\"}' \\
 ";
 
 const HOST: &str = "\
-This service asks nobody who they are, so it takes web requests by an IP address or `localhost` only: any page
-could have a name of its own point here. Use the address, or configure who may call.
+This service does not identify its callers, so it accepts web requests only at an IP address or `localhost`:
+any page could point a name of its own here. Use the address, or configure who may call.
 ";
 
 const ORIGIN: &str = "\
-This service asks nobody who they are, so it takes no requests from pages of other origins. Add the origin to
-`web.allowed_origins`, or configure who may call.
+This service does not identify its callers, so it accepts no requests from pages of other origins. Add the
+origin to `web.allowed_origins`, or configure who may call.
 ";

@@ -13,7 +13,7 @@ use idp_token_service::{
     config::Config,
     identity::{IdentityKey, UserId},
     provider::{
-        self, AuthMethod, Held, InspectionVerdict, Provider, RenewalVerdict, RevocationVerdict, Settings,
+        self, AuthMethod, InspectionVerdict, Provider, RenewalVerdict, RevocationVerdict, Settings, TokenPair,
     },
     secret::Secret,
     service::pb::{GetIdentityTokenRequest, GetIdentityTokenResponse, TokenSource},
@@ -115,7 +115,7 @@ async fn send(request: Request<Bytes>) -> Response<Bytes> {
 /// What the adapter reads of a renewal with `refresh`.
 async fn renew(adapter: &dyn Provider, access: &AccessToken, refresh: &RefreshToken) -> RenewalVerdict {
     let renewal = adapter.renewal().unwrap();
-    let request = renewal.encode(Held { access, refresh: Some(refresh) }, SystemTime::now()).unwrap();
+    let request = renewal.encode(TokenPair { access, refresh: Some(refresh) }, SystemTime::now()).unwrap();
     renewal.read(&send(request).await, SystemTime::now())
 }
 
@@ -222,8 +222,8 @@ async fn a_token_is_inspected_and_revoked_with_either_proof() {
         assert_eq!(found.scopes, ["openid", "offline_access"], "{name}");
 
         let revocation = adapter.revocation().unwrap();
-        let held = Held { access: &issuer.access, refresh: Some(&issuer.refresh) };
-        let request = revocation.encode(held, SystemTime::now()).unwrap();
+        let pair = TokenPair { access: &issuer.access, refresh: Some(&issuer.refresh) };
+        let request = revocation.encode(pair, SystemTime::now()).unwrap();
         let verdict = revocation.read(&send(request).await, SystemTime::now());
         assert_eq!(verdict, RevocationVerdict::Revoked, "{name}");
         assert_eq!(inspect(&*adapter, &issuer.access).await, InspectionVerdict::Dead, "{name}");

@@ -15,10 +15,7 @@ use idp_token_service::{
     provider::{self, Settings},
     provider_client::{ProviderClient, Providers},
     secret::Secret,
-    service::{
-        METHODS,
-        pb::{CreateConnectLinkRequest, ErrorReason, GetIdentityTokenRequest},
-    },
+    service::pb::{CreateConnectLinkRequest, ErrorReason, GetIdentityTokenRequest},
     store::Store,
     telemetry::Metrics,
     tokens::Tokens,
@@ -234,7 +231,7 @@ async fn link_with(world: &World, settings: Settings) -> String {
     let config =
         idp_token_service::cli::sandbox_config(&world.sandbox, world.service.address, world.service.admin);
     let transport = Transport::new().unwrap();
-    let metrics = Arc::new(Metrics::new(&METHODS));
+    let metrics = Arc::new(Metrics::default());
     let store = Arc::new(Store::memory());
     let auth0 = Arc::new(Auth0::new(&config.auth0, &transport, &store, &metrics));
     let mut providers = Providers::default();

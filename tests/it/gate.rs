@@ -18,7 +18,7 @@ use idp_token_service::{
     provider_client::{ProviderClient, Providers},
     secret::Secret,
     service::{
-        Gate, METHODS,
+        Gate,
         pb::{
             CallProviderRequest, ListIdentitiesRequest, StreamProviderRequest,
             idp_token_service_client::IdpTokenServiceClient,
@@ -281,7 +281,7 @@ pub(crate) fn buggy_gate(world: &World, audit: Audit) -> (Gate, Arc<Metrics>) {
     let config =
         idp_token_service::cli::sandbox_config(&world.sandbox, world.service.address, world.service.admin);
     let transport = Transport::new().unwrap();
-    let metrics = Arc::new(Metrics::new(&METHODS));
+    let metrics = Arc::new(Metrics::default());
     let auth0 = Arc::new(Auth0::new(&config.auth0, &transport, &Arc::new(Store::memory()), &metrics));
     let mut providers = Providers::default();
     let google_adapter = provider::build("google-oauth2", Settings::default()).unwrap();

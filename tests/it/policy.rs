@@ -20,7 +20,7 @@ use idp_token_service::{
     },
     provider::{self, request::RawRequest},
     provider_client::{ProviderClient, Providers},
-    service::METHODS,
+    rpc::Rpc,
     store::Store,
     telemetry::Metrics,
     tokens::Tokens,
@@ -55,7 +55,7 @@ impl Office {
         let sandbox = Sandbox::start(seed, ANYWHERE).await.unwrap();
         let config = cli::sandbox_config(&sandbox, ANYWHERE, ANYWHERE);
         let transport = Transport::new().unwrap();
-        let metrics = Arc::new(Metrics::new(&METHODS));
+        let metrics = Arc::new(Metrics::default());
         let store = Arc::new(Store::memory());
         let auth0 = Arc::new(Auth0::new(&config.auth0, &transport, &store, &metrics));
         let mut providers = Providers::default();
@@ -176,24 +176,21 @@ fn rule(id: &str, allow: &[Permission], providers: &[&str], requests: &[&str]) -
 }
 
 fn rules() -> Vec<Rule> {
-    use Permission::{CallProvider, CreateConnectLink, GetIdentityToken, ListIdentities, RefreshToken};
+    let [list, get, call, link] =
+        [Rpc::ListIdentities, Rpc::GetIdentityToken, Rpc::CallProvider, Rpc::CreateConnectLink]
+            .map(Permission::Rpc);
     let calendar = ["GET www.googleapis.com/calendar/v3/**"];
     let code = ["GET api.github.com/user", "* api.github.com/repos/ada/*"];
     vec![
-        rule(
-            "spiffe://acme/ns/*/sa/calendar",
-            &[ListIdentities, CallProvider],
-            &["google-oauth2"],
-            &calendar,
-        ),
-        rule("code", &[CallProvider, CreateConnectLink], &["github"], &code),
-        rule("both", &[ListIdentities, CallProvider], &["google-oauth2"], &["GET **"]),
-        rule("both", &[ListIdentities, CallProvider], &["github"], &["GET **"]),
-        rule("mailer", &[GetIdentityToken], &["google-oauth2"], &[]),
-        rule("vault", &[GetIdentityToken, RefreshToken], &["**"], &[]),
+        rule("spiffe://acme/ns/*/sa/calendar", &[list, call], &["google-oauth2"], &calendar),
+        rule("code", &[call, link], &["github"], &code),
+        rule("both", &[list, call], &["google-oauth2"], &["GET **"]),
+        rule("both", &[list, call], &["github"], &["GET **"]),
+        rule("mailer", &[get], &["google-oauth2"], &[]),
+        rule("vault", &[get, Permission::RefreshToken], &["**"], &[]),
         rule(
             "",
-            &[ListIdentities, CallProvider],
+            &[list, call],
             &["facebook", "github"],
             &["GET graph.facebook.com/v25.0/me", "GET api.github.com/**"],
         ),
@@ -384,7 +381,7 @@ async fn a_refresh_token_comes_with_its_own_permission_and_only_when_asked_for()
 async fn a_server_with_rules_tells_a_stranger_nothing() {
     let end_users = EndUsers {
         audience: "https://idp-token.acme.example".to_owned(),
-        rule: rule("", &[Permission::ListIdentities, Permission::CallProvider], &["**"], &["**"]),
+        rule: rule("", &[Rpc::ListIdentities, Rpc::CallProvider].map(Permission::Rpc), &["**"], &["**"]),
     };
     let world = World::configured(|config| config.end_users = Some(end_users)).await;
     let mut words = std::collections::BTreeSet::new();

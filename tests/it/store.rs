@@ -42,7 +42,7 @@ async fn a_store_that_cannot_be_opened_is_told_with_the_code_of_its_kind() {
             (&[][..], 64, "a row under the encryption key"),
             (&[("IDP_TOKEN_STORE_ENCRYPTION_KEYS_FILE", "/nowhere")], 64, "names a file of no use"),
             (&nowhere, 64, "cannot use /nowhere/at/all.db"),
-            (&[("IDP_TOKEN_STORE_URL", nobody.as_str())], 69, "the token store cannot be used now"),
+            (&[("IDP_TOKEN_STORE_URL", nobody.as_str())], 69, "the token store is unavailable"),
         ] {
             let ended = run_with(command, &database, changes).await;
             let said = format!("{}{}", ended.stdout, ended.stderr);

@@ -57,7 +57,7 @@ impl Vault {
         let connections = [GOOGLE, "github"].map(str::to_owned).into();
         config.auth0.token_vault = Some(config::TokenVault { connections, private_key });
         configure(&mut config);
-        let metrics = Arc::new(Metrics::new(&[]));
+        let metrics = Arc::new(Metrics::default());
         let auth0 =
             Auth0::new(&config.auth0, &Transport::new().unwrap(), &Arc::new(Store::memory()), &metrics);
         Self { sandbox, auth0: Arc::new(auth0), metrics }

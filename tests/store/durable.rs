@@ -48,7 +48,7 @@ async fn nothing_that_tells_something_is_written_in_plain(world: World) {
     let store = world.open().await;
     let failure = Failure {
         count: 1,
-        rest_until: std::time::UNIX_EPOCH,
+        retry_at: std::time::UNIX_EPOCH,
         reason: "canary-reason".to_owned(),
         permanent: false,
     };
@@ -239,16 +239,15 @@ async fn replicas_and_a_store_whose_clocks_differ_agree_on_when_a_token_ends(wor
         let mut given = record("timed");
         let tokens = given.tokens.as_mut().unwrap();
         (tokens.obtained_at, tokens.expires_at) = (times[0], Some(times[1]));
-        let rest_until = times[2];
-        given.failure =
-            Some(Failure { count: 1, rest_until, reason: "timeout".to_owned(), permanent: false });
+        let retry_at = times[2];
+        given.failure = Some(Failure { count: 1, retry_at, reason: "timeout".to_owned(), permanent: false });
         let before = crate::world::load(&store, &adas()).await.map_or(0, |stored| stored.generation);
         store.swap(&adas(), &ada(), before, &given).await.unwrap();
 
         world.set_clock((ahead + passed) * MINUTE).await;
         let read = load(&*world.open().await, &adas()).await.record;
         let tokens = read.tokens.unwrap();
-        let read = [tokens.obtained_at, tokens.expires_at.unwrap(), read.failure.unwrap().rest_until];
+        let read = [tokens.obtained_at, tokens.expires_at.unwrap(), read.failure.unwrap().retry_at];
         for (read, given) in read.into_iter().zip(times) {
             let expected = given - Duration::from_millis((passed * MINUTE).unsigned_abs());
             let off = read.max(expected).duration_since(read.min(expected)).unwrap();

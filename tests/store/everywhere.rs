@@ -59,7 +59,7 @@ async fn a_record_reads_back_as_it_was_stored(world: World) {
     let mut given = record("first");
     given.failure = Some(Failure {
         count: 2,
-        rest_until: std::time::SystemTime::UNIX_EPOCH + LONG,
+        retry_at: std::time::SystemTime::UNIX_EPOCH + LONG,
         reason: "invalid_grant".to_owned(),
         permanent: true,
     });
@@ -76,7 +76,7 @@ async fn a_record_reads_back_as_it_was_stored(world: World) {
     assert_eq!(life, Duration::from_secs(100_000_000));
     let given_tokens = given.tokens.as_ref().unwrap();
     (tokens.obtained_at, tokens.expires_at) = (given_tokens.obtained_at, given_tokens.expires_at);
-    failure.rest_until = given.failure.as_ref().unwrap().rest_until;
+    failure.retry_at = given.failure.as_ref().unwrap().retry_at;
     assert_eq!(format!("{:?}", stored.record), format!("{given:?}"));
     assert_eq!((stored.generation, name(&stored)), (generation, "first".to_owned()));
     assert_eq!(stored.created_at, stored.updated_at);

@@ -6,7 +6,7 @@ use idp_token_service::policy::{Pattern, Permission, ProviderName, RequestPatter
 pub fn everything(who: Who) -> Rule {
     Rule {
         who,
-        allow: Permission::ALL.into_iter().collect(),
+        allow: Permission::all().collect(),
         providers: vec![ProviderName::All],
         requests: vec![RequestPattern::parse("**").unwrap()],
         line: None,

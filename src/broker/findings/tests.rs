@@ -23,7 +23,7 @@ fn keys(keys: &[&str]) -> Renewability {
 }
 
 fn failure(reason: &str, permanent: bool) -> Failure {
-    Failure { count: 3, rest_until: SystemTime::now(), reason: reason.to_owned(), permanent }
+    Failure { count: 3, retry_at: SystemTime::now(), reason: reason.to_owned(), permanent }
 }
 
 /// Each finding as its reason, who mends it, and its message.

@@ -14,6 +14,7 @@ use super::{Failure, try_config};
 use crate::{
     config::{Config, Connect, EndUsers},
     policy::{Permission, ProviderName, RequestPattern, Rule, Who},
+    rpc::Rpc,
     server::Server,
 };
 
@@ -21,8 +22,11 @@ use crate::{
 const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// What users may do for themselves, over the page as over any program that has their token.
-const ALLOW: [Permission; 3] =
-    [Permission::ListIdentities, Permission::CallProvider, Permission::CreateConnectLink];
+const ALLOW: [Permission; 3] = [
+    Permission::Rpc(Rpc::ListIdentities),
+    Permission::Rpc(Rpc::CallProvider),
+    Permission::Rpc(Rpc::CreateConnectLink),
+];
 /// With these identities.
 const PROVIDERS: [&str; 3] = ["google-oauth2", "github", "facebook"];
 /// By these requests.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::{known, raw::Reported, section::Section, value::Setting};
-use crate::policy::Permission;
+use crate::{policy::Permission, rpc::Rpc};
 
 /// The permissions of a rule. `refuse` says of some why they must not be there.
 pub(super) fn read(
@@ -16,7 +16,9 @@ pub(super) fn read(
         section.wrong_table(&format!("has an `allow` that {problem}"));
         return Err(Reported);
     }
-    if allowed.contains(&Permission::RefreshToken) && !allowed.contains(&Permission::GetIdentityToken) {
+    if allowed.contains(&Permission::RefreshToken)
+        && !allowed.contains(&Permission::Rpc(Rpc::GetIdentityToken))
+    {
         section.wrong_table(LONELY);
         return Err(Reported);
     }
@@ -36,11 +38,11 @@ impl Setting for Allowed {
 
     fn parse(text: &str) -> Result<Self, String> {
         Permission::named(text).map(Self).ok_or_else(|| {
-            let names = Permission::ALL.map(Permission::name);
-            let hint = known::nearest(text, names)
+            let names: Vec<_> = Permission::all().map(Permission::name).collect();
+            let hint = known::nearest(text, names.iter().copied())
                 .map(|name| format!(" (did you mean `{name}`?)"))
                 .unwrap_or_default();
-            let names = names.map(|name| format!("`{name}`"));
+            let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
             format!("must hold no names but {}{hint}", names.join(", "))
         })
     }

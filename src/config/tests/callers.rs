@@ -1,7 +1,10 @@
 //! `[[callers]]` and `[end_users]`.
 
 use super::*;
-use crate::policy::{Permission, ProviderName, Who};
+use crate::{
+    policy::{Permission, ProviderName, Who},
+    rpc::Rpc,
+};
 
 const CALLER: &str = "[[callers]]\nid = 'spiffe://acme/ns/*/sa/calendar'\nallow = ['ListIdentities', 'CallProvider']\n\
     providers = ['google-oauth2']\nrequests = ['GET www.googleapis.com/calendar/v3/**']\n";
@@ -35,7 +38,10 @@ fn a_rule_is_read_with_its_place() {
     assert_eq!(problems, [""; 0]);
     let [calendar, other] = &rules[..] else { panic!("{rules:#?}") };
     assert!(matches!(&calendar.who, Who::Services(id) if id.as_str() == "spiffe://acme/ns/*/sa/calendar"));
-    assert_eq!(Vec::from_iter(&calendar.allow), [&Permission::ListIdentities, &Permission::CallProvider]);
+    assert_eq!(
+        Vec::from_iter(&calendar.allow),
+        [&Permission::Rpc(Rpc::ListIdentities), &Permission::Rpc(Rpc::CallProvider)]
+    );
     assert_eq!(calendar.providers, [ProviderName::Strategy("google-oauth2".to_owned())]);
     assert_eq!(calendar.requests[0].to_string(), "GET www.googleapis.com/calendar/v3/**");
     assert_eq!((calendar.line, other.line), (Some(5), Some(11)));

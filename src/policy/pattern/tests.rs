@@ -84,8 +84,8 @@ fn what_could_be_misread_is_no_pattern() {
     assert!(Pattern::parse(&"a".repeat(PATTERN_LIMIT)).is_ok());
 }
 
-/// The worst that a pattern and a path can do to each other takes no longer than their lengths' product: a matcher that
-/// tries every way would not be done in this universe's time.
+/// In the worst case, matching takes time proportional to the product of both lengths. A matcher that tries
+/// every way would not finish.
 #[test]
 fn no_pattern_and_no_path_make_the_matcher_try_every_way() {
     let hostile = format!("/{}", "a".repeat(8 * 1024 - 1));
@@ -95,7 +95,7 @@ fn no_pattern_and_no_path_make_the_matcher_try_every_way() {
     assert!(!pattern(&format!("{}/b", "/*a*/**".repeat(70))).matches(&hostile));
 }
 
-/// Says the same in the plainest way: tries everything.
+/// The same by brute force: tries everything.
 fn naive(pattern: &[Segment], texts: &[&str]) -> bool {
     match pattern.split_first() {
         None => texts.is_empty(),
@@ -120,7 +120,7 @@ fn naive_segment(pattern: &[u8], text: &[u8]) -> bool {
     }
 }
 
-/// What looks like a slash after any number of decodings, and did not at first.
+/// Letters that become a slash only after any number of decodings.
 fn slashes(text: &str) -> usize {
     let count = |text: &[u8]| text.iter().filter(|byte| b"/\\".contains(byte)).count();
     let mut decoded = text.as_bytes().to_vec();
@@ -130,7 +130,7 @@ fn slashes(text: &str) -> usize {
     count(&decoded) - count(text.as_bytes())
 }
 
-/// Pieces that patterns and paths are made of, so that many match and many nearly do.
+/// Fragments of patterns and paths, so that many match and many almost match.
 fn pieces(alphabet: &'static str) -> impl Strategy<Value = String> {
     let piece = proptest::sample::select(alphabet.split(' ').collect::<Vec<_>>());
     proptest::collection::vec(piece, 1..8).prop_map(|pieces| pieces.concat())

@@ -1,5 +1,5 @@
-//! What a token, introspection or revocation endpoint answers, read as the most liberal honest client would:
-//! an answer may hold the only live tokens of a grant, and there is no second one.
+//! Answers of token, introspection and revocation endpoints, read as liberally as an honest client can: one
+//! may hold the only live tokens of a grant.
 
 use std::{borrow::Cow, char::REPLACEMENT_CHARACTER};
 
@@ -11,19 +11,19 @@ use super::{Loose, Words};
 
 mod member;
 
-/// The members of a JSON object or a form, by name. A body that is neither has none.
+/// The members of a JSON object or a form, by name; none if the body is neither.
 ///
-/// The body alone tells which it is: an object begins with `{`, and a form with a name and `=`. Content types
-/// are not asked: JSON comes as `text/html`, forms come as `text/plain`, and neither can be mistaken for the
-/// other, nor a page for people for either.
+/// The body alone decides: an object begins with `{`, and a form with a name and `=`. Content types are
+/// ignored, because some providers send JSON as `text/html` and forms as `text/plain`. The two cannot be
+/// confused with each other or with an HTML page.
 ///
-/// Of members with the same name the last counts that can be read as what is wanted, as in most parsers (RFC
-/// 8259, section 4).
+/// Of members with the same name, the last one of a readable type counts, as in most parsers (RFC 8259,
+/// section 4).
 #[derive(Default)]
 pub(in crate::provider) struct Document(Vec<(String, Value)>);
 
 impl Document {
-    /// Reads a body. What does not end is nothing: half a token looks like a whole one.
+    /// Reads a body. A truncated one counts as empty, since half a token looks like a whole one.
     pub(in crate::provider) fn read(body: &[u8]) -> Self {
         let text = decoded(body);
         let text = text.trim_matches(|letter: char| letter.is_whitespace() || letter == BYTE_ORDER_MARK);
@@ -35,12 +35,12 @@ impl Document {
         values.find_map(read)
     }
 
-    /// The text; empty if there is none.
+    /// The text; empty if the member is not one.
     pub(in crate::provider) fn text(&self, name: &str) -> &str {
         self.find(name, |value| value.text().filter(|text| !text.is_empty())).unwrap_or_default()
     }
 
-    /// The token: a text that a header can hold, every letter of which could be read.
+    /// The token, if it is text that a header can hold and every character could be decoded.
     pub(in crate::provider) fn token(&self, name: &str) -> Option<&str> {
         let is_token = |text: &&str| {
             !text.is_empty() && !text.contains(REPLACEMENT_CHARACTER) && HeaderValue::from_str(text).is_ok()
@@ -59,7 +59,7 @@ impl Document {
         numbers.iter().flatten().filter_map(Loose::number).collect()
     }
 
-    /// The id, which some write as a text and some as a number.
+    /// The id, which some providers write as text and some as a number.
     pub(in crate::provider) fn id(&self, name: &str) -> Option<String> {
         self.find(name, |value| value.read::<Loose>()?.name())
     }
@@ -70,12 +70,12 @@ impl Document {
         words.unwrap_or_default().0
     }
 
-    /// Whether it is true, which may be written as text.
+    /// Returns whether the member is true, which may be written as text.
     pub(in crate::provider) fn flag(&self, name: &str) -> Option<bool> {
         self.find(name, Value::flag)
     }
 
-    /// The object; an empty one if there is none.
+    /// The object; empty if the member is not one.
     pub(in crate::provider) fn object(&self, name: &str) -> Self {
         self.find(name, Value::members).map(Self).unwrap_or_default()
     }
@@ -83,8 +83,8 @@ impl Document {
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// The text of a body: UTF-8, or UTF-16 where it says so. What is neither costs the letters that cannot be
-/// read and no others.
+/// Decodes a body: UTF-8, or UTF-16 with a byte order mark. Characters that cannot be decoded are replaced,
+/// and the others kept.
 fn decoded(body: &[u8]) -> Cow<'_, str> {
     match body {
         [0xff, 0xfe, text @ ..] => of_utf16(text, u16::from_le_bytes).into(),

@@ -5,7 +5,7 @@ use http::{
     header::{LINK, WWW_AUTHENTICATE},
 };
 
-/// The target of the first link with `rel=next` (RFC 8288, section 3).
+/// Returns the target of the first link with `rel=next` (RFC 8288, section 3).
 pub(in crate::provider) fn next_link(headers: &HeaderMap) -> Option<&str> {
     let lines = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
     let is_next = |parameters| {
@@ -25,15 +25,15 @@ fn links(line: &str) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-/// A parameter of the `WWW-Authenticate` challenge that reports `error` (RFC 6750, section 3).
-/// `Some("")` if the challenge has no such parameter.
+/// Returns a parameter of the `WWW-Authenticate` challenge that reports `error` (RFC 6750, section 3);
+/// `Some("")` if that challenge has no such parameter.
 pub(in crate::provider) fn challenge<'a>(headers: &'a HeaderMap, error: &str, name: &str) -> Option<&'a str> {
     let mut lines = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
     let line = lines.find(|line| parameter(line, ',', "error") == Some(error))?;
     Some(parameter(line, ',', name).unwrap_or_default())
 }
 
-/// `value` of `name=value` or `name="value"` among parameters; a scheme may stand before the first.
+/// The `value` of `name=value` or `name="value"` among parameters, the first of which may follow a scheme.
 fn parameter<'a>(parameters: &'a str, separator: char, name: &str) -> Option<&'a str> {
     let mut rest = parameters;
     while !rest.is_empty() {

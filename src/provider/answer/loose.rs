@@ -1,4 +1,4 @@
-//! JSON values of unsure types.
+//! JSON values of uncertain types.
 
 use std::fmt;
 
@@ -7,21 +7,21 @@ use serde::{
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-/// A JSON value where text or a whole number is hoped for. Providers write `463` and `"463"`; any other type is
-/// [`Loose::Other`] instead of an error, so that one odd field does not hide the rest.
+/// A JSON value that should be text or a whole number. Providers write both `463` and `"463"`; any other type
+/// is [`Loose::Other`] instead of an error, so that one odd field does not hide the rest.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::provider) enum Loose {
     /// A string.
     Text(String),
     /// A number, without its fraction.
     Number(i64),
-    /// Absent, null, or something else.
+    /// Absent, null, or another type.
     #[default]
     Other,
 }
 
 impl Loose {
-    /// The text; empty if it is none.
+    /// The text; empty if the value is not one.
     pub(in crate::provider) fn text(&self) -> &str {
         match self {
             Self::Text(text) => text,
@@ -29,7 +29,7 @@ impl Loose {
         }
     }
 
-    /// An id, which some write as a text and some as a number.
+    /// The id, which some providers write as text and some as a number.
     pub(in crate::provider) fn name(&self) -> Option<String> {
         match self {
             Self::Text(text) => Some(text.clone()).filter(|text| !text.is_empty()),
@@ -38,8 +38,7 @@ impl Loose {
         }
     }
 
-    /// The number, which may be written as text, and then as a duration of protobuf's JSON, such as `3600s`,
-    /// too.
+    /// The number, which may be written as text, also as a duration in protobuf's JSON such as `3600s`.
     pub(in crate::provider) fn number(&self) -> Option<i64> {
         match self {
             Self::Text(text) => whole(text.trim().trim_end_matches('s')),
@@ -49,7 +48,7 @@ impl Loose {
     }
 }
 
-/// A number without its fraction.
+/// Parses a number, without its fraction.
 fn whole(text: &str) -> Option<i64> {
     let of_fraction = || text.parse::<f64>().ok().filter(|number| number.is_finite());
     text.parse().ok().or_else(|| of_fraction().map(|number| number as i64)) // `as` saturates

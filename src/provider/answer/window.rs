@@ -1,4 +1,4 @@
-//! Rate limits, as headers tell them.
+//! Rate limits as reported in headers.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,10 +7,10 @@ use http::HeaderMap;
 use super::{epoch, number, wait_until};
 use crate::{provider::RateLimit, retry::LONGEST_WAIT};
 
-/// A reset of more seconds than these is a time since 1970, and of fewer a time from now: providers send both.
+/// In seconds: a larger reset is a time since 1970, a smaller one a time from now. Providers send both.
 const EPOCH_FROM: i64 = 1_000_000_000;
 
-/// The limit of the headers `ratelimit-*`, whose reset is in seconds from now, or of the older `x-ratelimit-*`.
+/// Reads `ratelimit-*` headers, whose reset is in seconds from now, or the older `x-ratelimit-*`.
 /// <https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/03/>
 pub(in crate::provider) fn rate_limit(headers: &HeaderMap, now: SystemTime) -> Option<RateLimit> {
     ["ratelimit", "x-ratelimit"].into_iter().find_map(|family| {
@@ -22,7 +22,7 @@ pub(in crate::provider) fn rate_limit(headers: &HeaderMap, now: SystemTime) -> O
     })
 }
 
-/// How long an exhausted limit lasts; `None` where none is exhausted.
+/// How long an exhausted limit lasts; `None` if none is exhausted.
 pub(in crate::provider) fn exhausted(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let limit = rate_limit(headers, now).filter(|limit| limit.remaining <= 0)?;
     limit.reset.map(|reset| wait_until(reset, now))

@@ -1,4 +1,4 @@
-//! Lists of words: scopes, however they are written.
+//! Lists of words, such as scopes, in any notation.
 
 use std::fmt;
 
@@ -9,18 +9,21 @@ use serde::{
 
 use super::Loose;
 
-/// Words of a text, separated by white space or commas, or the texts of an array. Any other type is no word at all.
+/// The words of a text, separated by white space or commas, or the texts of an array; none for any other
+/// type.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::provider) struct Words(pub(in crate::provider) Vec<String>);
 
 impl Words {
-    /// The words of a text. No provider's scopes hold commas, and some providers separate by them.
+    /// Splits a text into words. No provider's scopes contain commas, and some providers separate them by
+    /// commas.
     pub(in crate::provider) fn of(text: &str) -> Self {
         let words = text.split([',', ' ', '\t', '\n', '\r']).filter(|word| !word.is_empty());
         Self(words.map(str::to_owned).collect())
     }
 
-    /// Those that are not among `others`; all of them if that leaves none, since something must be missing.
+    /// The words that are not among `others`; all of them if that leaves none, since something must be
+    /// missing.
     pub(in crate::provider) fn without(self, others: &Self) -> Vec<String> {
         let lacking: Vec<_> = self.0.iter().filter(|word| !others.0.contains(word)).cloned().collect();
         if lacking.is_empty() { self.0 } else { lacking }

@@ -1,4 +1,4 @@
-//! `private_key_jwt`: the client proves itself with a signed assertion (RFC 7523, section 3).
+//! `private_key_jwt`: the client authenticates with a signed assertion (RFC 7523, section 3).
 
 use std::time::{Duration, SystemTime};
 
@@ -16,16 +16,17 @@ use crate::provider::Unsendable;
 /// The `client_assertion_type`.
 pub(in crate::provider) const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// Assertions are used at once. Microsoft advises 5 to 10 minutes at the most:
+/// Lifetime of an assertion, which is used at once. Microsoft advises at most 5 to 10 minutes:
 /// <https://learn.microsoft.com/entra/identity-platform/certificate-credentials>
 const LIFETIME: Duration = Duration::from_secs(60);
 
 /// How assertions are signed.
 #[derive(Clone, Debug, Default)]
 pub(in crate::provider) struct Signing {
-    /// For whom: the token endpoint.
+    /// The audience: the token endpoint.
     pub(in crate::provider) audience: String,
-    /// Whether the key's certificate is named, with PS256, as Microsoft wants it; else RS256, which everybody knows.
+    /// Whether to name the key's certificate and sign with PS256, as Microsoft requires; otherwise RS256,
+    /// which all servers accept.
     pub(in crate::provider) names_certificate: bool,
 }
 
@@ -40,7 +41,8 @@ struct Claims<'a> {
     exp: u64,
 }
 
-/// An assertion of `client_id`, signed by the RSA key in `pem`, which may hold the key's certificate too.
+/// Returns an assertion of `client_id`, signed with the RSA key in `pem`, which may also hold the key's
+/// certificate.
 pub(in crate::provider) fn sign(
     client_id: &str,
     pem: &SecretString,
@@ -70,12 +72,13 @@ fn header(pem: &str, signing: &Signing) -> Result<Header, Unsendable> {
     Ok(Header { x5t_s256: Some(thumbprint), ..Header::new(Algorithm::PS256) })
 }
 
-/// The private key in `pem`, which may hold its certificate too; all of it where there is none.
+/// Returns the private key in `pem`, which may also hold its certificate; all of `pem` if it has no key
+/// block.
 pub fn private_key(pem: &str) -> &str {
     block(pem, "PRIVATE KEY").unwrap_or(pem)
 }
 
-/// Whether `pem` holds a certificate.
+/// Returns whether `pem` holds a certificate.
 pub fn has_certificate(pem: &str) -> bool {
     certificate(pem).is_some()
 }
@@ -84,7 +87,7 @@ fn certificate(pem: &str) -> Option<Vec<u8>> {
     block(pem, "CERTIFICATE").and_then(der)
 }
 
-/// The first PEM block whose label ends with `label`, with its lines.
+/// Returns the first PEM block whose label ends with `label`, including its delimiter lines.
 fn block<'a>(pem: &'a str, label: &str) -> Option<&'a str> {
     let end = format!("{label}-----");
     let blocks = pem.match_indices("-----BEGIN ").filter_map(|(at, _)| pem.get(at..));

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::identity::RESERVED;
 
-/// A form that is being filled in.
+/// A form under construction.
 #[derive(Default)]
 pub(in crate::provider) struct Form(String);
 
@@ -28,7 +28,7 @@ impl Form {
     }
 }
 
-/// `user:password`, each encoded as in a form.
+/// `user:password`, each form-encoded.
 pub(in crate::provider) fn pair(user: &str, password: &str) -> Zeroizing<String> {
     let (user, password) = (utf8_percent_encode(user, RESERVED), utf8_percent_encode(password, RESERVED));
     Zeroizing::new(format!("{user}:{password}"))

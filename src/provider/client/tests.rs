@@ -42,7 +42,7 @@ fn the_secret_stands_in_the_body_or_in_the_header_but_not_in_both() {
 #[test]
 fn what_is_missing_is_named() {
     let lack = |settings: &Settings| match Client::new(settings, AuthMethod::Post, Signing::default()) {
-        Err(Lack::NotConfigured { missing }) => missing,
+        Err(MissingCapability::NotConfigured { missing }) => missing,
         _ => Vec::new(),
     };
     assert_eq!(lack(&Settings::default()), ["client_id", "client_secret"]);

@@ -1,5 +1,5 @@
-//! Parameters in bodies. Graph takes them for those of a query: `method`, `batch` and `access_token` would change what
-//! the policy has judged. <https://developers.facebook.com/docs/graph-api/batch-requests>
+//! Parameters in bodies. Graph reads them like those of a query, so `method`, `batch` and `access_token`
+//! would change what the policy has judged. <https://developers.facebook.com/docs/graph-api/batch-requests>
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,12 @@ use serde::de::IgnoredAny;
 
 use crate::provider::query::is_refused;
 
-/// Bytes; Graph's own names have 30 letters at most. What is ignored before a name, such as spaces, must not hide it.
+/// In bytes; Graph's own names have at most 30. Ignored characters before a name, such as spaces, must not
+/// hide it.
 const LONGEST_NAME: usize = 256;
 
-/// Parameters of one body; no request of Graph's has a tenth of them, and each costs some microseconds to judge.
+/// The most parameters of one body. No real request has a tenth of them, and judging one takes some
+/// microseconds.
 const MOST_NAMES: usize = 1000;
 
 const REFUSED: &str = "must not hold a parameter that carries a token or a secret, changes the method or holds further \
@@ -27,11 +29,11 @@ const TOO_LONG: &str = "must not hold a parameter whose name is longer than 256 
 
 const NO_JSON: &str = "must be one JSON object, as it begins or its `content-type` says";
 
-/// Whether Graph finds no parameter in `body` that a caller may not send, whose names `own` holds beside those that
-/// every provider refuses. What it may read in several ways is judged in each of them.
+/// Checks that Graph finds no parameter in `body` that callers may not send: one of `own`, or one that every
+/// provider refuses. A body that can be read in several ways is judged in each of them.
 ///
 /// # Errors
-/// When it does, or nobody can tell; as words that follow "it".
+/// When it finds one, or when that cannot be ruled out. The text continues a sentence that starts with "it".
 pub(super) fn check(headers: &HeaderMap, body: &[u8], own: &[&str]) -> Result<(), &'static str> {
     if body.is_empty() {
         return Ok(());
@@ -64,7 +66,7 @@ fn kind(headers: &HeaderMap) -> Result<String, &'static str> {
     Ok(kind.unwrap_or_default().split([';', ',', ' ']).next().unwrap_or_default().to_owned())
 }
 
-/// Whether nobody would look for parameters in it.
+/// Returns whether the media type is one in which Graph looks for no parameters.
 fn is_file(kind: &str) -> bool {
     ["image/", "video/", "audio/"].iter().any(|family| kind.starts_with(family))
         || kind == "application/octet-stream"
@@ -87,7 +89,7 @@ fn judge<'a>(names: impl Iterator<Item = &'a [u8]>, own: &[&str]) -> Result<(), 
     Ok(())
 }
 
-/// `{"a":1,"b":2}`; nothing of what is no object.
+/// `{"a":1,"b":2}`; no names for anything but an object.
 fn json(body: &[u8], own: &[&str]) -> Option<Result<(), &'static str>> {
     let object: BTreeMap<String, IgnoredAny> = serde_json::from_slice(body).ok()?;
     Some(judge(object.keys().map(String::as_bytes), own))
@@ -99,7 +101,8 @@ fn fields(body: &[u8]) -> impl Iterator<Item = &[u8]> {
     pairs.map(|pair| pair.split(|byte| *byte == b'=').next().unwrap_or_default())
 }
 
-/// `Content-Disposition: form-data; name="a"`, wherever it stands: a boundary would be one more thing to read as Graph does.
+/// `Content-Disposition: form-data; name="a"`, anywhere in the body: boundaries are ignored, as another thing
+/// that Graph might read differently.
 fn parts(body: &[u8]) -> impl Iterator<Item = &[u8]> {
     let found = memchr_iter(b'=', body).filter_map(|at| {
         let label = body[..at].trim_ascii_end();
@@ -108,21 +111,21 @@ fn parts(body: &[u8]) -> impl Iterator<Item = &[u8]> {
         is_name.then(|| (&body[at + 1..], is_extended))
     });
     found.flat_map(|(rest, is_extended)| {
-        // Who does not know RFC 8187 reads an extended value like any other.
+        // A parser without RFC 8187 reads an extended value like any other.
         [Some(value(rest)), is_extended.then(|| value(without_charset(rest)))].into_iter().flatten()
     })
 }
 
-/// RFC 8187 puts a character set and a language in front: `UTF-8'en'a`.
+/// RFC 8187 prefixes a value with its character set and language: `UTF-8'en'a`.
 fn without_charset(rest: &[u8]) -> &[u8] {
     let mut quotes = memchr_iter(b'\'', &rest[..rest.len().min(LONGEST_NAME)]);
     quotes.nth(1).map_or(rest, |at| &rest[at + 1..])
 }
 
-/// The value that `rest` begins with: quoted, or up to where a parameter ends.
+/// The value at the start of `rest`: quoted, or up to the end of the parameter.
 fn value(rest: &[u8]) -> &[u8] {
     let rest = rest.trim_ascii_start();
-    // One that is too long still is, with its quote.
+    // A name that is too long stays too long with its quote.
     let rest = &rest[..rest.len().min(LONGEST_NAME + 2)];
     let (rest, ends): (_, &[u8]) = match rest {
         [quote @ (b'"' | b'\''), rest @ ..] => (rest, if *quote == b'"' { b"\"\r\n" } else { b"'\r\n" }),
@@ -133,7 +136,7 @@ fn value(rest: &[u8]) -> &[u8] {
 
 fn is_refused_name(name: &[u8], own: &[&str]) -> bool {
     let Ok(name) = std::str::from_utf8(name) else {
-        // What is not text is a file, or a name that starts as text.
+        // Anything but text is a file, or a name that starts as text.
         let text: Vec<u8> = percent_decode(name).take_while(u8::is_ascii).collect();
         return is_refused(&String::from_utf8_lossy(&text), own);
     };

@@ -1,4 +1,4 @@
-//! What Graph knows of a token.
+//! Inspection of Graph's tokens.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -10,18 +10,18 @@ use zeroize::Zeroizing;
 use super::tokens::{refused, url};
 use crate::{
     provider::{
-        Inspected, Inspection, InspectionVerdict, Lack, Settings, Unsendable,
+        Inspected, Inspection, InspectionVerdict, MissingCapability, Settings, Unsendable,
         answer::Document,
         client::{Client, sensitive},
+        endpoint_error::EndpointError,
         inspection::time,
         query,
-        setback::Setback,
     },
     secret::Secret,
     token::AccessToken,
 };
 
-/// `debug_token`, which wants a token of the application itself.
+/// The `debug_token` endpoint, which requires a token of the application itself.
 /// <https://developers.facebook.com/docs/facebook-login/access-tokens/debugging-and-error-handling>
 #[derive(Debug)]
 pub(super) struct DebugToken {
@@ -30,13 +30,13 @@ pub(super) struct DebugToken {
 }
 
 impl DebugToken {
-    pub(super) fn new(settings: &Settings, version: &str) -> Result<Self, Lack> {
+    pub(super) fn new(settings: &Settings, version: &str) -> Result<Self, MissingCapability> {
         let client = Client::with_secret(settings)?;
         Ok(Self { client, url: url(settings.inspect_url.as_ref(), version, "debug_token") })
     }
 
-    /// Whether what Graph says is about a token of this application. A token that it cannot tell from others
-    /// has no `app_id`, and then the code says whether it is dead.
+    /// Returns whether Graph's answer is about a token of this application. It reports no `app_id` for a
+    /// token that it cannot attribute; then the error code says whether the token is dead.
     fn is_own(&self, data: &Document) -> bool {
         match data.id("app_id") {
             Some(id) => id == self.client.id(),
@@ -59,7 +59,7 @@ impl Inspection for DebugToken {
         let data = Document::read(answer.body()).object("data");
         match data.flag("is_valid").filter(|_| answer.status().is_success()) {
             Some(true) => InspectionVerdict::Active(Inspected {
-                // Zero for a token that does not end.
+                // Zero for a token that does not expire.
                 expires_at: time(data.number("expires_at")),
                 scopes: data.words("scopes"),
                 subject: data.id("user_id"),
@@ -67,9 +67,9 @@ impl Inspection for DebugToken {
             Some(false) if self.is_own(&data) => InspectionVerdict::Dead,
             Some(false) => InspectionVerdict::DeadOrForeign,
             None => match refused(answer, now) {
-                // It is the application's own token that was refused.
-                Setback::Dead(code) => InspectionVerdict::ClientRefused { code },
-                setback => setback.into(),
+                // The application's own token was refused.
+                EndpointError::Dead(code) => InspectionVerdict::ClientRefused { code },
+                error => error.into(),
             },
         }
     }

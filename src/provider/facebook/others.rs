@@ -1,20 +1,21 @@
-//! Tokens in Graph's answers. `/me/accounts` hands out those of the user's pages, and so does the field `access_token` of a page:
+//! Tokens in Graph's answers. `/me/accounts` returns those of the user's pages, and so does a page's
+//! `access_token` field:
 //! <https://developers.facebook.com/docs/facebook-login/guides/access-tokens#pagetokens>.
 
 use std::ops::Range;
 
 use memchr::memmem;
 
-/// What tokens of Graph begin with, of users, pages and system users alike.
+/// The prefix of all Graph tokens: of users, pages and system users.
 const STARTS: [&[u8]; 2] = [b"EAA", b"CAA"];
 
-/// Bytes; tokens have 100 and more, and hardly anything else that begins so has half of that.
+/// In bytes. Tokens have 100 or more; hardly anything else with this prefix is half as long.
 const SHORTEST: usize = 60;
 
 const KEY: &[u8] = b"access_token";
 
-/// Where tokens stand in `answer`: by the name of their field, and by their looks, since Graph gives a field another name
-/// on request (`access_token.as(x)`).
+/// Returns where tokens stand in `answer`. They are found by field name and by their form, since Graph
+/// renames a field on request (`access_token.as(x)`).
 pub(super) fn tokens(answer: &[u8]) -> Vec<Range<usize>> {
     let named = memmem::find_iter(answer, KEY).filter_map(|at| value(answer, at + KEY.len()));
     let alike = STARTS.iter().flat_map(|start| memmem::find_iter(answer, start)).filter_map(|at| {
@@ -25,7 +26,7 @@ pub(super) fn tokens(answer: &[u8]) -> Vec<Range<usize>> {
     named.chain(alike).collect()
 }
 
-/// The value behind a key that ends at `at`: `": "..."` of JSON, or `=...` of a URL.
+/// The value after a key that ends at `at`: `": "..."` in JSON, or `=...` in a URL.
 fn value(answer: &[u8], at: usize) -> Option<Range<usize>> {
     let rest = answer.get(at..)?;
     if rest.starts_with(b"=") {
@@ -38,12 +39,12 @@ fn value(answer: &[u8], at: usize) -> Option<Range<usize>> {
     Some(start..start + length(rest))
 }
 
-/// How much of `text` can be a token.
+/// The length of the prefix of `text` that can be a token.
 fn length(text: &[u8]) -> usize {
     text.iter().position(|byte| !is_of_token(*byte)).unwrap_or(text.len())
 }
 
-/// Letters and digits, and what application tokens (`1|abc`) and escapes of it have.
+/// Letters and digits, and the characters of application tokens (`1|abc`) and their escapes.
 fn is_of_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"|%-_.".contains(&byte)
 }

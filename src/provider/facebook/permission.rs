@@ -1,13 +1,14 @@
-//! Which permissions a message names. Graph has no field for them.
+//! The permissions that an error message names. Graph has no field for them.
 
-/// Words of this shape that are no permissions.
+/// Words of this shape that are not permissions.
 const OTHERS: [&str; 4] = ["_id", "_token", "_type", "_proof"];
 
-/// No message names more; a hostile one is not worth the time.
+/// The most permissions read from a message. No real message names more, and a hostile one is not worth the
+/// time.
 const MOST: usize = 32;
 
-/// The permissions in a message that speaks of permissions: words such as `pages_read_engagement`, each once.
-/// Seen are `requires the 'a_b' permission`, `Requires a_b permission to manage the object`,
+/// Returns the permissions in a message about permissions: words such as `pages_read_engagement`, each once.
+/// Known messages: `requires the 'a_b' permission`, `Requires a_b permission to manage the object`,
 /// `Requires extended permission: a_b` and `either a_b permission ..., or both c_d and e_f permission`.
 pub(super) fn named_in(message: &str) -> Vec<String> {
     let mut named: Vec<String> = Vec::new();

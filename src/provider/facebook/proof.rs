@@ -1,4 +1,4 @@
-//! The proof that a call comes from the application that the token was issued to.
+//! The proof that a call comes from the application to which the token was issued.
 //! <https://developers.facebook.com/docs/graph-api/guides/secure-requests>
 
 use std::fmt::Write;

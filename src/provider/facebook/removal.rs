@@ -1,4 +1,4 @@
-//! The end of a user's tokens.
+//! Revocation of a user's tokens.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -11,12 +11,13 @@ use super::{
 };
 use crate::{
     provider::{
-        Ends, Held, Revocation, RevocationVerdict, Settings, Unsendable, answer::Document, bearer, query,
+        Ends, Revocation, RevocationVerdict, Settings, TokenPair, Unsendable, answer::Document, bearer, query,
     },
     secret::Secret,
 };
 
-/// `DELETE /me/permissions`: the user no longer uses the application, and all of its tokens for the user die.
+/// `DELETE /me/permissions`: removes the application from the user's account, which ends all of its tokens
+/// for them.
 /// <https://developers.facebook.com/docs/graph-api/reference/user/permissions>
 #[derive(Debug)]
 pub(super) struct Removal {
@@ -36,16 +37,16 @@ impl Revocation for Removal {
         Ends::Grant
     }
 
-    fn encode(&self, held: Held<'_>, _: SystemTime) -> Result<Request<Bytes>, Unsendable> {
+    fn encode(&self, pair: TokenPair<'_>, _: SystemTime) -> Result<Request<Bytes>, Unsendable> {
         let mut request = Request::new(Bytes::new());
         *request.method_mut() = Method::DELETE;
         *request.uri_mut() = match &self.secret {
             Some(secret) => {
-                query::extended(&self.url, "appsecret_proof", &proof::of(held.access, &secret.get()))?
+                query::extended(&self.url, "appsecret_proof", &proof::of(pair.access, &secret.get()))?
             }
             None => self.url.clone(),
         };
-        request.headers_mut().insert(AUTHORIZATION, bearer::authorization(held.access));
+        request.headers_mut().insert(AUTHORIZATION, bearer::authorization(pair.access));
         Ok(request)
     }
 

@@ -1,4 +1,4 @@
-//! New tokens from Graph. There are no refresh tokens: a token that lives is exchanged for one that lives longer.
+//! Renewal of Graph's tokens. There are no refresh tokens: a live token is exchanged for a longer-lived one.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -9,23 +9,23 @@ use secrecy::ExposeSecret;
 use super::{is_limit, wait};
 use crate::{
     provider::{
-        Held, Lack, Passing, Renewal, RenewalVerdict, Settings, Source, Unsendable,
+        MissingCapability, Renewal, RenewalVerdict, Settings, Source, TokenPair, Transient, Unsendable,
         answer::Document,
         client::Client,
+        endpoint_error::{self, EndpointError},
         query,
         renewal::read_tokens,
-        setback::{self, Setback},
     },
     secret::Secret,
 };
 
-/// `own`, or else the path below Graph's version.
+/// `own` if set, otherwise the URL of `path` below Graph's version.
 pub(super) fn url(own: Option<&Uri>, version: &str, path: &str) -> Uri {
     let graph = || format!("https://graph.facebook.com/{version}/{path}").parse();
     own.cloned().unwrap_or_else(|| graph().expect("a checked version and a fixed path make a URL"))
 }
 
-/// `fb_exchange_token`. Everything stands in the query, as documented:
+/// The `fb_exchange_token` grant. All parameters are in the query, as documented:
 /// <https://developers.facebook.com/docs/facebook-login/guides/access-tokens/get-long-lived>
 #[derive(Debug)]
 pub(super) struct Exchange {
@@ -34,14 +34,14 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(settings: &Settings, version: &str) -> Result<Self, Lack> {
+    pub(super) fn new(settings: &Settings, version: &str) -> Result<Self, MissingCapability> {
         let client = Client::with_secret(settings)?;
         Ok(Self { client, url: url(settings.token_url.as_ref(), version, "oauth/access_token") })
     }
 }
 
 impl Renewal for Exchange {
-    /// The old token lives on to its own end.
+    /// The old token stays valid until it expires.
     fn rotates(&self) -> bool {
         false
     }
@@ -50,13 +50,13 @@ impl Renewal for Exchange {
         Source::LiveAccessToken
     }
 
-    fn encode(&self, held: Held<'_>, _: SystemTime) -> Result<Request<Bytes>, Unsendable> {
+    fn encode(&self, pair: TokenPair<'_>, _: SystemTime) -> Result<Request<Bytes>, Unsendable> {
         let secret = self.client.credential().get();
         let parameters = [
             ("grant_type", "fb_exchange_token"),
             ("client_id", self.client.id()),
             ("client_secret", secret.expose_secret()),
-            ("fb_exchange_token", held.access.expose()),
+            ("fb_exchange_token", pair.access.expose()),
         ];
         let extend = |url: Uri, (name, value)| query::extended(&url, name, value);
         let mut request = Request::new(Bytes::new());
@@ -73,26 +73,26 @@ impl Renewal for Exchange {
     }
 }
 
-/// By the code, where Graph itself speaks. A wrong secret has the code of an unknown error, 1, or of a wrong
-/// parameter, 100, and is known by its message alone.
-pub(super) fn refused(answer: &Response<Bytes>, now: SystemTime) -> Setback {
+/// Classifies by the code if the answer is Graph's own. A wrong secret has the code of an unknown error (1)
+/// or of a wrong parameter (100), and is recognised by its message alone.
+pub(super) fn refused(answer: &Response<Bytes>, now: SystemTime) -> EndpointError {
     let failure = Document::read(answer.body()).object("error");
     let message = failure.text("message");
-    match failure.number("code").filter(|_| setback::may_be_final(answer.status())) {
-        Some(190) => Setback::Dead("190"),
-        Some(102) => Setback::Dead("102"),
-        Some(101) => Setback::Client("101"),
-        Some(1 | 100) if message.contains("client secret") => Setback::Client("client_secret"),
-        Some(100) if message.contains("appsecret_proof") => Setback::Client("appsecret_proof"),
-        code => passing(answer, code.is_some_and(is_limit), now),
+    match failure.number("code").filter(|_| endpoint_error::may_be_final(answer.status())) {
+        Some(190) => EndpointError::Dead("190"),
+        Some(102) => EndpointError::Dead("102"),
+        Some(101) => EndpointError::Client("101"),
+        Some(1 | 100) if message.contains("client secret") => EndpointError::Client("client_secret"),
+        Some(100) if message.contains("appsecret_proof") => EndpointError::Client("appsecret_proof"),
+        code => transient(answer, code.is_some_and(is_limit), now),
     }
 }
 
-fn passing(answer: &Response<Bytes>, is_limited: bool, now: SystemTime) -> Setback {
-    match setback::passing(answer, now) {
-        Setback::Passing(Passing { throttled, what, .. }) => {
+fn transient(answer: &Response<Bytes>, is_limited: bool, now: SystemTime) -> EndpointError {
+    match endpoint_error::transient(answer, now) {
+        EndpointError::Transient(Transient { throttled, what, .. }) => {
             let retry_after = wait(answer.headers(), now);
-            Setback::Passing(Passing { retry_after, throttled: throttled || is_limited, what })
+            EndpointError::Transient(Transient { retry_after, throttled: throttled || is_limited, what })
         }
         other => other,
     }

@@ -1,4 +1,4 @@
-//! How much of its limits an application has used.
+//! How much of its rate limits an application has used.
 //! <https://developers.facebook.com/docs/graph-api/overview/rate-limiting>
 
 use std::{collections::HashMap, time::Duration};
@@ -13,12 +13,13 @@ use crate::{
 
 #[derive(Deserialize)]
 struct Usage {
-    /// In minutes; absent or zero while there is access.
+    /// In minutes; absent or zero while requests are allowed.
     #[serde(default)]
     estimated_time_to_regain_access: Loose,
 }
 
-/// How long Graph estimates that access is denied: the longest of what the headers name. `None` if they name nothing.
+/// The longest time that the headers estimate until requests are allowed again; `None` if they report no
+/// wait.
 pub(super) fn time_to_regain_access(headers: &HeaderMap) -> Option<Duration> {
     let minutes = by_business(headers).into_iter().chain(by_application(headers));
     let longest = minutes.filter_map(|usage| usage.estimated_time_to_regain_access.number()).max()?;

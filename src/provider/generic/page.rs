@@ -1,4 +1,4 @@
-//! Where the next page is, in the ways that many APIs have in common.
+//! The next page's location, by conventions that many APIs share.
 
 use bytes::Bytes;
 use http::{Response, Uri};
@@ -11,7 +11,7 @@ use crate::provider::{
     query,
 };
 
-/// `{"next":"https://..."}`, or the same below `links` or, as HAL has it, `_links.next.href`.
+/// `{"next":"https://..."}`, the same below `links`, or `_links.next.href` as in HAL.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Page {
@@ -21,8 +21,9 @@ struct Page {
     hal: Value,
 }
 
-/// The path and query of the next page, which a `Link` names, or else the body. A link may be relative (RFC 8288,
-/// section 3.1); a `next` that is neither a whole URL nor begins with `/` is a cursor, of which nobody knows the use.
+/// Returns the path and query of the next page, from the `Link` header or else the body. A link may be
+/// relative (RFC 8288, section 3.1). A `next` that is neither an absolute URL nor begins with `/` is a cursor
+/// of unknown use, and ignored.
 pub(super) fn next(sent: &Uri, answer: &Response<Bytes>, refused: &[&str]) -> Option<String> {
     if let Some(link) = next_link(answer.headers()) {
         return follow(sent, link, refused);

@@ -1,7 +1,7 @@
 //! Which of GitHub's scopes include others.
 //! <https://docs.github.com/apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps>
 
-/// What the names do not show.
+/// Inclusions that the names do not show.
 const INCLUDED: [(&str, &str); 4] = [
     ("repo", "public_repo"),
     ("repo", "repo_deployment"),
@@ -9,7 +9,7 @@ const INCLUDED: [(&str, &str); 4] = [
     ("public_repo", "admin:repo_hook"),
 ];
 
-/// Whether a token with `held` may do what `wanted` allows.
+/// Returns whether a token with scope `held` may do all that `wanted` allows.
 pub(super) fn grants(held: &str, wanted: &str) -> bool {
     if held == wanted || wanted.strip_prefix(held).is_some_and(|rest| rest.starts_with(':')) {
         return true; // `repo` grants `repo:status`
@@ -21,7 +21,7 @@ pub(super) fn grants(held: &str, wanted: &str) -> bool {
     INCLUDED.iter().any(|(scope, included)| *scope == held && grants(included, wanted))
 }
 
-/// Those of `scopes` that include no other one of them: what to ask for, as little as will do.
+/// Returns the narrowest of `scopes`: those that include none of the others.
 pub(super) fn least(scopes: &[&str]) -> Vec<String> {
     let includes_another =
         |scope: &&&str| scopes.iter().any(|other| *other != **scope && grants(scope, other));

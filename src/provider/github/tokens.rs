@@ -1,4 +1,4 @@
-//! GitHub's token endpoints, for OAuth apps and GitHub Apps whose users' tokens expire.
+//! GitHub's token endpoints, for OAuth apps and GitHub Apps with expiring user tokens.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -12,12 +12,12 @@ use super::dress;
 use crate::{
     identity::RESERVED,
     provider::{
-        Ends, Held, Inspected, Inspection, InspectionVerdict, Lack, Revocation, RevocationVerdict, Settings,
-        Unsendable,
+        Ends, Inspected, Inspection, InspectionVerdict, MissingCapability, Revocation, RevocationVerdict,
+        Settings, TokenPair, Unsendable,
         answer::Document,
         client::Client,
+        endpoint_error::{self, EndpointError, Meaning, OAuthError},
         renewal::RefreshGrant,
-        setback::{self, Meaning, OAuthError, Setback},
     },
     secret::Secret,
     token::AccessToken,
@@ -25,25 +25,25 @@ use crate::{
 
 const TOKEN_URL: &str = "https://github.com/login/oauth/access_token";
 
-/// A renewal: the old refresh token dies, and the old access token with it.
+/// Renews tokens: the old refresh token and the old access token both die.
 /// <https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app/refreshing-user-access-tokens>
-pub(super) fn renewal(settings: &Settings) -> Result<RefreshGrant, Lack> {
+pub(super) fn renewal(settings: &Settings) -> Result<RefreshGrant, MissingCapability> {
     let url = settings.token_url.clone().unwrap_or(Uri::from_static(TOKEN_URL));
     let client = Client::with_secret(settings)?;
     Ok(RefreshGrant { client, url, rotates: true, fields: Vec::new(), lifetime: None, dialect })
 }
 
-/// GitHub's own names, which come with 200.
+/// GitHub's own error codes, which it sends with status 200.
 /// <https://docs.github.com/apps/oauth-apps/maintaining-oauth-apps/troubleshooting-oauth-app-access-token-request-errors>
 fn dialect(error: &OAuthError) -> Option<Meaning> {
     const CLIENT: [&str; 2] = ["incorrect_client_credentials", "application_suspended"];
     match error.code.as_str() {
         "bad_refresh_token" => Some(Meaning::Dead("bad_refresh_token")),
-        other => setback::known(other, &CLIENT).map(Meaning::Client),
+        other => endpoint_error::known(other, &CLIENT).map(Meaning::Client),
     }
 }
 
-/// `/applications/{client_id}/token`, where an application asks about its users' tokens, and ends them.
+/// `/applications/{client_id}/token`, where an application inspects and revokes its users' tokens.
 /// <https://docs.github.com/rest/apps/oauth-applications>
 #[derive(Debug)]
 pub(super) struct Application {
@@ -54,11 +54,12 @@ pub(super) struct Application {
 }
 
 impl Application {
-    pub(super) fn new(settings: &Settings, version: &HeaderValue) -> Result<Self, Lack> {
+    pub(super) fn new(settings: &Settings, version: &HeaderValue) -> Result<Self, MissingCapability> {
         let client = Client::with_secret(settings)?;
         let id = utf8_percent_encode(client.id(), RESERVED);
         let own = format!("https://api.github.com/applications/{id}/token");
-        let own = Uri::try_from(own).map_err(|_| Lack::NotConfigured { missing: vec!["client_id"] })?;
+        let own = Uri::try_from(own)
+            .map_err(|_| MissingCapability::NotConfigured { missing: vec!["client_id"] })?;
         Ok(Self {
             inspect_url: settings.inspect_url.clone().unwrap_or_else(|| own.clone()),
             revoke_url: settings.revoke_url.clone().unwrap_or(own),
@@ -89,7 +90,7 @@ impl Inspection for Application {
         let document = Document::read(answer.body());
         match document.object("user").id("id").filter(|_| answer.status().is_success()) {
             Some(id) => InspectionVerdict::Active(Inspected {
-                // RFC 3339, or null for a token that does not end.
+                // RFC 3339, or null for a token that does not expire.
                 expires_at: humantime::parse_rfc3339(document.text("expires_at")).ok(),
                 // Null for GitHub Apps.
                 scopes: document.words("scopes"),
@@ -109,8 +110,8 @@ impl Revocation for Application {
         Ends::Token
     }
 
-    fn encode(&self, held: Held<'_>, _: SystemTime) -> Result<Request<Bytes>, Unsendable> {
-        Ok(self.request(Method::DELETE, &self.revoke_url, held.access))
+    fn encode(&self, pair: TokenPair<'_>, _: SystemTime) -> Result<Request<Bytes>, Unsendable> {
+        Ok(self.request(Method::DELETE, &self.revoke_url, pair.access))
     }
 
     fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> RevocationVerdict {
@@ -125,11 +126,13 @@ impl Revocation for Application {
     }
 }
 
-/// A dead token is `Not Found`, and so is another application's.
-fn refused(answer: &Response<Bytes>, now: SystemTime) -> Setback {
+/// GitHub answers `Not Found` for dead tokens and for those of other applications.
+fn refused(answer: &Response<Bytes>, now: SystemTime) -> EndpointError {
     match (answer.status(), Document::read(answer.body()).text("message")) {
-        (StatusCode::NOT_FOUND, "Not Found") => Setback::Dead("not_found"),
-        (StatusCode::UNAUTHORIZED, message) if !message.is_empty() => Setback::Client("bad_credentials"),
-        _ => setback::passing(answer, now),
+        (StatusCode::NOT_FOUND, "Not Found") => EndpointError::Dead("not_found"),
+        (StatusCode::UNAUTHORIZED, message) if !message.is_empty() => {
+            EndpointError::Client("bad_credentials")
+        }
+        _ => endpoint_error::transient(answer, now),
     }
 }

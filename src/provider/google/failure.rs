@@ -1,4 +1,4 @@
-//! The bodies of Google's failures.
+//! The bodies of Google's errors.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ struct Body {
     error: Failure,
 }
 
-/// Both of Google's error formats: `errors` is the older, `details` the newer.
+/// Both of Google's error formats: `errors` is the older, `details` the newer one.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Failure {
@@ -35,7 +35,7 @@ struct Detail {
 }
 
 impl Failure {
-    /// The failure that a body tells of; methods that stream their answer put it into an array.
+    /// Reads the error in a body; streaming methods wrap it in an array.
     pub(super) fn read(answer: &Response<Bytes>) -> Self {
         let body = answer.body();
         let parsed: Option<Body> = if body.trim_ascii_start().starts_with(b"[") {
@@ -50,13 +50,13 @@ impl Failure {
         self.errors.iter().chain(&self.details).flatten()
     }
 
-    /// Whether one of `reasons` is given.
+    /// Returns whether the error has one of `reasons`.
     pub(super) fn has(&self, reasons: &[&str]) -> bool {
         self.details().any(|detail| reasons.contains(&detail.reason.text()))
     }
 
-    /// Whether the token lacks a scope, in any of Google's ways to say so.
-    /// Analytics says `insufficientPermissions` of users who may not see what they ask for, too.
+    /// Returns whether the token lacks a scope, in any of Google's formats. Analytics also reports
+    /// `insufficientPermissions` for users who may not see the resource.
     pub(super) fn lacks_scope(&self) -> bool {
         let is_older = |detail: &Detail| {
             detail.reason.text() == "insufficientPermissions"

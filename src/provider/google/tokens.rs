@@ -7,14 +7,14 @@ use http::{Request, Response, Uri};
 
 use crate::{
     provider::{
-        AuthMethod, Ends, Held, Inspected, Inspection, InspectionVerdict, Lack, Revocation,
-        RevocationVerdict, Settings, Unsendable,
+        AuthMethod, Ends, Inspected, Inspection, InspectionVerdict, MissingCapability, Revocation,
+        RevocationVerdict, Settings, TokenPair, Unsendable,
         answer::Document,
         client::{Client, Form, assertion::Signing, posted},
+        endpoint_error::{self, Meaning, OAuthError},
         inspection::time,
         query,
         renewal::RefreshGrant,
-        setback::{self, Meaning, OAuthError},
     },
     token::AccessToken,
 };
@@ -23,15 +23,15 @@ const TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
 const INSPECT_URL: &str = "https://oauth2.googleapis.com/tokeninfo";
 const REVOKE_URL: &str = "https://oauth2.googleapis.com/revoke";
 
-/// A renewal: the refresh token stays as it is, and is not repeated.
-pub(super) fn renewal(settings: &Settings) -> Result<RefreshGrant, Lack> {
+/// Renews tokens: the refresh token stays the same, and the answer does not repeat it.
+pub(super) fn renewal(settings: &Settings) -> Result<RefreshGrant, MissingCapability> {
     let url = settings.token_url.clone().unwrap_or(Uri::from_static(TOKEN_URL));
     let signing = Signing { audience: url.to_string(), names_certificate: false };
     let client = Client::new(settings, AuthMethod::Post, signing)?;
     Ok(RefreshGrant { client, url, rotates: false, fields: Vec::new(), lifetime: None, dialect })
 }
 
-/// `invalid_rapt` means that the organisation's session control wants a new login.
+/// `invalid_rapt`: the organisation's session control requires a new login.
 fn dialect(error: &OAuthError) -> Option<Meaning> {
     match error.code.as_str() {
         "invalid_grant" if error.subtype == "invalid_rapt" => Some(Meaning::Dead("invalid_rapt")),
@@ -41,7 +41,7 @@ fn dialect(error: &OAuthError) -> Option<Meaning> {
     }
 }
 
-/// `tokeninfo`, which anybody may ask who has the token. It takes the token in the query.
+/// The `tokeninfo` endpoint, open to anyone who has the token, which it takes in the query.
 #[derive(Debug)]
 pub(super) struct TokenInfo {
     url: Uri,
@@ -62,9 +62,9 @@ impl Inspection for TokenInfo {
 
     fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> InspectionVerdict {
         let document = Document::read(answer.body());
-        // For whom the token was issued: always there for a live one.
+        // The client the token was issued to: always present for a live token.
         if !answer.status().is_success() || document.id("aud").is_none() {
-            return setback::of(answer, of_token, now).into();
+            return endpoint_error::of(answer, of_token, now).into();
         }
         InspectionVerdict::Active(Inspected {
             expires_at: time(document.number("exp")),
@@ -91,8 +91,8 @@ impl Revocation for TokenRevocation {
         Ends::Grant
     }
 
-    fn encode(&self, held: Held<'_>, _: SystemTime) -> Result<Request<Bytes>, Unsendable> {
-        let token = held.refresh.map_or(held.access.expose(), |refresh| refresh.expose());
+    fn encode(&self, pair: TokenPair<'_>, _: SystemTime) -> Result<Request<Bytes>, Unsendable> {
+        let token = pair.refresh.map_or(pair.access.expose(), |refresh| refresh.expose());
         Ok(posted(&self.url, Form::default().field("token", token)))
     }
 
@@ -101,7 +101,7 @@ impl Revocation for TokenRevocation {
     }
 }
 
-/// Where the token itself is what the request is about.
+/// Classifies answers about the token itself.
 fn of_token(error: &OAuthError) -> Option<Meaning> {
     let is_dead = error.code == "invalid_token" || error.description == "Invalid Value";
     is_dead.then_some(Meaning::Dead("invalid_token"))

@@ -1,4 +1,4 @@
-//! RFC 7662.
+//! Token introspection: RFC 7662.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -11,7 +11,7 @@ use crate::{
         Unsendable,
         answer::Document,
         client::{Client, Form},
-        setback,
+        endpoint_error,
     },
     secret::Secret,
     token::AccessToken,
@@ -20,7 +20,7 @@ use crate::{
 /// An introspection endpoint.
 #[derive(Debug)]
 pub(in crate::provider) struct Introspection {
-    /// Who asks.
+    /// The client that asks.
     pub(in crate::provider) client: Client,
     /// The endpoint.
     pub(in crate::provider) url: Uri,
@@ -40,9 +40,11 @@ impl Inspection for Introspection {
                 scopes: document.words("scope"),
                 subject: document.id("sub"),
             }),
-            // Section 2.2: so it is for a token that the application may not know of, too.
+            // Section 2.2: the same answer as for a token that the application may not ask about.
             Some(false) => InspectionVerdict::DeadOrForeign,
-            None => InspectionVerdict::from(setback::of(answer, setback::plain, now)).or_foreign(),
+            None => {
+                InspectionVerdict::from(endpoint_error::of(answer, endpoint_error::plain, now)).or_foreign()
+            }
         }
     }
 

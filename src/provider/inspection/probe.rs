@@ -1,4 +1,5 @@
-//! Inspection at providers that have none: a harmless request with the token, and whether it is refused.
+//! Inspection for providers without an endpoint for it: a harmless request with the token shows whether it is
+//! refused.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +12,7 @@ use crate::{
         Unsendable, Verdict,
         answer::{self, Document},
         bearer,
-        setback::{self, Passing},
+        endpoint_error::{self, Transient},
     },
     token::AccessToken,
 };
@@ -19,11 +20,11 @@ use crate::{
 /// A request for the user's own profile.
 #[derive(Debug)]
 pub(in crate::provider) struct Probe {
-    /// Where it is.
+    /// The profile's URL.
     pub(in crate::provider) url: Uri,
     /// The field with the account's id.
     pub(in crate::provider) id: &'static str,
-    /// What an answer of this provider means.
+    /// Classifies an answer of this provider.
     pub(in crate::provider) judge: fn(&Response<Bytes>, SystemTime) -> Verdict,
 }
 
@@ -37,10 +38,11 @@ impl Inspection for Probe {
         Ok(request)
     }
 
-    /// A token that may not see the profile is alive all the same. A page is not the provider's API, whatever its status.
+    /// A token that may not read the profile is alive too. An HTML page is never the provider's API, whatever
+    /// its status.
     fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> InspectionVerdict {
-        if setback::is_page(answer) {
-            return setback::passing(answer, now).into();
+        if endpoint_error::is_page(answer) {
+            return endpoint_error::transient(answer, now).into();
         }
         let forbidden = answer.status() == StatusCode::FORBIDDEN;
         match (self.judge)(answer, now) {
@@ -49,9 +51,9 @@ impl Inspection for Probe {
             Verdict::Accepted if forbidden || self.subject(answer).is_some() => {
                 InspectionVerdict::Active(self.inspected(answer))
             }
-            Verdict::RateLimited { retry_after } => passing(answer, retry_after, true),
-            Verdict::Unavailable { retry_after } => passing(answer, retry_after, false),
-            Verdict::Accepted | Verdict::NotConfigured => setback::passing(answer, now).into(),
+            Verdict::RateLimited { retry_after } => transient(answer, retry_after, true),
+            Verdict::Unavailable { retry_after } => transient(answer, retry_after, false),
+            Verdict::Accepted | Verdict::NotConfigured => endpoint_error::transient(answer, now).into(),
         }
     }
 }
@@ -67,7 +69,7 @@ impl Probe {
     }
 }
 
-fn passing(answer: &Response<Bytes>, retry_after: Option<Duration>, throttled: bool) -> InspectionVerdict {
+fn transient(answer: &Response<Bytes>, retry_after: Option<Duration>, throttled: bool) -> InspectionVerdict {
     let what = format!("it answered {}", answer.status());
-    InspectionVerdict::Passing(Passing { retry_after, throttled, what })
+    InspectionVerdict::Transient(Transient { retry_after, throttled, what })
 }

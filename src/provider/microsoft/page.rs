@@ -1,4 +1,4 @@
-//! Where the next page is, in each of the OData dialects that Microsoft speaks.
+//! The next page's location, in each of Microsoft's OData dialects.
 
 use bytes::Bytes;
 use http::Response;
@@ -19,7 +19,7 @@ struct Page {
     d: Option<serde_json::Value>,
 }
 
-/// The whole URL of the next page.
+/// The absolute URL of the next page.
 pub(super) fn next(answer: &Response<Bytes>) -> Option<String> {
     let page: Page = answer::page(answer)?;
     let verbose = || page.d.as_ref()?.get("__next")?.as_str();

@@ -11,9 +11,9 @@ use http::{HeaderValue, Request, Response, Uri, header::USER_AGENT};
 use super::{Renewal, RenewalVerdict, Source, read_tokens};
 use crate::{
     provider::{
-        Held, Unsendable,
+        TokenPair, Unsendable,
         client::{Client, Form},
-        setback::{self, Dialect},
+        endpoint_error::{self, Dialect},
     },
     secret::Secret,
 };
@@ -21,21 +21,21 @@ use crate::{
 /// A token endpoint that takes refresh tokens.
 #[derive(Debug)]
 pub(in crate::provider) struct RefreshGrant {
-    /// Who asks.
+    /// The client that asks.
     pub(in crate::provider) client: Client,
     /// The token endpoint.
     pub(in crate::provider) url: Uri,
-    /// Whether a refresh token dies at use.
+    /// Whether refresh tokens are single-use.
     pub(in crate::provider) rotates: bool,
-    /// What is asked for besides: scopes, a resource.
+    /// Additional parameters: scopes, a resource.
     pub(in crate::provider) fields: Vec<(&'static str, String)>,
-    /// How long tokens live of which the answer does not say it.
+    /// The lifetime of tokens if the answer does not report it.
     pub(in crate::provider) lifetime: Option<Duration>,
-    /// What errors mean here.
+    /// What errors mean at this provider.
     pub(in crate::provider) dialect: Dialect,
 }
 
-/// GitHub rejects requests without one, and nobody else minds.
+/// GitHub rejects requests without a user agent; other providers do not mind it.
 pub(in crate::provider) const AGENT: &str = concat!("idp-token-service/", env!("CARGO_PKG_VERSION"));
 
 impl Renewal for RefreshGrant {
@@ -47,8 +47,8 @@ impl Renewal for RefreshGrant {
         Source::RefreshToken
     }
 
-    fn encode(&self, held: Held<'_>, now: SystemTime) -> Result<Request<Bytes>, Unsendable> {
-        let token = held.refresh.ok_or(Unsendable::NoRefreshToken)?;
+    fn encode(&self, pair: TokenPair<'_>, now: SystemTime) -> Result<Request<Bytes>, Unsendable> {
+        let token = pair.refresh.ok_or(Unsendable::NoRefreshToken)?;
         let form =
             Form::default().field("grant_type", "refresh_token").field("refresh_token", token.expose());
         let form = self.fields.iter().fold(form, |form, (name, value)| form.field(name, value));
@@ -63,7 +63,7 @@ impl Renewal for RefreshGrant {
                 let expires_in = tokens.expires_in.or(self.lifetime);
                 RenewalVerdict::Renewed(super::Tokens { expires_in, ..tokens })
             }
-            None => setback::of(answer, self.dialect, now).into(),
+            None => endpoint_error::of(answer, self.dialect, now).into(),
         }
     }
 

@@ -31,7 +31,7 @@ fn a_token_is_taken_whatever_stands_beside_it() {
         (r#""expires":3599"#, Some(3599)),
         (r#""expires":7,"expires_in":3599"#, Some(3599)),
         (r#""expires":3599,"expires_in":0"#, Some(3599)),
-        // A time since 1970, which nobody's lifetime is.
+        // A time since 1970, which is never a lifetime.
         (r#""expires":1800003599"#, None),
         (r#""token_type":5,"refresh_token":7,"scope":{"a":1},"error":"invalid_grant""#, None),
     ];

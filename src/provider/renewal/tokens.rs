@@ -1,4 +1,4 @@
-//! The success of a token endpoint: RFC 6749, section 5.1, as providers write it.
+//! A token endpoint's success answer: RFC 6749, section 5.1, as providers write it.
 
 use std::time::Duration;
 
@@ -11,18 +11,18 @@ use crate::{
     token::{AccessToken, RefreshToken, TokenType},
 };
 
-/// No provider's access tokens live longer; more is nonsense, and would overflow clocks.
+/// The longest plausible lifetime. No provider's access tokens live longer, and more would overflow clocks.
 const LONGEST_LIFE: i64 = 10 * 365 * 24 * 60 * 60;
 
-/// The tokens in an answer; `None` if there is no access token. Nothing else in it is worth losing a token
-/// for that may be the only live one: an odd lifetime, scope or refresh token counts as not there. Nor is its
-/// status: some answer 201.
+/// Returns the tokens in an answer; `None` if it has no access token. Nothing else may cost a token that may
+/// be the only live one: an invalid lifetime, scope or refresh token counts as absent. The status is ignored,
+/// since some providers answer 201.
 pub(in crate::provider) fn read_tokens(answer: &Response<Bytes>) -> Option<Tokens> {
     if !answer.status().is_success() {
         return None;
     }
     let document = Document::read(answer.body());
-    // Bitbucket's second name until May 2026, and Facebook's and Stack Exchange's.
+    // The field's other name at Bitbucket until May 2026, and at Facebook and Stack Exchange.
     let mut scopes = ["scope", "scopes"].into_iter().map(|name| document.words(name));
     let mut lifetimes = ["expires_in", "expires"].into_iter().filter_map(|name| document.number(name));
     Some(Tokens {
@@ -34,7 +34,7 @@ pub(in crate::provider) fn read_tokens(answer: &Response<Bytes>) -> Option<Token
     })
 }
 
-/// Zero and less is what some send who mean "for ever" or know nothing.
+/// Zero and less mean "for ever" or "unknown" at some providers.
 fn lifetime(seconds: i64) -> Option<Duration> {
     let seconds = Some(seconds).filter(|seconds| (1..=LONGEST_LIFE).contains(seconds))?;
     u64::try_from(seconds).ok().map(Duration::from_secs)

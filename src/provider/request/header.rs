@@ -1,16 +1,16 @@
-//! Which headers a caller may send.
+//! The headers that a caller may send.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::field::InvalidField;
 
-/// No API asks for more; far below what the header map can hold.
+/// The most headers. No API needs more; far below what the header map can hold.
 const COUNT_LIMIT: usize = 64;
 
-/// All names and values together, in bytes: what servers commonly take.
+/// All names and values together, in bytes: a common limit of servers.
 const SIZE_LIMIT: usize = 16 * 1024;
 
-/// The headers in their order, duplicates kept.
+/// Returns the headers in their order, duplicates included.
 pub(super) fn check(headers: &[(String, String)]) -> Result<HeaderMap, InvalidField> {
     if headers.len() > COUNT_LIMIT {
         return Err(InvalidField::new("request.headers", "must be at most 64 headers"));
@@ -35,9 +35,9 @@ fn name(name: &str) -> Result<HeaderName, &'static str> {
     refusal(name.as_str()).map_or(Ok(name), Err)
 }
 
-/// Why a caller may not send a header of this lower-case name; `None` if it may.
+/// Returns why a caller may not send a header of this lower-case name; `None` if it may.
 fn refusal(name: &str) -> Option<&'static str> {
-    // CGI and WSGI servers take `_` for `-`.
+    // CGI and WSGI servers read `_` as `-`.
     let name = name.replace('_', "-");
     match name.as_str() {
         "authorization" | "cookie" | "set-cookie" | "x-goog-api-key" | "x-goog-iam-authorization-token" => {

@@ -1,11 +1,12 @@
-//! Which host a request goes to.
+//! The host that a request goes to.
 
 use url::Host;
 
 use crate::provider::HostPattern;
 
-/// The host that `asked` names, in lower case, if one of `patterns` means it; the first exact pattern if it is empty.
-/// Upper case is tolerated since DNS knows none; all else must be written as the patterns are.
+/// Returns the host `asked` in lower case, if one of `patterns` matches it; the first exact pattern if
+/// `asked` is empty. Upper case is accepted, as DNS ignores it; everything else must be written as in the
+/// patterns.
 pub(super) fn choose(asked: &str, patterns: &[HostPattern]) -> Result<String, String> {
     if asked.is_empty() {
         let main = patterns.iter().find(|pattern| pattern.is_exact());
@@ -18,10 +19,10 @@ pub(super) fn choose(asked: &str, patterns: &[HostPattern]) -> Result<String, St
     Err(refusal(patterns))
 }
 
-/// Whether `host` can be a host's name, in lower case.
+/// Returns whether `host` can be a host name, in lower case.
 ///
-/// Letters, digits, hyphens and single dots: no port, user, address, escape, trailing dot or other alphabet. Short
-/// enough for DNS (RFC 1035, section 2.3.4), and left as it is by the URL parser of the HTTP client.
+/// Only letters, digits, hyphens and single dots: no port, user, address, escape, trailing dot or other
+/// alphabet. Short enough for DNS (RFC 1035, section 2.3.4), and unchanged by the HTTP client's URL parser.
 pub fn is_name(host: &str) -> bool {
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())

@@ -5,8 +5,9 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str};
 use super::TARGET_LIMIT;
 use crate::provider::escape;
 
-/// What a provider's own links may hold and a caller's path may not: what RFC 3986 does not allow, and `'`, which the
-/// URL parser of the HTTP client encodes in a query. What is not ASCII is always encoded.
+/// Characters that a provider's own links may contain and a caller's path may not: those that RFC 3986 does
+/// not allow, and `'`, which the HTTP client's URL parser encodes in a query. Non-ASCII characters are always
+/// encoded.
 pub(in crate::provider) const MUST_BE_ENCODED: AsciiSet = CONTROLS
     .add(b' ')
     .add(b'"')
@@ -20,8 +21,8 @@ pub(in crate::provider) const MUST_BE_ENCODED: AsciiSet = CONTROLS
     .add(b'}')
     .add(b'\'');
 
-/// Whether `target`, a path that may carry a query, can be sent exactly as it is written.
-/// Escaped control characters pass in the query, where they are data: a message of two lines.
+/// Checks that `target`, a path that may have a query, can be sent exactly as it is written. Escaped control
+/// characters are allowed in the query, where they are data, such as a message of two lines.
 pub(in crate::provider) fn check(target: &str) -> Result<(), &'static str> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     check_start(path)?;
@@ -55,7 +56,7 @@ fn check_start(path: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Looks at what any server on the way may make of `path`, however often it decodes.
+/// Checks what any server on the way may read in `path`, however often it decodes.
 fn check_decoded(path: &str) -> Result<(), &'static str> {
     if percent_decode_str(path).decode_utf8().is_err() {
         return Err("must be UTF-8 once it is decoded");
@@ -78,8 +79,8 @@ fn check_decoded(path: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Servlet containers cut a segment at `;` before they resolve dots, whoever decodes an escaped `?` or `#` too early
-/// ends the path there, and some servers trim spaces.
+/// Servlet containers cut a segment at `;` before they resolve dots, servers that decode an escaped `?` or
+/// `#` too early end the path there, and some trim spaces.
 fn is_dot_segment(segment: &[u8]) -> bool {
     let name = segment.split(|byte| b";?#".contains(byte)).next().unwrap_or_default().trim_ascii();
     name == b"." || name == b".."
@@ -208,7 +209,7 @@ mod tests {
         assert!(check(&format!("{longest}a")).is_err());
     }
 
-    /// Paths made of what hostile ones are made of, so that many pass and many nearly do.
+    /// Paths made of hostile fragments, so that many pass and many almost pass.
     fn hostile() -> impl Strategy<Value = String> {
         let pieces = "/ . .. %2e %2E %25 2e 2f %2f %5c 5c \\ ; ? # %00 %0a a b %61 @ %3F %23 : % ü %c3%bc ' [ { = & + ~ , %3B /a /b";
         let piece = proptest::sample::select(pieces.split(' ').chain([" ", "\n"]).collect::<Vec<_>>());

@@ -1,4 +1,4 @@
-//! The whole guard, field by field.
+//! Tests of the request check, field by field.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! RFC 7009.
+//! Token revocation: RFC 7009.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -8,9 +8,9 @@ use http::{Request, Response, Uri};
 use super::{Ends, Revocation, RevocationVerdict};
 use crate::{
     provider::{
-        Held, Unsendable,
+        TokenPair, Unsendable,
         client::{Client, Form},
-        setback,
+        endpoint_error,
     },
     secret::Secret,
 };
@@ -18,7 +18,7 @@ use crate::{
 /// A revocation endpoint.
 #[derive(Debug)]
 pub(in crate::provider) struct StandardRevocation {
-    /// Who asks.
+    /// The client that asks.
     pub(in crate::provider) client: Client,
     /// The endpoint.
     pub(in crate::provider) url: Uri,
@@ -29,18 +29,19 @@ impl Revocation for StandardRevocation {
         Ends::Token
     }
 
-    /// The refresh token, if there is one: servers end its access tokens with it (section 2.1), not the other way round.
-    fn encode(&self, held: Held<'_>, now: SystemTime) -> Result<Request<Bytes>, Unsendable> {
-        let (token, hint) = match held.refresh {
+    /// Sends the refresh token, if there is one: servers then end its access tokens too (section 2.1), but
+    /// not vice versa.
+    fn encode(&self, pair: TokenPair<'_>, now: SystemTime) -> Result<Request<Bytes>, Unsendable> {
+        let (token, hint) = match pair.refresh {
             Some(refresh) => (refresh.expose(), "refresh_token"),
-            None => (held.access.expose(), "access_token"),
+            None => (pair.access.expose(), "access_token"),
         };
         let form = Form::default().field("token", token).field("token_type_hint", hint);
         self.client.post(&self.url, form, now)
     }
 
     fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> RevocationVerdict {
-        RevocationVerdict::by_status(answer, setback::plain, now)
+        RevocationVerdict::by_status(answer, endpoint_error::plain, now)
     }
 
     fn credential(&self) -> Option<&Arc<Secret>> {

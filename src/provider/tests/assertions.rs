@@ -1,4 +1,4 @@
-//! `private_key_jwt`, as the providers' servers would check it.
+//! `private_key_jwt`, checked as the providers' servers do.
 
 use aws_lc_rs::{
     encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der},
@@ -19,7 +19,7 @@ fn pem(tag: &str, der: &[u8]) -> String {
     format!("-----BEGIN {tag}-----\n{}\n-----END {tag}-----\n", BASE64_STANDARD.encode(der))
 }
 
-/// A key with and without a certificate, and what checks its signatures.
+/// A key with and without a certificate, and the means to verify its signatures.
 fn key() -> (String, String, DecodingKey) {
     let key = KeyPair::generate(KeySize::Rsa2048).expect("a key for the test");
     let private: Pkcs8V1Der<'_> = key.as_der().expect("the key can be written");
@@ -39,13 +39,13 @@ fn settings(pem: String) -> Settings {
     }
 }
 
-/// The form of a renewal, or why there is none.
+/// The form of a renewal, or the reason for its absence.
 fn renewal(strategy: &str, settings: Settings) -> Result<Vec<(String, String)>, Unsendable> {
     let provider = build(strategy, settings).expect("there is such an adapter");
     let (access, refresh) = (token(), RefreshToken::new("r".to_owned()));
-    let held = Held { access: &access, refresh: Some(&refresh) };
+    let pair = TokenPair { access: &access, refresh: Some(&refresh) };
     let renewal = provider.renewal().expect("all is configured");
-    let request = renewal.encode(held, SystemTime::UNIX_EPOCH + Duration::from_secs(NOW))?;
+    let request = renewal.encode(pair, SystemTime::UNIX_EPOCH + Duration::from_secs(NOW))?;
     assert!(!request.headers().contains_key("authorization"));
     Ok(url::form_urlencoded::parse(request.body()).into_owned().collect())
 }

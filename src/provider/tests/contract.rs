@@ -1,12 +1,12 @@
-//! What whoever uses an adapter relies on, for each of them: a new one is held to it without a word here, unless its
-//! provider documents an exception.
+//! What users of an adapter rely on, checked for each of them: a new adapter is included by itself, unless
+//! its provider documents an exception.
 
 use std::collections::BTreeSet;
 
-use super::{abilities::full, *};
+use super::{capabilities::full, *};
 use crate::token::RefreshToken;
 
-/// Requests whose provider has no other place for a secret than the query.
+/// Requests of providers that accept a secret only in the query.
 const SECRET_IN_QUERY: [(&str, &str); 4] = [
     ("google-oauth2", "inspect"), // tokeninfo
     ("google-apps", "inspect"),
@@ -22,14 +22,14 @@ fn tokens() -> (AccessToken, RefreshToken) {
     (AccessToken::new("canary-access"), RefreshToken::new("canary-refresh"))
 }
 
-/// The requests of an adapter, by ability.
+/// The requests of an adapter, by capability.
 fn requests(provider: &dyn Provider) -> Vec<(&'static str, Request<Bytes>)> {
     let (access, refresh) = tokens();
-    let held = Held { access: &access, refresh: Some(&refresh) };
+    let pair = TokenPair { access: &access, refresh: Some(&refresh) };
     let sent = [
-        ("renew", provider.renewal().ok().map(|renewal| renewal.encode(held, now()))),
+        ("renew", provider.renewal().ok().map(|renewal| renewal.encode(pair, now()))),
         ("inspect", provider.inspection().ok().map(|inspection| inspection.encode(&access, now()))),
-        ("revoke", provider.revocation().ok().map(|revocation| revocation.encode(held, now()))),
+        ("revoke", provider.revocation().ok().map(|revocation| revocation.encode(pair, now()))),
     ];
     let sent = sent.into_iter().filter_map(|(name, request)| Some((name, request?)));
     sent.map(|(name, request)| (name, request.expect("all is there"))).collect()
@@ -43,13 +43,13 @@ fn each() -> impl Iterator<Item = (&'static str, Box<dyn Provider>)> {
 fn what_is_sent_goes_over_https_with_no_secret_in_the_url_unless_documented() {
     let mut exceptions = BTreeSet::new();
     for (strategy, provider) in each() {
-        for (ability, request) in requests(provider.as_ref()) {
-            let what = format!("{strategy} {ability}");
+        for (capability, request) in requests(provider.as_ref()) {
+            let what = format!("{strategy} {capability}");
             assert_eq!(request.uri().scheme_str(), Some("https"), "{what}");
             assert!(!request.uri().path().contains("canary"), "{what}");
             assert!(!format!("{:?}", request.headers()).contains("canary"), "{what}");
             if request.uri().query().is_some_and(|query| query.contains("canary")) {
-                exceptions.insert((strategy, ability));
+                exceptions.insert((strategy, capability));
             }
         }
     }
@@ -59,7 +59,7 @@ fn what_is_sent_goes_over_https_with_no_secret_in_the_url_unless_documented() {
 #[test]
 fn a_form_says_that_it_is_one_and_asks_for_json() {
     for (strategy, provider) in each() {
-        for (ability, request) in requests(provider.as_ref()) {
+        for (capability, request) in requests(provider.as_ref()) {
             let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
             if request.body().is_empty() {
                 continue;
@@ -68,8 +68,11 @@ fn a_form_says_that_it_is_one_and_asks_for_json() {
             let is_known = ["application/x-www-form-urlencoded", "application/json"]
                 .iter()
                 .any(|known| media_type == Some(known));
-            assert!(is_known, "{strategy} {ability}: {media_type:?}");
-            assert!(header("accept").is_some_and(|accept| accept.contains("json")), "{strategy} {ability}");
+            assert!(is_known, "{strategy} {capability}: {media_type:?}");
+            assert!(
+                header("accept").is_some_and(|accept| accept.contains("json")),
+                "{strategy} {capability}"
+            );
         }
     }
 }
@@ -89,15 +92,15 @@ fn what_fails_in_passing_is_never_permanent_and_its_wait_is_heeded_in_either_for
             assert_eq!(provider.judge(&answer, now()), expected, "{what}");
             let waits = [
                 provider.renewal().ok().map(|renewal| match renewal.read(&answer, now()) {
-                    RenewalVerdict::Passing(passing) => passing.retry_after,
+                    RenewalVerdict::Transient(transient) => transient.retry_after,
                     other => panic!("{what}: {other:?}"),
                 }),
                 provider.inspection().ok().map(|inspection| match inspection.read(&answer, now()) {
-                    InspectionVerdict::Passing(passing) => passing.retry_after,
+                    InspectionVerdict::Transient(transient) => transient.retry_after,
                     other => panic!("{what}: {other:?}"),
                 }),
                 provider.revocation().ok().map(|revocation| match revocation.read(&answer, now()) {
-                    RevocationVerdict::Passing(passing) => passing.retry_after,
+                    RevocationVerdict::Transient(transient) => transient.retry_after,
                     other => panic!("{what}: {other:?}"),
                 }),
             ];
@@ -147,7 +150,9 @@ fn a_renewal_brings_a_token_or_ends_a_grant_by_the_standards_words_too() {
 fn an_endpoint_that_is_configured_is_the_one_that_is_asked() {
     for strategy in strategies() {
         let kind = kind(strategy).expect("there is such a kind");
-        for (ability, key) in [("renew", "token_url"), ("inspect", "inspect_url"), ("revoke", "revoke_url")] {
+        for (capability, key) in
+            [("renew", "token_url"), ("inspect", "inspect_url"), ("revoke", "revoke_url")]
+        {
             let own: Uri = "https://other.acme.example/endpoint".parse().expect("the test's URL is one");
             let settings = Settings {
                 hosts: hosts_of(strategy),
@@ -159,9 +164,9 @@ fn an_endpoint_that_is_configured_is_the_one_that_is_asked() {
                 ..Settings::default()
             };
             let provider = build(strategy, settings).expect("there is such an adapter");
-            let asked = requests(provider.as_ref()).into_iter().find(|(name, _)| *name == ability);
+            let asked = requests(provider.as_ref()).into_iter().find(|(name, _)| *name == capability);
             let host = asked.as_ref().map(|(_, request)| request.uri().host().unwrap_or_default());
-            assert_eq!(host, kind.takes(key).then_some("other.acme.example"), "{strategy} {ability}");
+            assert_eq!(host, kind.takes(key).then_some("other.acme.example"), "{strategy} {capability}");
         }
     }
 }
@@ -174,7 +179,7 @@ fn what_is_missing_is_a_key_that_the_configuration_takes() {
         let provider = build(strategy, settings).expect("there is such an adapter");
         let lacks = [provider.renewal().err(), provider.inspection().err(), provider.revocation().err()];
         for lack in lacks.into_iter().flatten() {
-            if let Lack::NotConfigured { missing } = lack {
+            if let MissingCapability::NotConfigured { missing } = lack {
                 assert!(
                     !missing.is_empty() && missing.iter().all(|key| kind.takes(key)),
                     "{strategy} {missing:?}"

@@ -7,7 +7,7 @@ fn now() -> SystemTime {
 }
 
 fn full(strategy: &str) -> Box<dyn Provider> {
-    abilities::full(strategy)
+    capabilities::full(strategy)
 }
 
 pub(super) fn answered(status: u16, body: &str) -> Response<Bytes> {
@@ -25,7 +25,7 @@ fn renewal(strategy: &str, status: u16, body: &str) -> String {
         }
         RenewalVerdict::GrantDead { code } => format!("dead {code}"),
         RenewalVerdict::ClientRefused { code } => format!("client {code}"),
-        RenewalVerdict::Passing(_) => "passing".to_owned(),
+        RenewalVerdict::Transient(_) => "transient".to_owned(),
     }
 }
 
@@ -41,7 +41,7 @@ fn inspection(strategy: &str, status: u16, body: &str) -> String {
         InspectionVerdict::Dead => "dead".to_owned(),
         InspectionVerdict::DeadOrForeign => "dead or foreign".to_owned(),
         InspectionVerdict::ClientRefused { code } => format!("client {code}"),
-        InspectionVerdict::Passing(_) => "passing".to_owned(),
+        InspectionVerdict::Transient(_) => "transient".to_owned(),
     }
 }
 
@@ -52,7 +52,7 @@ fn revocation(strategy: &str, status: u16, body: &str) -> String {
         RevocationVerdict::Revoked => "revoked".to_owned(),
         RevocationVerdict::Unknown => "unknown".to_owned(),
         RevocationVerdict::ClientRefused { code } => format!("client {code}"),
-        RevocationVerdict::Passing(_) => "passing".to_owned(),
+        RevocationVerdict::Transient(_) => "transient".to_owned(),
     }
 }
 
@@ -85,7 +85,7 @@ fn renewals_are_read_in_each_dialect() {
             "client invalid_client",
         ),
         ("google-oauth2", 401, r#"{"error":"deleted_client"}"#, "client deleted_client"),
-        ("google-oauth2", 403, r#"{"error":"rate_limit_exceeded"}"#, "passing"),
+        ("google-oauth2", 403, r#"{"error":"rate_limit_exceeded"}"#, "transient"),
         // GitHub reports its errors in successes, and its lifetimes as texts.
         (
             "github",
@@ -102,8 +102,8 @@ fn renewals_are_read_in_each_dialect() {
         ("github", 200, "error=bad_refresh_token&error_description=x", "dead bad_refresh_token"),
         ("github", 200, "access_token=ghu_a&expires_in=28800&refresh_token=ghr_r&scope=", "pair 28800 "),
         ("github", 200, r#"{"error":"incorrect_client_credentials"}"#, "client incorrect_client_credentials"),
-        ("github", 404, r#"{"error":"Not Found"}"#, "passing"),
-        ("github", 200, r#"{"error":"something_new"}"#, "passing"),
+        ("github", 404, r#"{"error":"Not Found"}"#, "transient"),
+        ("github", 200, r#"{"error":"something_new"}"#, "transient"),
         // Facebook has codes.
         (
             "facebook",
@@ -132,12 +132,12 @@ fn renewals_are_read_in_each_dialect() {
             r#"{"error":{"message":"Error validating application. Invalid application ID.","code":101}}"#,
             "client 101",
         ),
-        ("facebook", 400, r#"{"error":{"message":"An unknown error occurred","code":1}}"#, "passing"),
+        ("facebook", 400, r#"{"error":{"message":"An unknown error occurred","code":1}}"#, "transient"),
         (
             "facebook",
             400,
             r#"{"error":{"message":"(#4) Application request limit reached","code":4}}"#,
-            "passing",
+            "transient",
         ),
         // Bitbucket.
         (
@@ -202,21 +202,21 @@ fn renewals_are_read_in_each_dialect() {
             r#"{"error":"interaction_required","error_codes":[50076],"suberror":"basic_action"}"#,
             "dead basic_action",
         ),
-        ("waad", 400, r#"{"error":"invalid_grant","error_codes":[50196]}"#, "passing"),
+        ("waad", 400, r#"{"error":"invalid_grant","error_codes":[50196]}"#, "transient"),
         (
             "waad",
             400,
             r#"{"error":"invalid_grant","error_codes":["50196"],"suberror":"basic_action"}"#,
-            "passing",
+            "transient",
         ),
         ("waad", 401, r#"{"error":"invalid_client","error_codes":[7000222]}"#, "client invalid_client"),
         ("waad", 400, r#"{"error":"invalid_resource","error_codes":[500011]}"#, "client invalid_resource"),
         ("waad", 400, r#"{"error":"invalid_tenant","error_codes":["90002"]}"#, "client AADSTS90002"),
         ("waad", 400, r#"{"error":"invalid_grant","error_codes":[700016]}"#, "client AADSTS700016"),
         ("waad", 401, r#"{"error":"something_new","error_codes":[7000215]}"#, "client AADSTS7000215"),
-        ("waad", 503, r#"{"error":"invalid_client","error_codes":[7000222]}"#, "passing"),
+        ("waad", 503, r#"{"error":"invalid_client","error_codes":[7000222]}"#, "transient"),
         ("waad", 400, r#"{"error":"invalid_scope","error_codes":[70011]}"#, "client invalid_scope"),
-        ("waad", 400, r#"{"error":"temporarily_unavailable","error_codes":[90033]}"#, "passing"),
+        ("waad", 400, r#"{"error":"temporarily_unavailable","error_codes":[90033]}"#, "transient"),
         ("windowslive", 400, r#"{"error":"invalid_grant","suberror":"something_new"}"#, "dead invalid_grant"),
         // RFC 6749.
         ("oauth2", 200, r#"{"access_token":"a"}"#, "access ? "),
@@ -226,7 +226,7 @@ fn renewals_are_read_in_each_dialect() {
             r#"{"error":"invalid_grant","error_description":"Unknown or invalid refresh token."}"#,
             "dead invalid_grant",
         ),
-        ("oauth2", 400, r#"{"error":"bad_refresh_token"}"#, "passing"),
+        ("oauth2", 400, r#"{"error":"bad_refresh_token"}"#, "transient"),
     ];
     for (strategy, status, body, expected) in rows {
         assert_eq!(renewal(strategy, status, body), expected, "{strategy} {status} {body}");
@@ -245,7 +245,7 @@ fn inspections_are_read_in_each_dialect() {
         ("google-oauth2", 400, r#"{"error":"invalid_token","error_description":"Invalid Value"}"#, "dead"),
         ("google-oauth2", 400, r#"{"error_description":"Invalid Value"}"#, "dead"),
         ("google-oauth2", 400, r#"{"error":"invalid_request"}"#, "client invalid_request"),
-        ("google-oauth2", 200, "{}", "passing"),
+        ("google-oauth2", 200, "{}", "transient"),
         (
             "github",
             200,
@@ -254,11 +254,11 @@ fn inspections_are_read_in_each_dialect() {
         ),
         ("github", 200, r#"{"scopes":null,"expires_at":null,"user":{"id":7}}"#, "active ?  7"),
         ("github", 404, r#"{"message":"Not Found","documentation_url":"x"}"#, "dead or foreign"),
-        ("github", 200, r#"{"message":"Not Found"}"#, "passing"),
-        ("github", 200, r#"{"scopes":[],"user":{"id":null}}"#, "passing"),
-        ("github", 404, "<html>", "passing"),
+        ("github", 200, r#"{"message":"Not Found"}"#, "transient"),
+        ("github", 200, r#"{"scopes":[],"user":{"id":null}}"#, "transient"),
+        ("github", 404, "<html>", "transient"),
         ("github", 401, r#"{"message":"Requires authentication"}"#, "client bad_credentials"),
-        ("github", 422, r#"{"message":"Validation Failed"}"#, "passing"),
+        ("github", 422, r#"{"message":"Validation Failed"}"#, "transient"),
         (
             "facebook",
             200,
@@ -291,7 +291,7 @@ fn inspections_are_read_in_each_dialect() {
             "dead or foreign",
         ),
         ("facebook", 400, r#"{"error":{"message":"Invalid OAuth access token.","code":190}}"#, "client 190"),
-        ("facebook", 200, r#"{"data":{}}"#, "passing"),
+        ("facebook", 200, r#"{"data":{}}"#, "transient"),
         ("bitbucket", 200, r#"{"type":"user","uuid":"{ab}","username":"ada"}"#, "active ?  {ab}"),
         ("bitbucket", 401, r#"{"type":"error","error":{"message":"Access token expired."}}"#, "dead"),
         (
@@ -300,13 +300,13 @@ fn inspections_are_read_in_each_dialect() {
             r#"{"type":"error","error":{"message":"Your credentials lack one or more required privilege scopes."}}"#,
             "active ?  ?",
         ),
-        ("bitbucket", 404, "{}", "passing"),
-        ("bitbucket", 200, r#"{"type":"user"}"#, "passing"),
+        ("bitbucket", 404, "{}", "transient"),
+        ("bitbucket", 200, r#"{"type":"user"}"#, "transient"),
         ("waad", 200, r#"{"id":"7f","displayName":"Ada"}"#, "active ?  7f"),
         ("waad", 401, r#"{"error":{"code":"InvalidAuthenticationToken"}}"#, "dead"),
         ("waad", 403, r#"{"error":{"code":"Authorization_RequestDenied"}}"#, "active ?  ?"),
         ("windowslive", 403, "{}", "active ?  ?"),
-        ("waad", 429, "{}", "passing"),
+        ("waad", 429, "{}", "transient"),
         (
             "oauth2",
             200,
@@ -319,11 +319,11 @@ fn inspections_are_read_in_each_dialect() {
         ("oidc", 200, r#"{"active":false,"exp":1800000100,"scope":"a"}"#, "dead or foreign"),
         ("oidc", 200, r#"{"active":"true"}"#, "active ?  ?"),
         ("oidc", 200, r#"{"active":"False"}"#, "dead or foreign"),
-        ("oidc", 200, r#"{"active":"no"}"#, "passing"),
-        ("oidc", 200, r#"{"active":null}"#, "passing"),
-        ("oidc", 400, r#"{"active":true}"#, "passing"),
-        ("oidc", 503, r#"{"active":false}"#, "passing"),
-        ("oidc", 200, r#"{"exp":1800000100}"#, "passing"),
+        ("oidc", 200, r#"{"active":"no"}"#, "transient"),
+        ("oidc", 200, r#"{"active":null}"#, "transient"),
+        ("oidc", 400, r#"{"active":true}"#, "transient"),
+        ("oidc", 503, r#"{"active":false}"#, "transient"),
+        ("oidc", 200, r#"{"exp":1800000100}"#, "transient"),
         ("oidc", 401, r#"{"error":"invalid_client"}"#, "client invalid_client"),
         ("oidc", 400, "error=invalid_grant", "dead or foreign"),
     ];
@@ -338,7 +338,7 @@ fn revocations_are_read_in_each_dialect() {
         ("google-oauth2", 200, "{}", "revoked"),
         ("google-oauth2", 200, "", "revoked"),
         ("google-oauth2", 200, "<html>ok</html>", "revoked"),
-        ("google-oauth2", 302, "<html>Sign in to the guest network</html>", "passing"),
+        ("google-oauth2", 302, "<html>Sign in to the guest network</html>", "transient"),
         (
             "google-oauth2",
             400,
@@ -347,14 +347,14 @@ fn revocations_are_read_in_each_dialect() {
         ),
         ("google-oauth2", 400, r#"{"error":"invalid_request"}"#, "client invalid_request"),
         ("github", 204, "", "revoked"),
-        ("github", 200, "{}", "passing"),
+        ("github", 200, "{}", "transient"),
         ("github", 404, r#"{"message":"Not Found"}"#, "unknown"),
         ("github", 401, r#"{"message":"Bad credentials"}"#, "client bad_credentials"),
         ("facebook", 200, r#"{"success":true}"#, "revoked"),
         ("facebook", 200, "true", "revoked"),
         ("facebook", 200, "\u{feff}{\"success\":true}", "revoked"),
-        ("facebook", 200, "<html>ok</html>", "passing"),
-        ("facebook", 200, r#"{"success":false}"#, "passing"),
+        ("facebook", 200, "<html>ok</html>", "transient"),
+        ("facebook", 200, r#"{"success":false}"#, "transient"),
         ("facebook", 400, r#"{"error":{"message":"m","code":190,"error_subcode":458}}"#, "unknown"),
         (
             "facebook",
@@ -367,10 +367,10 @@ fn revocations_are_read_in_each_dialect() {
         ("oauth2", 202, r#"{"anything":1}"#, "revoked"),
         ("oauth2", 400, "\u{feff}{\"error\":\"x\",\"error\":\"invalid_grant\"}", "unknown"),
         ("oauth2", 400, "error=invalid_grant", "unknown"),
-        ("oauth2", 400, "<html>ok</html>", "passing"),
+        ("oauth2", 400, "<html>ok</html>", "transient"),
         ("oauth2", 401, r#"{"error":"invalid_client"}"#, "client invalid_client"),
         ("oidc", 400, r#"{"error":"unsupported_token_type"}"#, "client unsupported_token_type"),
-        ("oidc", 503, "", "passing"),
+        ("oidc", 503, "", "transient"),
     ];
     for (strategy, status, body, expected) in rows {
         assert_eq!(revocation(strategy, status, body), expected, "{strategy} {status} {body}");

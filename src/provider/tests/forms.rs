@@ -1,4 +1,4 @@
-//! What a renewal asks for.
+//! The forms that renewals send.
 
 use super::{dialects::answered, *};
 use crate::token::RefreshToken;
@@ -14,8 +14,8 @@ fn form(strategy: &str, settings: Settings) -> (String, Vec<(String, String)>) {
     let settings = Settings { client_id: Some("app".to_owned()), client_secret, ..settings };
     let provider = build(strategy, settings).expect("there is such an adapter");
     let (access, refresh) = (token(), RefreshToken::new("r".to_owned()));
-    let held = Held { access: &access, refresh: Some(&refresh) };
-    let request = provider.renewal().expect("all is configured").encode(held, now()).expect("all is there");
+    let pair = TokenPair { access: &access, refresh: Some(&refresh) };
+    let request = provider.renewal().expect("all is configured").encode(pair, now()).expect("all is there");
     let pairs = url::form_urlencoded::parse(request.body()).into_owned().collect();
     (request.uri().to_string(), pairs)
 }

@@ -1,10 +1,10 @@
-//! README.md's table of providers says what the adapters can.
+//! README.md's table of providers matches the adapters.
 
-use super::{abilities::full, *};
+use super::{capabilities::full, *};
 
 const README: &str = include_str!("../../../README.md");
 
-/// What an ability needs of the configuration besides the application.
+/// What a capability needs in the configuration besides the application.
 const APPLICATION: [&str; 2] = ["client_id", "client_secret"];
 
 /// The cells of the table's rows.
@@ -18,9 +18,9 @@ fn quoted(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
 
-/// `what`, marked where the application must be configured for it.
-fn told(what: Option<&str>, bare: Option<&Lack>) -> String {
-    let marked = bare.is_some_and(|lack| *lack != Lack::Unsupported);
+/// `what`, marked if the application must be configured for it.
+fn told(what: Option<&str>, bare: Option<&MissingCapability>) -> String {
+    let marked = bare.is_some_and(|missing| *missing != MissingCapability::Unsupported);
     what.map_or("–".to_owned(), |what| format!("{what}{}", if marked { "†" } else { "" }))
 }
 
@@ -55,7 +55,7 @@ fn revocation(full: &dyn Provider, bare: &dyn Provider) -> String {
     told(what, bare.revocation().err())
 }
 
-/// The ways to name the next page that are followed.
+/// The supported ways to name the next page.
 fn next_page(full: &dyn Provider) -> String {
     let sent = format!("https://{}/a", full.hosts()[0].as_str());
     let sent: Uri = sent.parse().expect("a host makes a URL");
@@ -86,12 +86,12 @@ fn rate_limit(full: &dyn Provider) -> String {
     told(told_of.map(|_| "yes"), None)
 }
 
-/// The keys without which something does not work, the application's left out.
+/// The keys without which something does not work, except the application's.
 fn needs(kind: &Kind, bare: &dyn Provider) -> String {
     let lacks = [bare.renewal().err(), bare.inspection().err(), bare.revocation().err()];
     let missing = lacks.into_iter().flatten().flat_map(|lack| match lack {
-        Lack::NotConfigured { missing } => missing.clone(),
-        Lack::Unsupported => Vec::new(),
+        MissingCapability::NotConfigured { missing } => missing.clone(),
+        MissingCapability::Unsupported => Vec::new(),
     });
     let hosts = (kind.hosts() == HostRule::Required).then_some("hosts");
     let keys = hosts.into_iter().chain(missing.filter(|key| !APPLICATION.contains(key)));
@@ -99,7 +99,7 @@ fn needs(kind: &Kind, bare: &dyn Provider) -> String {
     if keys.is_empty() { "–".to_owned() } else { keys.join(", ") }
 }
 
-/// Each host that is told is one that is called, and no other is.
+/// The documented hosts are exactly those that are called.
 fn assert_hosts(strategy: &str, kind: &Kind, full: &dyn Provider, cell: &str) {
     let (settings, told): (Vec<_>, Vec<_>) = quoted(cell).into_iter().partition(|name| *name == "hosts");
     assert_eq!(!settings.is_empty(), kind.hosts() != HostRule::Fixed, "{strategy}: {cell}");

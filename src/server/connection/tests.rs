@@ -1,4 +1,4 @@
-//! Connections without a service behind them: what its calls learn of their peer, and what there is no place for.
+//! Connections without a service: what calls learn about their peer, and what is refused.
 
 use bytes::Bytes;
 use http::Response;
@@ -20,7 +20,7 @@ use crate::{caller::San, server::certificates::Certificates, tls::Files};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 
-/// A door on loopback, and the peers of the requests that came through it.
+/// An acceptor on loopback, and the peers of the requests that it received.
 struct Opened {
     address: SocketAddr,
     peers: mpsc::UnboundedReceiver<Peer>,
@@ -28,11 +28,11 @@ struct Opened {
     _accepting: AbortOnDropHandle<()>,
 }
 
-/// Room for newcomers.
+/// The limit of pending connections.
 const FEW: usize = 8;
 
 async fn open(files: Option<&Files>, places: usize) -> Opened {
-    let metrics = Arc::new(Metrics::new(&[]));
+    let metrics = Arc::new(Metrics::default());
     let (sender, peers) = mpsc::unbounded_channel();
     let answer = move |request: Request<Incoming>| -> Answer {
         let _ = sender
@@ -40,9 +40,9 @@ async fn open(files: Option<&Files>, places: usize) -> Opened {
         Box::pin(async { Ok(Response::new(Body::new(http_body_util::Full::new(Bytes::from_static(b"ok"))))) })
     };
     let tls = files.map(|files| Certificates::load(files, &metrics).expect("good files").current());
-    let mut door = Door::new(answer, tls, Arc::clone(&metrics));
-    door.places = Arc::new(Semaphore::new(places));
-    door.newcomers = Arc::new(Newcomers::new(FEW, Arc::clone(&metrics)));
+    let mut acceptor = Acceptor::new(answer, tls, Arc::clone(&metrics));
+    acceptor.places = Arc::new(Semaphore::new(places));
+    acceptor.pending = Arc::new(PendingConnections::new(FEW, Arc::clone(&metrics)));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
     let address = listener.local_addr().expect("a bound listener has an address");
     let connections = Connections {
@@ -50,7 +50,7 @@ async fn open(files: Option<&Files>, places: usize) -> Opened {
         go_away: CancellationToken::new(),
         end: CancellationToken::new(),
     };
-    let accepting = AbortOnDropHandle::new(tokio::spawn(door.accept(listener, connections)));
+    let accepting = AbortOnDropHandle::new(tokio::spawn(acceptor.accept(listener, connections)));
     Opened { address, peers, metrics, _accepting: accepting }
 }
 
@@ -83,51 +83,51 @@ fn client(authority: &Authority, own: &Certified) -> TlsConnector {
 }
 
 async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> String {
-    stream.write_all(REQUEST).await.expect("the door takes a request");
+    stream.write_all(REQUEST).await.expect("the acceptor takes a request");
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.expect("the door closes the connection cleanly");
+    stream.read_to_string(&mut answer).await.expect("the acceptor closes the connection cleanly");
     answer
 }
 
 #[tokio::test]
 async fn a_call_learns_the_names_in_its_clients_certificate_and_where_it_comes_from() {
     let (folder, authority) = (tempfile::tempdir().expect("a folder"), Authority::new("acme"));
-    let mut door = open(Some(&files(&folder, &authority)), 1).await;
+    let mut acceptor = open(Some(&files(&folder, &authority)), 1).await;
     let (uri, dns) = ("spiffe://acme/ns/prod/sa/calendar", "calendar.prod.acme.example");
     let own = authority.client(&[dns, "127.0.0.1", uri]);
-    let stream = TcpStream::connect(door.address).await.expect("somebody listens");
+    let stream = TcpStream::connect(acceptor.address).await.expect("somebody listens");
     let address = stream.local_addr().expect("a connection has an address");
     let name = "localhost".try_into().expect("a host name");
     let stream = client(&authority, &own).connect(name, stream).await.expect("a handshake");
     assert!(ask(stream).await.ends_with("ok"));
     let expected = Peer { address, sans: vec![San::Uri(uri.to_owned()), San::Dns(dns.to_owned())] };
-    assert_eq!(door.peers.recv().await, Some(expected));
+    assert_eq!(acceptor.peers.recv().await, Some(expected));
 }
 
 #[tokio::test]
 async fn in_plain_text_a_peer_has_an_address_and_no_names() {
-    let mut door = open(None, 1).await;
-    let stream = TcpStream::connect(door.address).await.expect("somebody listens");
+    let mut acceptor = open(None, 1).await;
+    let stream = TcpStream::connect(acceptor.address).await.expect("somebody listens");
     let address = stream.local_addr().expect("a connection has an address");
     assert!(ask(stream).await.ends_with("ok"));
-    assert_eq!(door.peers.recv().await, Some(Peer { address, sans: Vec::new() }));
+    assert_eq!(acceptor.peers.recv().await, Some(Peer { address, sans: Vec::new() }));
 }
 
 #[tokio::test]
 async fn a_connection_without_a_place_is_closed_at_once_and_a_place_is_free_again_after_it() {
-    let door = open(None, 1).await;
-    let connect = || async { TcpStream::connect(door.address).await.expect("somebody listens") };
+    let acceptor = open(None, 1).await;
+    let connect = || async { TcpStream::connect(acceptor.address).await.expect("somebody listens") };
     let mut first = connect().await;
     let (mut second, mut nothing) = (connect().await, [0]);
     assert_eq!(second.read(&mut nothing).await.expect("a clean close"), 0);
-    assert!(door.metrics.page().contains(r#"idp_token_connections_refused_total{reason="full"} 1"#));
-    first.write_all(REQUEST).await.expect("the door takes a request");
+    assert!(acceptor.metrics.page().contains(r#"idp_token_connections_refused_total{reason="full"} 1"#));
+    first.write_all(REQUEST).await.expect("the acceptor takes a request");
     first.read_to_string(&mut String::new()).await.expect("a clean close");
-    // Its task ends a little after the client has seen the end.
+    // The task ends shortly after the client has seen the end.
     while !ask_gently(connect().await).await {}
 }
 
-/// Whether there was an answer.
+/// Returns whether there was an answer.
 async fn ask_gently(mut stream: TcpStream) -> bool {
     let mut answer = String::new();
     let _ = stream.write_all(REQUEST).await;
@@ -136,15 +136,15 @@ async fn ask_gently(mut stream: TcpStream) -> bool {
 
 #[tokio::test]
 async fn a_flood_of_silent_connections_pushes_out_its_own_and_keeps_nobody_from_being_served() {
-    let door = open(None, 100).await;
-    let connect = || async { TcpStream::connect(door.address).await.expect("somebody listens") };
+    let acceptor = open(None, 100).await;
+    let connect = || async { TcpStream::connect(acceptor.address).await.expect("somebody listens") };
     let mut silent = Vec::new();
     for _ in 0..3 * FEW {
         silent.push(connect().await);
     }
     assert!(ask(connect().await).await.ends_with("ok"));
     let crowded = format!("idp_token_connections_refused_total{{reason=\"crowded\"}} {}\n", 2 * FEW + 1);
-    assert!(door.metrics.page().contains(&crowded), "{}", door.metrics.page());
+    assert!(acceptor.metrics.page().contains(&crowded), "{}", acceptor.metrics.page());
     for oldest in &mut silent[..2 * FEW] {
         assert_eq!(oldest.read(&mut [0]).await.expect("a clean close"), 0);
     }

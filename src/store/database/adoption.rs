@@ -1,10 +1,10 @@
-//! Records of version 1, which were kept by user, connection and account: without a tenant, and lost from
-//! sight when Auth0 moved the account to another user.
+//! Records of version 1, stored by user, connection and account: without a tenant, and unreachable after
+//! Auth0 moved the account to another user.
 //!
-//! They say whose they are only to whoever knows the user, so they cannot be renamed at once. Each is adopted
-//! when it is first asked for on behalf of its user: one statement gives it its new name, so that of several
-//! replicas one does it, and a crash leaves the old row or the new one. What nobody asks for goes like all
-//! that is unused.
+//! They can be identified only for a known user, so they cannot be renamed all at once. Each is adopted when
+//! it is first requested for its user, by one statement that gives it its new name: of several replicas one
+//! does it, and a crash leaves the old row or the new one. Records that nobody requests are removed like all
+//! unused ones.
 
 use super::{
     Database, Names, Row, Value,
@@ -15,7 +15,7 @@ use crate::{
     store::{StoreError, seal::Place},
 };
 
-/// What the column `version` says of a row that waits for its adoption.
+/// The value of the column `version` in a row that awaits adoption.
 const FORMER: i64 = 1;
 
 const ADOPT: &str = "
@@ -39,7 +39,7 @@ impl Row {
 }
 
 impl Database {
-    /// Gives a row of version 1 its new name, unless somebody else changes it just now.
+    /// Gives a row of version 1 its new name, unless it is being changed concurrently.
     pub(super) async fn adopt(&self, names: &Names, row: &Row) -> Result<(), StoreError> {
         let (former, old, generation) = (row.bytes("account")?, row.sealed()?, row.generation()?);
         let place = Place::Record { account: &former, owner: &row.bytes("owner")?, generation };

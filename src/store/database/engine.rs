@@ -1,4 +1,4 @@
-//! The same SQL for both databases: statements are written once, and tested against both.
+//! The same SQL for both databases: statements are written once, and tested on both.
 
 use std::time::Duration;
 
@@ -9,18 +9,19 @@ use sqlx::{
 use super::{lent::Lent, postgres, sqlite};
 use crate::store::{StoreError, StoreUrl, url::Target};
 
-/// Everything that one operation may take, from waiting for a connection to the answer. Longer than the limits of its
-/// parts, so that normally they speak, who know more; this one ends what they do not see, such as a dead network.
+/// Time limit for a whole operation, from waiting for a connection to the answer. It is longer than the
+/// limits of the parts, whose errors are more precise; this one covers what they miss, such as a dead
+/// network.
 const OPERATION: Duration = Duration::from_secs(5);
 
-/// A database that is open and has the newest tables.
+/// An open database with migrated tables.
 #[derive(Debug)]
 pub(super) enum Engine {
     Sqlite(sqlite::Pools),
     Postgres(sqlx::PgPool),
 }
 
-/// What stands for `$1` and its siblings.
+/// A value for `$1` and its siblings.
 #[derive(Clone, Copy)]
 pub(super) enum Value<'a> {
     Bytes(&'a [u8]),
@@ -28,7 +29,7 @@ pub(super) enum Value<'a> {
     Text(&'a str),
 }
 
-/// What a statement answers.
+/// A row of a statement's result.
 pub(super) enum Row {
     Sqlite(SqliteRow),
     Postgres(PgRow),
@@ -46,7 +47,7 @@ impl Engine {
         .await
     }
 
-    /// Runs a statement that changes something; says how many rows.
+    /// Runs a statement that changes rows, and returns how many.
     pub(super) async fn execute(&self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError> {
         bounded(async {
             match self {
@@ -65,7 +66,7 @@ impl Engine {
         .await
     }
 
-    /// Runs a statement that changes nothing.
+    /// Runs a statement that only reads.
     pub(super) async fn fetch(
         &self,
         sql: &'static str,
@@ -88,7 +89,7 @@ impl Engine {
         .await
     }
 
-    /// The same for one row at most.
+    /// Runs a statement that reads at most one row.
     pub(super) async fn fetch_one(
         &self,
         sql: &'static str,
@@ -130,7 +131,7 @@ where
     })
 }
 
-/// What a column holds; another type than asked for means that somebody else changed the table.
+/// The columns of a row; a type other than the expected one means that somebody else changed the table.
 impl Row {
     pub(super) fn integer(&self, column: &str) -> Result<i64, StoreError> {
         match self {

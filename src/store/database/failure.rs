@@ -1,4 +1,5 @@
-//! What the database's errors mean. Its own words are kept where they help, and never hold what was stored.
+//! Translates the databases' errors. Their own texts are kept where they help, and never contain stored
+//! content.
 
 use sqlx::{error::DatabaseError, sqlite::SqliteError};
 
@@ -28,13 +29,13 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-/// SQLite's code for "another process is at it".
+/// SQLite's code for "another process is writing".
 pub(super) const BUSY: i32 = 5;
 const ERROR: i32 = 1;
 const CORRUPT: i32 = 11;
 const NOT_A_DATABASE: i32 = 26;
 
-/// SQLite's code without what specifies it further; `None` for PostgreSQL's.
+/// SQLite's primary result code; `None` for PostgreSQL's.
 pub(super) fn primary_code(error: &dyn DatabaseError) -> Option<i32> {
     error.try_downcast_ref::<SqliteError>()?;
     let code: i32 = error.code()?.parse().ok()?;
@@ -44,7 +45,7 @@ pub(super) fn primary_code(error: &dyn DatabaseError) -> Option<i32> {
 fn of_database(error: &dyn DatabaseError) -> StoreError {
     match primary_code(error) {
         Some(CORRUPT | NOT_A_DATABASE) => {
-            StoreError::Corrupt { what: "the file is no SQLite database, or a damaged one" }
+            StoreError::Corrupt { what: "the file is not an SQLite database, or is damaged" }
         }
         Some(ERROR) if error.message().starts_with("no such ") => changed(error.message()),
         Some(code) => StoreError::unavailable(format!("{} (SQLite code {code})", error.message())),
@@ -74,7 +75,7 @@ fn changed(said: &str) -> StoreError {
     ))
 }
 
-/// Whether the connection leads to a server that only reads: one that was the primary, before another took over.
+/// Returns whether the connection leads to a read-only server, such as a former primary after a failover.
 pub(super) fn is_read_only(error: &dyn DatabaseError) -> bool {
     error.code().is_some_and(|code| code == "25006")
 }

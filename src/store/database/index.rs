@@ -1,16 +1,16 @@
-//! How rows are found without saying whose they are: by HMAC-SHA-256 under a key of the store's own.
+//! Row names that do not reveal their owners: HMAC-SHA-256 under a key of the store's own.
 //!
-//! The tenant is in every name: two tenants may share a database, and have the same accounts at the same
-//! providers. The Auth0 user is in none, since accounts move between users, see [`IdentityKey`]; that a row
-//! was last written for a user is noted beside it, so that all of a user's can be erased.
+//! The tenant is part of every name: two tenants may share a database and have the same accounts at the same
+//! providers. The Auth0 user is part of none, since accounts move between users, see [`IdentityKey`]. The
+//! user for whom a row was last written is noted beside it, so that all of a user's rows can be erased.
 //!
-//! Plain user and account ids would hand whoever reads a backup the list of all users with their accounts elsewhere;
-//! plain hashes could be guessed, since Google's and GitHub's ids are numbers. The price is that SQL by hand finds no
-//! user: [`super::Database::remove_user`] does.
+//! Plain user and account ids would give every reader of a backup a list of all users and their accounts
+//! elsewhere; plain hashes could be guessed, since Google's and GitHub's ids are numbers. The price is that
+//! users cannot be found by hand-written SQL: [`super::Database::remove_user`] finds them.
 //!
-//! The key must not change when encryption keys do: two replicas that look for one identity under two names would
-//! renew it twice. So it is made once, at random, and lies in the database, sealed under an encryption key. That also
-//! proves at the start that the keyring is the right one.
+//! The key must not change with the encryption keys: two replicas that look for one identity under two names
+//! would renew it twice. So it is created once, at random, and stored in the database, sealed under an
+//! encryption key. That also proves at the start that the keyring is the right one.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Reads the key, or makes it. Of replicas that do so at the same time one makes it for all.
+    /// Reads the key, or creates it. Of replicas that do so concurrently, one creates it for all.
     pub(super) async fn open(engine: &Engine, keys: &Arc<Keyring>, tenant: &str) -> Result<Self, StoreError> {
         let row = match engine.fetch_one(READ, &[]).await? {
             Some(row) => row,
@@ -69,12 +69,12 @@ impl Index {
         }
     }
 
-    /// Shared values keep their names in plain text; only the tenant's is hashed.
+    /// The name of a shared value: plain text, except for the tenant's hash.
     pub(super) fn shared(&self, name: &str) -> String {
         format!("{}/{name}", URL_SAFE_NO_PAD.encode(self.digest("tenant", &[&self.tenant])))
     }
 
-    /// Lengths stand in front, so that no two names read alike.
+    /// Each part is preceded by its length, so that no two names are encoded alike.
     pub(super) fn digest(&self, kind: &str, parts: &[&str]) -> Digest {
         let mut context = hmac::Context::with_key(&self.key);
         for part in [kind].iter().chain(parts) {
@@ -94,7 +94,7 @@ async fn create(engine: &Engine, keys: &Keyring) -> Result<Row, StoreError> {
     row.ok_or(StoreError::Corrupt { what: "the index key is gone" })
 }
 
-/// Seals the key under the first one; says whether it had to be.
+/// Seals the key under the keyring's first key; returns whether that was necessary.
 pub(super) async fn reseal(engine: &Engine, keys: &Arc<Keyring>) -> Result<bool, StoreError> {
     let row = engine.fetch_one(READ, &[]).await?;
     let old: Sealed = row.ok_or(StoreError::Corrupt { what: "the index key is gone" })?.sealed()?;

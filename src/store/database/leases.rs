@@ -13,13 +13,13 @@ use crate::store::{
     clock::{duration, millis},
 };
 
-// Takes what is free.
+// Takes a free lease.
 const ACQUIRE: &str = "
     INSERT INTO idp_token_lease (name, holder, expires_at)
     SELECT $1, $2, now + $3 FROM idp_token_clock WHERE true
     ON CONFLICT (name) DO NOTHING";
 
-// Takes over what has run out. Who waits for another's statement judges the row as that one left it.
+// Takes over an expired lease. A statement that waited for another one judges the row as that one left it.
 const TAKE_OVER: &str = "
     UPDATE idp_token_lease SET holder = $2, expires_at = (SELECT now FROM idp_token_clock) + $3
     WHERE name = $1 AND expires_at <= (SELECT now FROM idp_token_clock)";
@@ -28,14 +28,15 @@ const HOLDER: &str = "
     SELECT holder, expires_at - (SELECT now FROM idp_token_clock) AS remaining
     FROM idp_token_lease WHERE name = $1";
 
-// One that ran out is still ours as long as nobody took it: then nobody has had it meanwhile.
+// An expired lease is still valid as long as nobody took it: then nobody has had it meanwhile.
 const RENEW: &str = "
     UPDATE idp_token_lease SET expires_at = (SELECT now FROM idp_token_clock) + $3
     WHERE name = $1 AND holder = $2";
 
 const RELEASE: &str = "DELETE FROM idp_token_lease WHERE name = $1 AND holder = $2";
 
-// An hour later than it ran out: until then whoever takes it over must learn that somebody had it, and wait for them.
+// An hour after the expiry: until then, whoever takes the lease over must learn that it had a holder, and
+// wait for them.
 const REMOVE_EXPIRED: &str = "
     DELETE FROM idp_token_lease WHERE expires_at < (SELECT now FROM idp_token_clock) - 3600000";
 
@@ -60,7 +61,7 @@ impl Database {
         if self.engine.execute(TAKE_OVER, &values).await? == 1 {
             return Ok(Acquired::Yes(Lease { inherited: true, ..lease }));
         }
-        // Somebody was quicker.
+        // Another replica was faster.
         match self.engine.fetch_one(HOLDER, &[Value::Bytes(&name)]).await? {
             Some(row) => held(&row),
             None => Ok(Acquired::held("", Duration::ZERO)),

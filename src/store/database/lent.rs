@@ -1,4 +1,4 @@
-//! A connection on loan from a pool.
+//! A connection borrowed from a pool.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use sqlx::{Database, Pool, pool::PoolConnection};
 use super::failure;
 use crate::store::StoreError;
 
-/// How long a connection may take to prove, on its return, that it still works.
+/// Time limit for a returned connection to prove that it still works.
 const RETURN: Duration = Duration::from_secs(5);
 
-/// A connection that goes back to its pool only after its work was done.
+/// A connection that returns to its pool only if its work was completed.
 ///
-/// In sqlx 0.9.0 a connection pings when it is returned, without a time limit, and keeps its place in the pool
-/// meanwhile (its issue 4349): with a server that hangs, the pool would run dry and not recover. So one whose work was
-/// given up is closed here, and the ping of the others has a limit.
+/// In sqlx 0.9.0 a returned connection is pinged without a time limit, and keeps its place in the pool
+/// meanwhile (its issue 4349): with a server that hangs, the pool would run dry and not recover. So a
+/// connection whose work was abandoned is closed here, and the ping of the others has a limit.
 pub(super) struct Lent<DB: Database> {
     connection: Option<PoolConnection<DB>>,
     sound: bool,
@@ -29,7 +29,8 @@ impl<DB: Database> Lent<DB> {
         self.connection.as_deref_mut().expect("a connection on loan is there until it is dropped")
     }
 
-    /// Ends the loan. A database that says no is a database that answers; but one that only reads is the wrong one.
+    /// Returns the connection. A database error proves that the database answers, unless it says that the
+    /// server is read-only.
     pub(super) fn settle<T>(mut self, outcome: Result<T, sqlx::Error>) -> Result<T, StoreError> {
         self.sound = outcome
             .as_ref()

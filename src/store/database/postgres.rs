@@ -1,4 +1,4 @@
-//! PostgreSQL: any number of replicas share it, and its clock.
+//! PostgreSQL: shared by any number of replicas, which use its clock.
 
 use std::time::Duration;
 
@@ -15,22 +15,23 @@ const SCRIPTS: [&str; 2] = [
     include_str!("../../../migrations/postgres/0002_accounts.sql"),
 ];
 
-/// Connections of one replica. Statements take about a millisecond, so this is thousands a second.
+/// Maximum connections of one replica. Statements take about a millisecond, so this allows thousands a
+/// second.
 const CONNECTIONS: u32 = 8;
 
-/// How long to wait for a connection, be it a new one or one that others use.
+/// How long to wait for a connection, whether new or in use by others.
 const CONNECT: Duration = Duration::from_secs(2);
 
-/// What every session begins with, whatever the server, the database or the role say. Statements, since
-/// PgBouncer refuses connections that ask for it at their start.
+/// Settings of every session, whatever the server, the database or the role specify. They are statements,
+/// since PgBouncer refuses connections that send them as start-up parameters.
 ///
-/// - A statement normally takes a millisecond: one that takes longer waits for a lock.
-/// - A transaction that is left open is that of a replica that hangs in a migration.
-/// - Compare-and-swap relies on a row being judged by its newest version.
-/// - A rotated refresh token is the only one in the world: it must be on disk when the server says so, and on
-///   that of a synchronous standby, if there is one, for a failover. Of all values that
-///   <https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-SYNCHRONOUS-COMMIT> lists, only
-///   `remote_apply` is stricter; it stays.
+/// - A statement normally takes a millisecond; one that takes longer is waiting for a lock.
+/// - An open transaction belongs to a replica that hangs in a migration.
+/// - Compare-and-swap requires that a row is judged by its newest version.
+/// - A rotated refresh token exists nowhere else: it must be on disk before the server confirms it, and on
+///   the disk of a synchronous standby, if there is one, for a failover. Of all values in
+///   <https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-SYNCHRONOUS-COMMIT>, only
+///   `remote_apply` is stricter; it is kept.
 const SESSION: &str = "
     SET statement_timeout = '3s';
     SET idle_in_transaction_session_timeout = '10s';
@@ -38,11 +39,11 @@ const SESSION: &str = "
     SELECT set_config('synchronous_commit', 'on', false)
     WHERE current_setting('synchronous_commit') <> 'remote_apply'";
 
-/// Without these a crash of the server may lose what it said was stored, or more.
+/// Server settings without which a crash may lose confirmed writes, or more.
 const UNSAFE: &str = "
     SELECT string_agg(name, ', ') FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off'";
 
-/// A number of our own for the lock under which one replica migrates.
+/// An arbitrary number for the lock under which one replica migrates.
 const MIGRATION_LOCK: i64 = 0x0069_6470_5f74_6f6b;
 
 pub(super) async fn open(options: &PgConnectOptions) -> Result<PgPool, StoreError> {
@@ -68,20 +69,21 @@ async fn warn_if_unsafe(connection: &mut PgConnection) -> Result<(), StoreError>
     if let Some(off) = off {
         tracing::warn!(
             off,
-            "A crash of the PostgreSQL server may lose renewed tokens: switch these settings on"
+            "A crash of the PostgreSQL server may lose renewed tokens: turn these settings on"
         );
     }
     Ok(())
 }
 
-/// Takes the lock only if there is something to do: then a replica without the right to create tables can start, too.
+/// Takes the lock only if there is a migration to run, so that a replica without the right to create tables
+/// can start.
 async fn migrate(connection: &mut PgConnection) -> Result<(), StoreError> {
     if let Ok(version) = sqlx::query_scalar(schema::VERSION).fetch_one(&mut *connection).await
         && schema::pending(&SCRIPTS, version)?.next().is_none()
     {
         return Ok(());
     }
-    // The lock goes with the transaction, also behind a pooler that hands out connections by transaction.
+    // The lock ends with the transaction, even behind a pooler that assigns connections by transaction.
     let mut transaction = connection.begin().await?;
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(MIGRATION_LOCK).execute(&mut *transaction).await?;
     sqlx::raw_sql(schema::CREATE_VERSIONS).execute(&mut *transaction).await?;

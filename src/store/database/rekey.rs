@@ -1,4 +1,4 @@
-//! Seals everything anew under the first key, a batch at a time, while others work.
+//! Reseals everything under the first key, one batch at a time, while other work continues.
 
 use super::{BATCH, Database, Row, engine::Value, index};
 use crate::store::{Rekeyed, StoreError, keyring::Sealed, seal::Place};
@@ -7,7 +7,7 @@ const RECORDS: &str = "
     SELECT account, owner, generation, key_id, sealed FROM idp_token_record
     WHERE key_id <> $1 AND account > $2 ORDER BY account LIMIT $3";
 
-// Whoever changes a row meanwhile seals it anew, with another nonce: then this changes nothing.
+// A row that was changed meanwhile has another nonce: then this changes nothing.
 const RESEAL_RECORD: &str = "
     UPDATE idp_token_record SET key_id = $1, sealed = $2 WHERE account = $3 AND sealed = $4";
 
@@ -62,7 +62,7 @@ impl Database {
         Ok(resealed)
     }
 
-    /// What cannot be opened stays as it is, and is counted as left.
+    /// A row that cannot be opened is left unchanged, and counted as remaining.
     async fn reseal(
         &self,
         sql: &'static str,
@@ -73,7 +73,7 @@ impl Database {
         let plain = match self.keys.open(place, old).await {
             Ok(plain) => plain,
             Err(error) => {
-                tracing::warn!(%error, "Cannot seal a row anew; it stays as it is");
+                tracing::warn!(%error, "Cannot reseal a row; it is left unchanged");
                 return Ok(0);
             }
         };

@@ -1,4 +1,4 @@
-//! What is removed: a user's rows on request, and what nobody has used for long.
+//! Removal of a user's rows on request, and of unused rows.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use crate::{
     store::{Removed, StoreError, clock::millis},
 };
 
-// $2 finds rows that nobody has asked for since version 1, see the module `adoption`.
+// $2 matches rows that nobody has requested since version 1, see the module `adoption`.
 const REMOVE_USER: &str = "DELETE FROM idp_token_record WHERE owner IN ($1, $2)";
 
-// The condition is there twice, since a row may be used between the choice and its removal.
+// The condition is repeated, since a row may be used between its selection and its removal.
 const REMOVE_UNUSED: &str = "
     DELETE FROM idp_token_record
     WHERE account IN (SELECT account FROM idp_token_record

@@ -1,18 +1,18 @@
-//! Which tables there are: scripts in `migrations/`, each run once, in order, by one replica.
+//! The tables: scripts in `migrations/`, each run once, in order, by one replica.
 
 use crate::store::StoreError;
 
-/// Whether the table of versions is there; creating it takes rights that the service need not have for ever.
+/// Creates the table of versions, which takes rights that the service need not keep.
 pub(super) const CREATE_VERSIONS: &str =
     "CREATE TABLE IF NOT EXISTS idp_token_schema (version BIGINT PRIMARY KEY)";
 
-/// The newest script that has run.
+/// The number of the newest script that has run.
 pub(super) const VERSION: &str = "SELECT coalesce(max(version), 0) FROM idp_token_schema";
 
-/// A script has run.
+/// Records that a script has run.
 pub(super) const RAN: &str = "INSERT INTO idp_token_schema (version) VALUES ($1)";
 
-/// The scripts that have yet to run where `version` is the newest that has, with their numbers, which begin at 1.
+/// The scripts that have not run if `version` is the newest that has, with their numbers, which begin at 1.
 pub(super) fn pending(
     scripts: &[&'static str],
     version: i64,

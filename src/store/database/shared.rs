@@ -1,4 +1,4 @@
-//! What all replicas share, until it runs out by the database's clock.
+//! Values that all replicas share until they expire by the database's clock.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const GET: &str = "
     SELECT generation, key_id, sealed, expires_at - (SELECT now FROM idp_token_clock) AS remaining
     FROM idp_token_shared WHERE name = $1 AND expires_at > (SELECT now FROM idp_token_clock)";
 
-// $6 is the generation that is expected; 0 also takes the place of what ran out.
+// $6 is the expected generation; 0 also replaces an expired value.
 const PUT: &str = "
     INSERT INTO idp_token_shared (name, generation, key_id, sealed, expires_at)
     SELECT $1, $2, $3, $4, now + $5 FROM idp_token_clock

@@ -1,4 +1,5 @@
-//! SQLite: one file, for the processes of one machine. Not for network file systems, which its locks do not survive.
+//! SQLite: one file, for the processes of one machine. Not for network file systems, where its locks do not
+//! work.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -20,18 +21,19 @@ const SCRIPTS: [&str; 2] = [
     include_str!("../../../migrations/sqlite/0002_accounts.sql"),
 ];
 
-/// How long to wait for a connection: all that are waiting for the one writer may be in front.
+/// How long to wait for a connection: everyone who waits for the single writer may be ahead.
 const CONNECT: Duration = Duration::from_secs(4);
 
-/// How long SQLite waits for another process that writes. A write takes about as long as the disk takes to sync.
+/// How long SQLite waits while another process writes. A write takes about as long as a sync of the disk.
 const BUSY: Duration = Duration::from_secs(2);
 
-/// Connections that read, beside the one that writes: write-ahead logging lets them go on meanwhile.
+/// Number of reading connections, beside the one that writes: write-ahead logging lets them work
+/// concurrently.
 const READERS: u32 = 4;
 
 #[derive(Debug)]
 pub(super) struct Pools {
-    /// One connection: SQLite has one writer at a time, and a queue here is fairer than its lock.
+    /// A single connection: SQLite has one writer at a time, and a queue here is fairer than its lock.
     pub(super) writer: SqlitePool,
     pub(super) readers: SqlitePool,
 }
@@ -42,7 +44,8 @@ pub(super) async fn open(file: &Path) -> Result<Pools, StoreError> {
         .filename(file)
         .create_if_missing(false)
         .journal_mode(SqliteJournalMode::Wal)
-        // A rotated refresh token that a loss of power takes back is lost for ever: every commit goes to the disk.
+        // A rotated refresh token undone by a loss of power is lost for ever, so every commit is synced to
+        // the disk.
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY);
     let pool = |most| SqlitePoolOptions::new().max_connections(most).acquire_timeout(CONNECT);
@@ -57,7 +60,7 @@ pub(super) async fn open(file: &Path) -> Result<Pools, StoreError> {
     lent.settle(Ok(pools))
 }
 
-/// SQLite gives the files beside the database, which hold the same, the mode of the database.
+/// SQLite gives the files beside the database, which hold the same content, the mode of the database.
 fn create(file: &Path) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true);
@@ -66,7 +69,8 @@ fn create(file: &Path) -> std::io::Result<()> {
     options.open(file).map(drop)
 }
 
-/// A file that was there already may be open to others, and so may those beside it, which have its mode.
+/// Restricts a file that already existed and may be readable by others, and the files beside it, which have
+/// its mode.
 #[cfg(unix)]
 fn close_to_others(file: &Path) {
     use std::{fs::Permissions, os::unix::fs::PermissionsExt};
@@ -81,10 +85,10 @@ fn close_to_others(file: &Path) {
         let (file_name, mode) = (file.display(), format!("{mode:04o}"));
         match std::fs::set_permissions(&file, Permissions::from_mode(0o600)) {
             Ok(()) => {
-                tracing::warn!(file = %file_name, mode, "Others could read the token store; closed to them");
+                tracing::warn!(file = %file_name, mode, "The token store was readable by others; its mode is 0600 now");
             }
             Err(error) => {
-                tracing::warn!(file = %file_name, mode, %error, "Others can read the token store: `chmod 600` it");
+                tracing::warn!(file = %file_name, mode, %error, "The token store is readable by others: run `chmod 600` on it");
             }
         }
     }
@@ -93,8 +97,8 @@ fn close_to_others(file: &Path) {
 #[cfg(not(unix))]
 fn close_to_others(_: &Path) {}
 
-/// Waits for another process that is switching the file to write-ahead logging, which SQLite does not do by itself. Ends
-/// with the limit of the operation.
+/// Waits while another process switches the file to write-ahead logging, which SQLite itself does not do. The
+/// operation's time limit ends the wait.
 async fn make_ready(pool: &SqlitePool) -> Result<(), StoreError> {
     const AGAIN: Duration = Duration::from_millis(20);
     loop {

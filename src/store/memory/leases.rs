@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::store::{Acquired, Lease, LeaseName};
 
-/// How many may be kept before those that ran out are looked for: far more than are ever held at once.
+/// The number of entries beyond which expired ones are removed: far more than are ever held at once.
 const SWEEP_AT: usize = 4096;
 
 #[derive(Default)]
@@ -61,7 +61,7 @@ impl Leases {
         (before - leases.len()) as u64
     }
 
-    /// The lock is held for a look-up or an assignment, never over an await.
+    /// The lock is held for a look-up or an assignment, never across an await.
     fn lock(&self) -> MutexGuard<'_, HashMap<LeaseName, Held>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! One event, one line: whatever a provider, a caller or an operating system has put into it.
+//! Keeps every event on one line, whatever a provider, a caller or an operating system has put into it.
 
 use std::{
     fmt::Write as _,
@@ -8,14 +8,14 @@ use std::{
 use tracing::Metadata;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Bytes; of a longer line the rest is left out. No line of ours has a tenth of that.
+/// Maximum bytes of a line; the rest is cut. No line of this service has a tenth of that.
 const LONGEST: usize = 8 * 1024;
 
-/// Writes lines to what another makes. `tracing_subscriber` hands over each event whole; of what its text format leaves
-/// as it is, line breaks would begin a line that nobody wrote, and marks of direction would turn one around.
+/// A writer that cleans each event, which `tracing_subscriber` writes as a whole. Its text format leaves some
+/// characters that could forge a line (line breaks) or reverse one (direction marks).
 pub(super) struct Lines<M> {
     pub(super) writer: M,
-    /// Whether the format writes colours.
+    /// Whether the format uses colours.
     pub(super) colours: bool,
 }
 
@@ -70,14 +70,14 @@ fn one_line(event: &str, colours: bool) -> String {
 
 const ESCAPE: char = '\u{1b}';
 
-/// Whether an escape character before `rest` begins `[31m` or the like, which does no more than set a colour.
+/// Returns whether an escape character before `rest` only sets a colour, as in `[31m`.
 fn begins_colour(rest: &str) -> bool {
     let code = rest.strip_prefix('[').and_then(|rest| rest.split_once('m'));
     code.is_some_and(|(code, _)| code.bytes().all(|byte| byte.is_ascii_digit() || byte == b';'))
 }
 
-/// Whether a terminal or a viewer obeys `letter` instead of showing it: controls, separators of lines, and marks that turn the
-/// direction of a text.
+/// Returns whether terminals or viewers interpret `letter` instead of showing it: control characters, line
+/// separators, and direction marks.
 pub fn is_obeyed(letter: char) -> bool {
     let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}');
     letter.is_control() || turns

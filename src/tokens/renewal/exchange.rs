@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{failure::RenewalFailure, lease::HeldLease};
 use crate::{
-    provider::{Held, Renewal, RenewalVerdict, Source, Tokens, Unsendable},
+    provider::{Renewal, RenewalVerdict, Source, TokenPair, Tokens, Unsendable},
     provider_client::{ProviderClient, reason},
     secret,
     store::StoreError,
@@ -38,7 +38,7 @@ impl Outcome {
 pub(super) async fn renew(
     client: &ProviderClient,
     renewal: &dyn Renewal,
-    held: Held<'_>,
+    held: TokenPair<'_>,
     lease: &HeldLease,
     deadline: Instant,
 ) -> Result<Option<Outcome>, StoreError> {
@@ -81,7 +81,7 @@ impl Refused {
 async fn once(
     client: &ProviderClient,
     renewal: &dyn Renewal,
-    held: Held<'_>,
+    held: TokenPair<'_>,
     lease: &HeldLease,
     deadline: Instant,
 ) -> Result<Attempt, StoreError> {
@@ -118,7 +118,12 @@ fn unsendable(client: &ProviderClient, error: &Unsendable) -> Refused {
     Refused { code: "unsendable" }
 }
 
-fn read(client: &ProviderClient, renewal: &dyn Renewal, held: Held<'_>, answer: &Response<Bytes>) -> Attempt {
+fn read(
+    client: &ProviderClient,
+    renewal: &dyn Renewal,
+    held: TokenPair<'_>,
+    answer: &Response<Bytes>,
+) -> Attempt {
     let provider = &client.name;
     Attempt::Made(match renewal.read(answer, SystemTime::now()) {
         RenewalVerdict::Renewed(tokens) => Outcome::Renewed(tokens),
@@ -128,11 +133,11 @@ fn read(client: &ProviderClient, renewal: &dyn Renewal, held: Held<'_>, answer: 
             Outcome::Failed(RenewalFailure::Dead { code, token })
         }
         RenewalVerdict::ClientRefused { code } => return Attempt::Refused(Refused { code }),
-        RenewalVerdict::Passing(passing) => {
-            tracing::warn!(provider, what = passing.what, "No new tokens this time; the grant is kept");
+        RenewalVerdict::Transient(transient) => {
+            tracing::warn!(provider, what = transient.what, "No new tokens this time; the grant is kept");
             let throttled = answer.status() == StatusCode::TOO_MANY_REQUESTS;
             let reason = if throttled { "rate_limited" } else { "unavailable" };
-            Outcome::Failed(RenewalFailure::Transient { reason, retry_after: passing.retry_after })
+            Outcome::Failed(RenewalFailure::Transient { reason, retry_after: transient.retry_after })
         }
     })
 }

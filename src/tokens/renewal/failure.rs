@@ -51,13 +51,13 @@ impl RenewalFailure {
         match self {
             Self::Dead { code, .. } => Failure {
                 count,
-                rest_until: SystemTime::UNIX_EPOCH,
+                retry_at: SystemTime::UNIX_EPOCH,
                 reason: (*code).to_owned(),
                 permanent: true,
             },
             Self::Transient { reason, retry_after } => Failure {
                 count,
-                rest_until: SystemTime::now() + backoff(count, *retry_after),
+                retry_at: SystemTime::now() + backoff(count, *retry_after),
                 reason: (*reason).to_owned(),
                 permanent: false,
             },

@@ -78,8 +78,8 @@ fn record(descends: bool, tokens: Option<RenewedTokens>) -> Record {
 }
 
 fn failed(rest: u64, permanent: bool) -> Option<Failure> {
-    let rest_until = SystemTime::now() + Duration::from_secs(rest);
-    Some(Failure { count: 1, rest_until, reason: "unavailable".to_owned(), permanent })
+    let retry_at = SystemTime::now() + Duration::from_secs(rest);
+    Some(Failure { count: 1, retry_at, reason: "unavailable".to_owned(), permanent })
 }
 
 fn requirement(min_validity: u64, rejected: Option<&str>) -> Requirement {

@@ -13,7 +13,7 @@ use crate::web::{
     json::Schema,
 };
 
-/// What tonic says nothing about.
+/// The message for an unknown RPC, for which tonic gives none.
 const NO_SUCH_RPC: &str = "there is no such RPC";
 
 #[derive(Serialize)]
@@ -30,7 +30,7 @@ struct Detail {
     #[serde(rename = "type")]
     kind: String,
     value: String,
-    /// The same for people.
+    /// The same as text.
     #[serde(skip_serializing_if = "Option::is_none")]
     debug: Option<serde_json::Value>,
 }
@@ -41,7 +41,7 @@ struct End {
     error: Failure,
 }
 
-/// The answer to a call that failed so, always in JSON.
+/// The answer to a call that failed, always in JSON.
 pub(super) fn response(schema: &Schema, status: &Status, shape: Shape) -> Response<Vec<u8>> {
     let failure = failure(schema, status);
     if shape.streaming {
@@ -50,11 +50,11 @@ pub(super) fn response(schema: &Schema, status: &Status, shape: Shape) -> Respon
     }
     let mut response = typed(http_status(status.code()), "application/json", json(&failure));
     match status.code() {
-        // RFC 9110, section 15.5.2, wants a word on how to prove oneself.
+        // RFC 9110, section 15.5.2, requires a hint on how to authenticate.
         Code::Unauthenticated => {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        // It may be about the content coding.
+        // The error may be about the content coding.
         Code::Unimplemented => {
             response.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         }
@@ -97,10 +97,10 @@ fn failure(schema: &Schema, status: &Status) -> Failure {
     }
 }
 
-/// The code as the protocol spells it: with one `l` where gRPC has two.
+/// The code in the protocol's spelling, with one `l` in `canceled`.
 fn name(code: Code) -> &'static str {
     match code {
-        // It has no word for success, which is no error.
+        // The protocol has no code for success, which is not an error.
         Code::Ok | Code::Unknown => "unknown",
         Code::Cancelled => "canceled",
         Code::InvalidArgument => "invalid_argument",

@@ -1,4 +1,4 @@
-//! What a Connect request says, and its message as a gRPC frame.
+//! Reads a Connect request: its headers, and its message as a gRPC frame.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -10,7 +10,7 @@ use tonic::Status;
 use crate::{
     broker::Error,
     field::InvalidField,
-    service::{Arriving, MESSAGE_LIMIT},
+    service::{MESSAGE_LIMIT, TrackedRequestBody},
     web::{
         content::{Codec, Shape},
         frame, gzip, json,
@@ -21,22 +21,22 @@ pub(super) const TIMEOUT: HeaderName = HeaderName::from_static("connect-timeout-
 pub(super) const VERSION: HeaderName = HeaderName::from_static("connect-protocol-version");
 pub(super) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
-/// The text of a message, in bytes: the largest message in base64, and room for escapes in the rest of it.
+/// The largest message as text, in bytes: its body in base64, and room for escapes in the rest.
 pub(super) const TEXT_LIMIT: usize = MESSAGE_LIMIT / 3 * 4 + 256 * 1024;
 
-/// A message to come.
+/// A message that has not been read yet.
 pub(super) struct Message {
-    /// `None` where the gate knows no such RPC.
+    /// `None` for an RPC that the gate does not know.
     method: Option<MethodDescriptor>,
     codec: Codec,
     gzip: bool,
 }
 
 impl Message {
-    /// What the headers say of it.
+    /// Reads the headers that describe the message.
     ///
     /// # Errors
-    /// When it is of another version, of an encoding that is not known, or a stream, or one that is called for.
+    /// When the protocol version, the encoding or the use of a stream is not supported.
     pub(super) fn of(
         headers: &HeaderMap,
         shape: Shape,
@@ -59,11 +59,11 @@ impl Message {
         Ok(Self { method, codec: shape.codec, gzip })
     }
 
-    /// Reads it to its end, and frames it.
+    /// Reads the whole message and frames it.
     ///
     /// # Errors
-    /// When it is no such message, or breaks off.
-    pub(super) async fn receive(self, body: Arriving<Incoming>) -> Result<Bytes, Status> {
+    /// When the message is invalid or incomplete.
+    pub(super) async fn receive(self, body: TrackedRequestBody<Incoming>) -> Result<Bytes, Status> {
         let Some(method) = &self.method else { return Ok(frame::frame(&[])) };
         let limit = match self.codec {
             Codec::Json => TEXT_LIMIT,
@@ -71,9 +71,9 @@ impl Message {
         };
         let body = match Limited::new(body, limit).collect().await {
             Ok(body) => body.to_bytes(),
-            // The gate refuses what is too large, in the same words whoever sends it.
+            // The gate refuses messages that are too large, with the same text for every protocol.
             Err(error) if error.is::<LengthLimitError>() => return Ok(frame::oversized(u32::MAX as usize)),
-            // One that waited for too long gave way to others.
+            // The body waited for too long and was dropped.
             Err(error) => {
                 return Err(error.downcast().map_or_else(|_| invalid("broke off"), |status| *status));
             }
@@ -108,10 +108,10 @@ fn unsupported(operation: &'static str) -> Error {
     Error::OperationUnsupported { provider: None, operation }
 }
 
-/// `connect-timeout-ms` as gRPC writes it.
+/// Converts `connect-timeout-ms` to gRPC's notation.
 ///
 /// # Errors
-/// When it is not a number of at most ten digits.
+/// When the value is not a number of at most ten digits.
 pub(super) fn timeout(headers: &HeaderMap) -> Result<Option<HeaderValue>, Error> {
     let Some(value) = headers.get(TIMEOUT) else { return Ok(None) };
     let text = value.to_str().unwrap_or_default();
@@ -119,12 +119,12 @@ pub(super) fn timeout(headers: &HeaderMap) -> Result<Option<HeaderValue>, Error>
     let millis = text.parse::<u64>().ok().filter(|_| is_number).ok_or_else(|| {
         InvalidField::new(TIMEOUT.as_str(), "is malformed: at most 10 digits, which count milliseconds")
     })?;
-    // gRPC has eight digits.
+    // gRPC allows eight digits.
     let written = if millis < 100_000_000 { format!("{millis}m") } else { format!("{}S", millis / 1000) };
     Ok(Some(HeaderValue::try_from(written).expect("digits and a letter make a header value")))
 }
 
-/// Whether the caller can undo gzip (RFC 9110, section 12.5.3).
+/// Returns whether the caller accepts gzip (RFC 9110, section 12.5.3).
 pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT_ENCODING).into_iter().filter_map(|value| value.to_str().ok());
     let mut codings = values.flat_map(|value| value.split(','));

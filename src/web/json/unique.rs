@@ -1,20 +1,21 @@
-//! A look at JSON before it is read: every key once, and no more values than a message can need.
+//! A check of JSON before it is parsed: keys are unique, and there are no more values than a message can
+//! need.
 //!
-//! What reads the message would take the last of two keys. A proxy before this service that judges by the first would then
-//! judge another request than the one that is carried out.
+//! The parser would take the last of two equal keys. A proxy before this service that judges by the first
+//! would then judge another request than the one that is carried out.
 
 use std::{borrow::Cow, collections::HashSet, fmt};
 
 use serde::de::{Deserialize, DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 
-/// Values in one message, nested ones included. A call has some dozens; each takes a hundred times the memory of the two
-/// bytes that it can be written in.
+/// Maximum number of values in a message, nested ones included. A call has some dozens; each takes a hundred
+/// times the memory of the two bytes that it can be written in.
 const VALUES: usize = 16 * 1024;
 
-/// Looks through `json`, to a depth of 128 (serde_json's own limit).
+/// Checks `json`, to a depth of 128 (serde_json's own limit).
 ///
 /// # Errors
-/// When it is not JSON, a key comes twice in an object, or there are more than [`VALUES`].
+/// When it is not JSON, a key occurs twice in an object, or there are more than [`VALUES`].
 pub(super) fn check(json: &[u8]) -> Result<(), serde_json::Error> {
     let mut left = VALUES;
     let mut json = serde_json::Deserializer::from_slice(json);
@@ -22,9 +23,9 @@ pub(super) fn check(json: &[u8]) -> Result<(), serde_json::Error> {
     json.end()
 }
 
-/// Looks at one value, and all in it.
+/// Checks one value, and all values in it.
 struct Look<'a> {
-    /// How many values there may still be.
+    /// How many more values are allowed.
     left: &'a mut usize,
 }
 
@@ -116,7 +117,7 @@ impl<'de> Deserialize<'de> for Key<'de> {
     }
 }
 
-/// The one spelling of a field's two: `user_id` is `userId`.
+/// Unifies the two spellings of a field: `user_id` is `userId`.
 fn spelling<'a>(key: &Cow<'a, str>) -> Cow<'a, str> {
     if !key.contains('_') {
         return key.clone();

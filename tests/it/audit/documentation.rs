@@ -3,6 +3,7 @@
 use idp_token_service::{
     audit::{Format, Settings},
     policy::{Pattern, Permission, ProviderName, RequestPattern, Rule, Who},
+    rpc::Rpc,
     service::pb::CallProviderRequest,
 };
 use idp_token_testkit::{
@@ -50,7 +51,7 @@ async fn recorded(format: Format) -> [String; 2] {
         config.trusted_peers = trusting("127.0.0.0/8");
         config.callers.push(Rule {
             who: Who::Services(Pattern::parse("spiffe://acme/ns/*/sa/calendar").unwrap()),
-            allow: [Permission::CallProvider].into(),
+            allow: [Permission::Rpc(Rpc::CallProvider)].into(),
             providers: vec![ProviderName::Strategy("google-oauth2".to_owned())],
             requests: vec![RequestPattern::parse("GET www.googleapis.com/calendar/v3/**").unwrap()],
             line: None,

@@ -7,6 +7,7 @@ use idp_token_service::{
     audit::Audit,
     config::EndUsers,
     policy::{Permission, ProviderName, RequestPattern, Rule, Who},
+    rpc::Rpc,
     service::pb::{
         CallProviderRequest, GetIdentityTokenRequest, HttpRequest, ListIdentitiesRequest,
         idp_token_service_client::IdpTokenServiceClient,
@@ -68,7 +69,7 @@ async fn narrow(log: &Log) -> (World, String) {
         log.record(config);
         let rule = Rule {
             who: Who::EndUsers,
-            allow: [Permission::CallProvider].into(),
+            allow: [Permission::Rpc(Rpc::CallProvider)].into(),
             providers: vec![ProviderName::Strategy("google-oauth2".to_owned())],
             requests: vec![RequestPattern::parse("GET www.googleapis.com/oauth2/v3/userinfo").unwrap()],
             line: None,
@@ -219,7 +220,7 @@ async fn what_the_policy_allows_and_is_refused_all_the_same_says_why() {
 async fn a_call_that_panics_and_one_too_many_leave_a_record_too() {
     let log = Log::new();
     let world = World::start().await;
-    let audit = Audit::start(&log.settings(), &Arc::new(Metrics::new(&[]))).unwrap();
+    let audit = Audit::start(&log.settings(), &Arc::new(Metrics::default())).unwrap();
     let (gate, _) = buggy_gate(&world, audit);
     let client = IdpTokenServiceClient::new(Direct(gate));
     let panicking = get("/panic").by(google(ADA));

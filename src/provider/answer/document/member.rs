@@ -1,4 +1,4 @@
-//! The members of a JSON object, each read by itself.
+//! The members of a JSON object, each parsed by itself.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use serde::{
 pub(super) enum Value {
     /// A text.
     Text(String),
-    /// Any other JSON, as it was written: nothing is asked of what nobody needs.
+    /// Any other JSON, kept as written and parsed only when it is needed.
     Json(String),
 }
 
@@ -24,7 +24,7 @@ impl Value {
         }
     }
 
-    /// The value as `T`, if it is one.
+    /// The value as `T`, if it has that type.
     pub(super) fn read<T: DeserializeOwned>(&self) -> Option<T> {
         match self {
             Self::Text(text) => T::deserialize(StrDeserializer::<serde_json::Error>::new(text)).ok(),
@@ -32,13 +32,13 @@ impl Value {
         }
     }
 
-    /// Whether it is true, which may be written as text.
+    /// Returns whether the value is true, which may be written as text.
     pub(super) fn flag(&self) -> Option<bool> {
         let (Self::Text(word) | Self::Json(word)) = self;
         word.trim().to_ascii_lowercase().parse().ok()
     }
 
-    /// Its own members, if it is an object.
+    /// The members of the value, if it is an object.
     pub(super) fn members(&self) -> Option<Vec<(String, Self)>> {
         match self {
             Self::Json(json) => of_object(json),
@@ -47,11 +47,10 @@ impl Value {
     }
 }
 
-/// The members of the object that `text` begins with; `None` if it begins with none, or the object does not
-/// end.
+/// Returns the members of the object at the start of `text`; `None` if there is no object or it is truncated.
 ///
-/// A value is told by its quotes and brackets alone, so that one that a parser would stop at (a number beyond
-/// all range, half of a surrogate pair, a line break inside a text) costs nobody the others.
+/// Values are delimited by quotes and brackets alone, so that one a parser would reject (a number out of
+/// range, half of a surrogate pair, a line break inside a string) does not cost the others.
 pub(super) fn of_object(text: &str) -> Option<Vec<(String, Value)>> {
     let mut members = Vec::new();
     let mut rest = text.strip_prefix('{')?.trim_start();
@@ -70,7 +69,7 @@ fn of_json(json: &str) -> Value {
     unquoted(json).map_or_else(|| Value::Json(json.trim_end().to_owned()), Value::Text)
 }
 
-/// How long the value is that `text` begins with.
+/// Returns the length of the value at the start of `text`.
 fn length(text: &str) -> Option<usize> {
     match text.as_bytes().first()? {
         b'"' => quoted(text),
@@ -79,7 +78,7 @@ fn length(text: &str) -> Option<usize> {
     }
 }
 
-/// How long the string is that `text` begins with, quotes included.
+/// Returns the length of the string at the start of `text`, quotes included.
 fn quoted(text: &str) -> Option<usize> {
     let mut escaped = false;
     let closes = |letter| {
@@ -90,7 +89,7 @@ fn quoted(text: &str) -> Option<usize> {
     Some(text.strip_prefix('"')?.find(closes)? + 2)
 }
 
-/// How long the object or array is that `text` begins with.
+/// Returns the length of the object or array at the start of `text`.
 fn nested(text: &str) -> Option<usize> {
     let (mut depth, mut end) = (0_usize, 0);
     loop {
@@ -107,12 +106,12 @@ fn nested(text: &str) -> Option<usize> {
     }
 }
 
-/// The text of a JSON string; letters that no text can have are replaced.
+/// Decodes a JSON string; characters that are not valid Unicode are replaced.
 fn unquoted(json: &str) -> Option<String> {
     serde_json::from_str(json).ok().map(|Lossy(text)| text)
 }
 
-/// A JSON string read as bytes, for which serde_json lets line breaks and halves of surrogate pairs pass.
+/// A JSON string read as bytes: serde_json then accepts line breaks and half surrogate pairs.
 struct Lossy(String);
 
 impl<'de> Deserialize<'de> for Lossy {

@@ -1,6 +1,6 @@
 use super::*;
 
-/// What is read of each of these names.
+/// The value read for each of these names.
 fn read(body: impl AsRef<[u8]>) -> (Option<String>, Option<String>, Option<i64>) {
     let document = Document::read(body.as_ref());
     let token = |name| document.token(name).map(str::to_owned);

@@ -1,4 +1,4 @@
-//! A call's message on its way in.
+//! A call's request message as it arrives.
 
 use std::{
     pin::Pin,
@@ -10,51 +10,53 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tonic::Status;
 
-use super::backlog::{Backlog, Waiting};
+use super::buffer_budget::{BufferBudget, Share};
 use crate::broker::Error;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Bytes of a message that do not count: most are smaller, and a connection's 200 calls hold 200 KiB of it at most.
+/// Bytes of a message that are not counted: most messages are smaller, and a connection's 200 calls hold 200
+/// KiB of it at most.
 const SMALL: usize = 1024;
 
-/// A request's body that counts for the backlog once more than a little of it has come.
+/// A request body that counts towards the budget once more than `SMALL` bytes have arrived.
 ///
-/// What has come counts, not what was announced: a length costs a client five bytes, and this server no memory until they
-/// are followed by others. No more than the largest message counts, since what came before the next one was used up.
-pub struct Arriving<B> {
+/// Bytes count when they arrive, not when they are announced: announcing a length costs a client five bytes,
+/// and the server no memory. At most one message of the largest size counts, since earlier messages have been
+/// consumed.
+pub struct TrackedRequestBody<B> {
     body: B,
-    backlog: Arc<Backlog>,
-    /// Bytes of the largest message.
+    budget: Arc<BufferBudget>,
+    /// The size of the largest message, in bytes.
     most: usize,
     seen: usize,
     held: Option<Held>,
 }
 
 struct Held {
-    waiting: Waiting,
+    share: Share,
     gives_way: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
-impl<B> Arriving<B> {
-    pub(super) fn new(body: B, backlog: Arc<Backlog>, most: usize) -> Self {
-        Self { body, backlog, most, seen: 0, held: None }
+impl<B> TrackedRequestBody<B> {
+    pub(super) fn new(body: B, budget: Arc<BufferBudget>, most: usize) -> Self {
+        Self { body, budget, most, seen: 0, held: None }
     }
 
     fn count(&mut self, length: usize) {
         let length = length.min(self.most - self.seen);
         self.seen += length;
         if let Some(held) = &self.held {
-            held.waiting.grow(length);
+            held.share.grow(length);
         } else if self.seen > SMALL {
-            let waiting = self.backlog.admit();
-            waiting.grow(self.seen);
-            self.held = Some(Held { gives_way: Box::pin(waiting.gives_way()), waiting });
+            let share = self.budget.admit();
+            share.grow(self.seen);
+            self.held = Some(Held { gives_way: Box::pin(share.gives_way()), share });
         }
     }
 }
 
-impl<B> Body for Arriving<B>
+impl<B> Body for TrackedRequestBody<B>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
@@ -96,11 +98,11 @@ mod tests {
 
     use super::*;
     use crate::{
-        service::{MESSAGE_LIMIT, backlog::PIECE, observe::METHODS},
+        service::{MESSAGE_LIMIT, buffer_budget::PIECE},
         telemetry::Metrics,
     };
 
-    /// A client that sends these pieces and then nothing more.
+    /// Simulates a client that sends these pieces and then nothing more.
     struct Stalling(Vec<usize>);
 
     impl Body for Stalling {
@@ -118,8 +120,8 @@ mod tests {
         }
     }
 
-    /// The next of a body's frames as its length; an error as its code; nothing if none comes.
-    async fn next(body: &mut Arriving<Stalling>) -> Option<Result<usize, Code>> {
+    /// The next frame as its length; an error as its code; `None` if no frame is ready.
+    async fn next(body: &mut TrackedRequestBody<Stalling>) -> Option<Result<usize, Code>> {
         let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await;
         let Poll::Ready(Some(frame)) = polled else { return None };
         Some(match frame {
@@ -130,9 +132,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_message_that_stands_still_gives_way_to_newer_ones() {
-        let backlog = Arc::new(Backlog::new(5 * PIECE, Arc::new(Metrics::new(&METHODS))));
-        let message =
-            |pieces: &[usize]| Arriving::new(Stalling(pieces.to_vec()), Arc::clone(&backlog), MESSAGE_LIMIT);
+        let budget = Arc::new(BufferBudget::new(5 * PIECE, Arc::new(Metrics::default())));
+        let message = |pieces: &[usize]| {
+            TrackedRequestBody::new(Stalling(pieces.to_vec()), Arc::clone(&budget), MESSAGE_LIMIT)
+        };
         let (mut small, mut old) = (message(&[SMALL]), message(&[2 * PIECE]));
         assert_eq!(next(&mut small).await, Some(Ok(SMALL)));
         assert_eq!(next(&mut old).await, Some(Ok(2 * PIECE)));
@@ -148,9 +151,10 @@ mod tests {
 
     #[tokio::test]
     async fn many_messages_in_one_call_push_nothing_out() {
-        let backlog = Arc::new(Backlog::new(2 * MESSAGE_LIMIT, Arc::new(Metrics::new(&METHODS))));
-        let message =
-            |pieces: &[usize]| Arriving::new(Stalling(pieces.to_vec()), Arc::clone(&backlog), MESSAGE_LIMIT);
+        let budget = Arc::new(BufferBudget::new(2 * MESSAGE_LIMIT, Arc::new(Metrics::default())));
+        let message = |pieces: &[usize]| {
+            TrackedRequestBody::new(Stalling(pieces.to_vec()), Arc::clone(&budget), MESSAGE_LIMIT)
+        };
         let mut other = message(&[MESSAGE_LIMIT]);
         assert_eq!(next(&mut other).await, Some(Ok(MESSAGE_LIMIT)));
         let mut endless = message(&[MESSAGE_LIMIT - 1; 10]);

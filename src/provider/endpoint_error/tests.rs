@@ -1,7 +1,7 @@
 use super::*;
 use crate::provider::tests::{NOW, answer};
 
-fn setback(status: u16, headers: &[(&str, &str)], body: &str) -> Setback {
+fn error(status: u16, headers: &[(&str, &str)], body: &str) -> EndpointError {
     of(&answer(status, headers, body), plain, SystemTime::UNIX_EPOCH + Duration::from_secs(NOW))
 }
 
@@ -9,10 +9,10 @@ fn setback(status: u16, headers: &[(&str, &str)], body: &str) -> Setback {
 fn the_providers_word_counts_where_the_provider_itself_speaks() {
     let dead = r#"{"error":"invalid_grant","error_description":"x"}"#;
     for status in [200, 201, 204, 400, 401, 403, 404] {
-        assert_eq!(setback(status, &[], dead), Setback::Dead("invalid_grant"), "{status}");
+        assert_eq!(error(status, &[], dead), EndpointError::Dead("invalid_grant"), "{status}");
     }
     for status in [302, 408, 425, 429, 500, 501, 502, 503, 504] {
-        assert!(matches!(setback(status, &[], dead), Setback::Passing(_)), "{status}");
+        assert!(matches!(error(status, &[], dead), EndpointError::Transient(_)), "{status}");
     }
 }
 
@@ -29,7 +29,7 @@ fn a_refused_client_is_told_from_a_dead_grant() {
         "use_dpop_nonce",
     ] {
         let body = format!(r#"{{"error":"{code}"}}"#);
-        let Setback::Client(said) = setback(401, &[], &body) else { panic!("{code}") };
+        let EndpointError::Client(said) = error(401, &[], &body) else { panic!("{code}") };
         assert_eq!(said, code);
     }
 }
@@ -54,7 +54,11 @@ fn the_providers_word_is_known_in_every_dress() {
         for headers in [&[][..], &[("content-type", "text/html")], &[("content-type", "application/json")]] {
             let mut answer = answer(400, headers, "");
             *answer.body_mut() = Bytes::copy_from_slice(body);
-            assert_eq!(of(&answer, plain, SystemTime::UNIX_EPOCH), Setback::Dead("invalid_grant"), "{shown}");
+            assert_eq!(
+                of(&answer, plain, SystemTime::UNIX_EPOCH),
+                EndpointError::Dead("invalid_grant"),
+                "{shown}"
+            );
         }
     }
 }
@@ -81,7 +85,7 @@ fn whatever_else_is_said_may_pass() {
     ];
     for body in bodies {
         for status in [200, 400, 401, 404] {
-            assert!(matches!(setback(status, &[], body), Setback::Passing(_)), "{status} {body}");
+            assert!(matches!(error(status, &[], body), EndpointError::Transient(_)), "{status} {body}");
         }
     }
 }
@@ -90,14 +94,18 @@ fn whatever_else_is_said_may_pass() {
 fn a_failure_that_may_pass_says_when_and_quotes_nothing() {
     let said = |retry_after: Option<u64>, what: &str| {
         let retry_after = retry_after.map(Duration::from_secs);
-        Setback::Passing(Passing { retry_after, throttled: what.contains("429"), what: what.to_owned() })
+        EndpointError::Transient(Transient {
+            retry_after,
+            throttled: what.contains("429"),
+            what: what.to_owned(),
+        })
     };
     assert_eq!(
-        setback(503, &[("retry-after", "7")], "canary"),
+        error(503, &[("retry-after", "7")], "canary"),
         said(Some(7), "it answered 503 Service Unavailable")
     );
-    assert_eq!(setback(400, &[], "canary"), said(None, "it answered 400 Bad Request"));
-    assert_eq!(setback(200, &[], "canary"), said(None, "it answered 200 OK without what was asked for"));
+    assert_eq!(error(400, &[], "canary"), said(None, "it answered 400 Bad Request"));
+    assert_eq!(error(200, &[], "canary"), said(None, "it answered 200 OK without what was asked for"));
     let window = [("x-ratelimit-limit", "1"), ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "9")];
-    assert_eq!(setback(429, &window, ""), said(Some(9), "it answered 429 Too Many Requests"));
+    assert_eq!(error(429, &window, ""), said(Some(9), "it answered 429 Too Many Requests"));
 }

@@ -1,5 +1,5 @@
-//! What renewal, inspection and revocation have in common over all adapters: what is sent where, and what hostile
-//! answers cannot bring about.
+//! What all adapters have in common for renewal, inspection and revocation: what they send where, and what
+//! hostile answers cannot cause.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use percent_encoding::percent_decode;
@@ -19,7 +19,7 @@ fn endpoint(path: &str) -> Option<Uri> {
     Some(format!("https://login.acme.example/{path}").parse().expect("the test's URL is one"))
 }
 
-/// All that an operator can set.
+/// Settings with everything that an operator can configure.
 pub(super) fn full(strategy: &str) -> Box<dyn Provider> {
     let generic = kind(strategy).is_some_and(Kind::is_shared);
     let settings = Settings {
@@ -35,14 +35,14 @@ pub(super) fn full(strategy: &str) -> Box<dyn Provider> {
     build(strategy, settings).expect("there is such an adapter")
 }
 
-/// The requests of an adapter by ability, where it has it.
+/// The requests of an adapter by capability, as far as it has them.
 fn requests(provider: &dyn Provider) -> Vec<(&'static str, Request<Bytes>)> {
     let (access, refresh) = (AccessToken::new(ACCESS.to_owned()), RefreshToken::new(REFRESH.to_owned()));
-    let held = Held { access: &access, refresh: Some(&refresh) };
+    let pair = TokenPair { access: &access, refresh: Some(&refresh) };
     let sent = [
-        ("renew", provider.renewal().ok().map(|renewal| renewal.encode(held, now()))),
+        ("renew", provider.renewal().ok().map(|renewal| renewal.encode(pair, now()))),
         ("inspect", provider.inspection().ok().map(|inspection| inspection.encode(&access, now()))),
-        ("revoke", provider.revocation().ok().map(|revocation| revocation.encode(held, now()))),
+        ("revoke", provider.revocation().ok().map(|revocation| revocation.encode(pair, now()))),
     ];
     let request = |(name, sent): (_, Option<Result<_, _>>)| Some((name, sent?.expect("all is there")));
     sent.into_iter().filter_map(request).collect()
@@ -52,7 +52,7 @@ fn decoded(text: &[u8]) -> String {
     percent_decode(text).decode_utf8_lossy().into_owned()
 }
 
-/// Which secrets stand where: `query:access header:secret`.
+/// The secrets and their places: `query:access header:secret`.
 fn places(request: &Request<Bytes>) -> String {
     let header = |value: &http::HeaderValue| {
         let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
@@ -132,13 +132,15 @@ fn every_secret_stands_where_it_belongs_and_nowhere_else() {
     for (strategy, rows) in table {
         let provider = full(strategy);
         let requests = requests(provider.as_ref());
-        let shown: Vec<_> =
-            requests.iter().map(|(ability, request)| (*ability, shown(request), places(request))).collect();
+        let shown: Vec<_> = requests
+            .iter()
+            .map(|(capability, request)| (*capability, shown(request), places(request)))
+            .collect();
         let shown: Vec<_> = shown.iter().map(|(a, b, c)| (*a, b.as_str(), c.as_str())).collect();
         assert_eq!(shown, rows, "{strategy}");
-        for (ability, request) in requests {
-            assert!(!format!("{:?}", request.headers()).contains("canary"), "{strategy} {ability}");
-            assert!(!request.uri().path().contains("canary"), "{strategy} {ability}");
+        for (capability, request) in requests {
+            assert!(!format!("{:?}", request.headers()).contains("canary"), "{strategy} {capability}");
+            assert!(!request.uri().path().contains("canary"), "{strategy} {capability}");
         }
     }
 }
@@ -152,18 +154,19 @@ fn shown(request: &Request<Bytes>) -> String {
 #[test]
 fn without_a_refresh_token_there_is_no_request_unless_none_is_needed() {
     let access = AccessToken::new(ACCESS.to_owned());
-    let held = Held { access: &access, refresh: None };
+    let pair = TokenPair { access: &access, refresh: None };
     for strategy in strategies() {
         let provider = full(strategy);
         let Ok(renewal) = provider.renewal() else { continue };
-        let refused = matches!(renewal.encode(held, now()), Err(Unsendable::NoRefreshToken));
+        let refused = matches!(renewal.encode(pair, now()), Err(Unsendable::NoRefreshToken));
         assert_eq!(refused, renewal.source() == Source::RefreshToken, "{strategy}");
     }
 }
 
 #[test]
 fn what_keeps_an_adapter_from_an_ability_is_named() {
-    let missing = |keys: &[&'static str]| format!("{:?}", Lack::NotConfigured { missing: keys.to_vec() });
+    let missing =
+        |keys: &[&'static str]| format!("{:?}", MissingCapability::NotConfigured { missing: keys.to_vec() });
     let app = missing(&["client_id", "client_secret"]);
     let at = |url| missing(&["client_id", "client_secret", url]);
     let (none, ok) = ("Unsupported".to_owned(), "ok".to_owned());
@@ -182,7 +185,8 @@ fn what_keeps_an_adapter_from_an_ability_is_named() {
     for (strategy, expected) in table {
         let settings = Settings { hosts: hosts_of(strategy), ..Settings::default() };
         let provider = build(strategy, settings).expect("there is such an adapter");
-        let lack = |lack: Option<&Lack>| lack.map_or("ok".to_owned(), |lack| format!("{lack:?}"));
+        let lack =
+            |lack: Option<&MissingCapability>| lack.map_or("ok".to_owned(), |lack| format!("{lack:?}"));
         let found = [
             lack(provider.renewal().err()),
             lack(provider.inspection().err()),
@@ -196,12 +200,12 @@ fn what_keeps_an_adapter_from_an_ability_is_named() {
 fn a_token_that_fits_no_url_or_no_header_is_no_panic() {
     for token in ["x".repeat(100_000), "a\r\nb".to_owned(), "\0".to_owned(), "ü".to_owned(), String::new()] {
         let (access, refresh) = (AccessToken::new(token.clone()), RefreshToken::new(token.clone()));
-        let held = Held { access: &access, refresh: Some(&refresh) };
+        let pair = TokenPair { access: &access, refresh: Some(&refresh) };
         for strategy in strategies() {
             let provider = full(strategy);
-            let _ = provider.renewal().map(|renewal| renewal.encode(held, now()).is_ok());
+            let _ = provider.renewal().map(|renewal| renewal.encode(pair, now()).is_ok());
             let _ = provider.inspection().map(|inspection| inspection.encode(&access, now()).is_ok());
-            let _ = provider.revocation().map(|revocation| revocation.encode(held, now()).is_ok());
+            let _ = provider.revocation().map(|revocation| revocation.encode(pair, now()).is_ok());
         }
     }
 }
@@ -216,27 +220,27 @@ fn no_hostile_answer_kills_a_grant_or_makes_a_token() {
             if let Ok(renewal) = provider.renewal() {
                 let verdict = renewal.read(&answer, now());
                 assert!(
-                    matches!(verdict, RenewalVerdict::Passing(_)),
+                    matches!(verdict, RenewalVerdict::Transient(_)),
                     "{strategy} {status} {body} {verdict:?}"
                 );
             }
             if let Ok(inspection) = provider.inspection() {
                 let verdict = inspection.read(&answer, now());
-                // Of a probe, a 401 is the word itself, and a 403 shows that the token was taken.
+                // For a probe, a 401 is the verdict itself, and a 403 shows that the token was accepted.
                 let is_probe = ["bitbucket", "waad", "windowslive"].contains(&strategy)
                     && [401, 403].contains(&status)
                     && !body.starts_with('<');
                 assert!(
-                    matches!(verdict, InspectionVerdict::Passing(_)) || is_probe,
+                    matches!(verdict, InspectionVerdict::Transient(_)) || is_probe,
                     "{strategy} {status} {body} {verdict:?}"
                 );
             }
             if let Ok(revocation) = provider.revocation() {
                 let verdict = revocation.read(&answer, now());
-                // A success has no content that must be looked at.
+                // A success has no content that could be wrong.
                 let is_success = strategy != "facebook" && answer.status().is_success();
                 assert!(
-                    matches!(verdict, RevocationVerdict::Passing(_)) || is_success,
+                    matches!(verdict, RevocationVerdict::Transient(_)) || is_success,
                     "{strategy} {status} {body} {verdict:?}"
                 );
             }
@@ -268,17 +272,17 @@ fn the_gravest_word_in_a_failing_servers_mouth_is_nothing() {
             let answer = answer(status, json, body);
             if let Ok(renewal) = provider.renewal() {
                 assert!(
-                    matches!(renewal.read(&answer, now()), RenewalVerdict::Passing(_)),
+                    matches!(renewal.read(&answer, now()), RenewalVerdict::Transient(_)),
                     "{strategy} {status} {body}"
                 );
             }
             if let Ok(inspection) = provider.inspection() {
                 let verdict = inspection.read(&answer, now());
-                assert!(matches!(verdict, InspectionVerdict::Passing(_)), "{strategy} {status} {body}");
+                assert!(matches!(verdict, InspectionVerdict::Transient(_)), "{strategy} {status} {body}");
             }
             if let Ok(revocation) = provider.revocation() {
                 let verdict = revocation.read(&answer, now());
-                assert!(matches!(verdict, RevocationVerdict::Passing(_)), "{strategy} {status} {body}");
+                assert!(matches!(verdict, RevocationVerdict::Transient(_)), "{strategy} {status} {body}");
             }
         }
     }
@@ -288,11 +292,11 @@ proptest! {
     #[test]
     fn any_token_comes_out_of_the_form_as_it_went_in(token in "[!-~]{1,80}") {
         let (access, refresh) = (AccessToken::new(ACCESS.to_owned()), RefreshToken::new(token.clone()));
-        let held = Held { access: &access, refresh: Some(&refresh) };
+        let pair = TokenPair { access: &access, refresh: Some(&refresh) };
         for strategy in strategies() {
             let provider = full(strategy);
             let Ok(renewal) = provider.renewal() else { continue };
-            let Ok(request) = renewal.encode(held, now()) else { continue };
+            let Ok(request) = renewal.encode(pair, now()) else { continue };
             let sent = url::form_urlencoded::parse(request.body()).find(|(name, _)| name == "refresh_token");
             let sent = sent.map(|(_, value)| value.into_owned());
             prop_assert_eq!(sent, (renewal.source() == Source::RefreshToken).then(|| token.clone()), "{}", strategy);

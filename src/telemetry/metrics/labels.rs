@@ -1,19 +1,19 @@
-//! What the labels of the metrics say.
+//! The values of the metrics' labels.
 
 /// Why a connection was closed before its first call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// There are as many connections as there may be.
+pub enum ConnectionRefusal {
+    /// The maximum number of connections is reached.
     Full,
-    /// It had not said yet what it speaks, and too many newer ones came.
+    /// It had not sent a preface yet, and too many newer connections arrived.
     Crowded,
-    /// It did not say in time what it speaks.
+    /// It did not send a preface in time.
     Silent,
-    /// Its TLS handshake failed: no certificate, or not one of ours, or no TLS.
+    /// Its TLS handshake failed: no TLS, no certificate, or an untrusted one.
     Handshake,
 }
 
-impl Refusal {
+impl ConnectionRefusal {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Full => "full",
@@ -24,12 +24,12 @@ impl Refusal {
     }
 }
 
-/// Why a call ended whose peer did not send or take its bytes.
+/// Why a call with a slow peer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slow {
-    /// Its answer was not taken by its deadline.
+    /// Its answer was not read by its deadline.
     Late,
-    /// It had waited longest, and too much was waiting.
+    /// It had waited longest when too many bytes were waiting.
     Crowded,
 }
 
@@ -42,22 +42,22 @@ impl Slow {
     }
 }
 
-/// Why a request was no call at all.
+/// Why a request is not a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoCall {
-    /// Its content type is none of gRPC, gRPC-Web and Connect.
+pub enum HttpRejection {
+    /// Its content type is not one of gRPC, gRPC-Web or Connect.
     MediaType,
-    /// It is no POST.
+    /// Its method is not POST.
     Method,
-    /// It speaks Connect, but not to an RPC of the contract.
+    /// It uses Connect for a path that is not an RPC of the contract.
     NotFound,
-    /// Callers prove nothing, and it came by a name rather than by an address.
+    /// Callers prove nothing, and it was sent to a name rather than to an address.
     Host,
     /// Callers prove nothing, and it comes from a page of another origin.
     Origin,
 }
 
-impl NoCall {
+impl HttpRejection {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::MediaType => "media_type",
@@ -69,12 +69,12 @@ impl NoCall {
     }
 }
 
-/// An endpoint of Auth0 that is called.
+/// An endpoint of Auth0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     /// `POST /oauth/token`.
     Token,
-    /// `POST /oauth/token` for a token out of Token Vault.
+    /// `POST /oauth/token` for a token from Token Vault.
     TokenVault,
     /// `GET /api/v2/users/{id}`.
     Users,
@@ -93,11 +93,11 @@ impl Endpoint {
 /// Where a profile came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProfileSource {
-    /// Kept, and fresh.
+    /// From the cache, and fresh.
     Cache,
-    /// Read from Auth0, perhaps by another caller.
+    /// Read from Auth0, perhaps for another caller.
     Auth0,
-    /// Kept beyond its time, since Auth0 gave no answer.
+    /// From the cache after it expired, since Auth0 did not answer.
     Stale,
 }
 

@@ -1,7 +1,7 @@
-//! Bytes that wait for slow peers: of messages that have come in part, and of answers that nobody takes.
+//! A budget for bytes buffered for slow peers: partly received messages and unread answers.
 //!
-//! Few at once, and not for long. Where they are too many, what has waited longest gives way: refusing what is new
-//! instead would let one client that stands still keep everybody out.
+//! Bytes may wait only up to a limit, and not for long. At the limit, the oldest entry is dropped: to refuse
+//! new ones instead would let one stalled client keep everyone out.
 
 use std::{
     collections::BTreeMap,
@@ -12,15 +12,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::telemetry::{Metrics, Slow};
 
-/// Bytes that wait at once, of all peers: 256 of the largest bodies.
-pub(super) const BACKLOG: usize = 1024 * 1024 * 1024;
+/// Bytes buffered for all peers together: 256 of the largest bodies.
+pub(super) const BUFFERED_BYTES: usize = 1024 * 1024 * 1024;
 
-/// Bytes: an answer that is smaller does not count, since a connection's 200 calls hold 3 MiB of it at most; larger ones
-/// are handed to the connection in pieces of this size, as HTTP/2's frames are.
+/// In bytes. Smaller answers are not counted, since a connection's 200 calls hold 3 MiB of them at most;
+/// larger ones are passed to the connection in pieces of this size, that of HTTP/2's frames.
 pub(super) const PIECE: usize = 16 * 1024;
 
-/// All that waits.
-pub(super) struct Backlog {
+/// All buffered bytes, with a limit.
+pub(super) struct BufferBudget {
     limit: usize,
     waiting: Mutex<Entries>,
     metrics: Arc<Metrics>,
@@ -30,39 +30,39 @@ pub(super) struct Backlog {
 struct Entries {
     next: u64,
     bytes: usize,
-    /// In the order in which they came.
-    entries: BTreeMap<u64, AuditGuard>,
+    /// In the order of arrival.
+    entries: BTreeMap<u64, Entry>,
 }
 
-struct AuditGuard {
+struct Entry {
     bytes: usize,
     leave: CancellationToken,
 }
 
-/// Something that waits. It does so no longer once this is dropped.
-pub(super) struct Waiting {
+/// A share of the budget, returned when dropped.
+pub(super) struct Share {
     number: u64,
     leave: CancellationToken,
-    all: Arc<Backlog>,
+    all: Arc<BufferBudget>,
 }
 
-impl Backlog {
-    /// Room for `limit` bytes.
+impl BufferBudget {
+    /// Creates a budget of `limit` bytes.
     pub(super) fn new(limit: usize, metrics: Arc<Metrics>) -> Self {
         Self { limit, waiting: Mutex::default(), metrics }
     }
 
-    /// Something more that waits, without a byte yet.
-    pub(super) fn admit(self: &Arc<Self>) -> Waiting {
+    /// Admits a new entry without bytes.
+    pub(super) fn admit(self: &Arc<Self>) -> Share {
         let leave = CancellationToken::new();
         let mut waiting = self.waiting();
         let number = waiting.next;
         waiting.next += 1;
-        waiting.entries.insert(number, AuditGuard { bytes: 0, leave: leave.clone() });
-        Waiting { number, leave, all: Arc::clone(self) }
+        waiting.entries.insert(number, Entry { bytes: 0, leave: leave.clone() });
+        Share { number, leave, all: Arc::clone(self) }
     }
 
-    /// Something waited for too long.
+    /// Counts an entry that missed its deadline.
     pub(super) fn too_slow(&self) {
         self.metrics.slow_peer(Slow::Late);
     }
@@ -73,20 +73,20 @@ impl Backlog {
 }
 
 impl Entries {
-    fn remove(&mut self, number: u64) -> Option<AuditGuard> {
+    fn remove(&mut self, number: u64) -> Option<Entry> {
         let entry = self.entries.remove(&number)?;
         self.bytes -= entry.bytes;
         Some(entry)
     }
 
-    fn remove_oldest(&mut self) -> Option<AuditGuard> {
+    fn remove_oldest(&mut self) -> Option<Entry> {
         let (&oldest, _) = self.entries.first_key_value()?;
         self.remove(oldest)
     }
 }
 
-impl Waiting {
-    /// So many bytes more; what has waited longest gives way to them, which may be this.
+impl Share {
+    /// Adds `bytes` to this entry. The oldest entries are dropped to make room, and this may be one of them.
     pub(super) fn grow(&self, bytes: usize) {
         let mut waiting = self.all.waiting();
         let Some(entry) = waiting.entries.get_mut(&self.number) else { return };
@@ -100,13 +100,13 @@ impl Waiting {
         }
     }
 
-    /// Ends when this has to give way.
+    /// Completes when this entry must be dropped.
     pub(super) fn gives_way(&self) -> impl Future<Output = ()> + Send + 'static {
         self.leave.clone().cancelled_owned()
     }
 }
 
-impl Drop for Waiting {
+impl Drop for Share {
     fn drop(&mut self) {
         self.all.waiting().remove(self.number);
     }
@@ -118,8 +118,8 @@ mod tests {
 
     #[test]
     fn what_has_waited_longest_gives_way_until_the_rest_fits() {
-        let metrics = Arc::new(Metrics::new(&[]));
-        let all = Arc::new(Backlog::new(100, Arc::clone(&metrics)));
+        let metrics = Arc::new(Metrics::default());
+        let all = Arc::new(BufferBudget::new(100, Arc::clone(&metrics)));
         let waiting: Vec<_> = (0..5).map(|_| all.admit()).collect();
         let gone = || waiting.iter().map(|one| one.leave.is_cancelled()).collect::<Vec<_>>();
         waiting.iter().for_each(|one| one.grow(20));
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn what_is_larger_than_all_room_gives_way_itself() {
-        let all = Arc::new(Backlog::new(100, Arc::new(Metrics::new(&[]))));
+        let all = Arc::new(BufferBudget::new(100, Arc::new(Metrics::default())));
         let waiting = all.admit();
         waiting.grow(101);
         assert!(waiting.leave.is_cancelled());

@@ -1,4 +1,4 @@
-//! A large answer on its way out.
+//! A large answer as it is sent.
 
 use std::{
     pin::Pin,
@@ -12,61 +12,62 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Status, body::Body};
 
-use super::backlog::{Backlog, PIECE, Waiting};
+use super::buffer_budget::{BufferBudget, PIECE, Share};
 
-/// An answer's body that the connection gets piece by piece: given a whole message, it would keep all of it for as long
-/// as the client makes no room. What is left counts for the [`Backlog`]. It is thrown away, and with it the call's
-/// stream, if the client has not taken it by the call's deadline.
-pub(super) struct Leaving {
+/// A response body that passes the connection one piece at a time: given a whole message, hyper would buffer
+/// all of it until the client makes room. The rest counts towards the [`BufferBudget`]. If the client has not
+/// read it by the call's deadline, it is dropped, and the call's stream is reset.
+pub(super) struct PacedResponseBody {
     body: Body,
-    backlog: Arc<Backlog>,
+    budget: Arc<BufferBudget>,
     deadline: Instant,
     held: Option<Held>,
 }
 
-/// How an answer leaves. Every answer of an RPC that may be large has this among its extensions, for those who make another
-/// body of it.
+/// The limits on sending an answer. Every answer of an RPC that may be large has them among its extensions,
+/// for layers that replace its body.
 #[derive(Clone)]
-pub struct Departure {
-    pub(super) backlog: Arc<Backlog>,
+pub struct ResponseLimits {
+    pub(super) budget: Arc<BufferBudget>,
     /// The call's deadline.
     pub(super) until: Instant,
 }
 
-impl Departure {
-    /// `body`, which waits for its reader within these limits.
-    pub fn of(self, body: Body) -> Body {
-        Body::new(Leaving::new(body, self.backlog, self.until))
+impl ResponseLimits {
+    /// Wraps `body` with these limits.
+    pub fn apply(self, body: Body) -> Body {
+        Body::new(PacedResponseBody::new(body, self.budget, self.until))
     }
 }
 
-/// The rest of a message.
+/// The unsent rest of a message.
 struct Held {
     rest: Arc<Mutex<Option<Rest>>>,
-    /// Throws the rest away. The connection does not poll a body that it has no room for, so somebody else has to.
+    /// Drops the rest in time. A task does it, since the connection does not poll a body that it has no room
+    /// for.
     _watch: AbortOnDropHandle<()>,
 }
 
 struct Rest {
     bytes: Bytes,
-    _waiting: Waiting,
+    _share: Share,
 }
 
-impl Leaving {
-    pub(super) fn new(body: Body, backlog: Arc<Backlog>, deadline: Instant) -> Self {
-        Self { body, backlog, deadline, held: None }
+impl PacedResponseBody {
+    pub(super) fn new(body: Body, budget: Arc<BufferBudget>, deadline: Instant) -> Self {
+        Self { body, budget, deadline, held: None }
     }
 
     fn hold(&self, bytes: Bytes) -> Held {
-        let (waiting, backlog, deadline) = (self.backlog.admit(), Arc::clone(&self.backlog), self.deadline);
-        waiting.grow(bytes.len());
-        let gives_way = waiting.gives_way();
-        let rest = Arc::new(Mutex::new(Some(Rest { bytes, _waiting: waiting })));
+        let (share, budget, deadline) = (self.budget.admit(), Arc::clone(&self.budget), self.deadline);
+        share.grow(bytes.len());
+        let gives_way = share.gives_way();
+        let rest = Arc::new(Mutex::new(Some(Rest { bytes, _share: share })));
         let watched = Arc::clone(&rest);
         let watch = tokio::spawn(async move {
             tokio::select! {
                 () = gives_way => {}
-                () = sleep_until(deadline) => backlog.too_slow(),
+                () = sleep_until(deadline) => budget.too_slow(),
             }
             watched.lock().unwrap_or_else(PoisonError::into_inner).take();
         });
@@ -75,19 +76,19 @@ impl Leaving {
 }
 
 impl Held {
-    /// The next piece, and whether it is the last; `None` if the rest was thrown away.
+    /// The next piece, and whether it is the last; `None` if the rest was dropped.
     fn next(&self) -> Option<(Bytes, bool)> {
         let mut rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = &mut rest.as_mut()?.bytes;
         let length = bytes.len().min(PIECE);
-        // A copy: a mere view of these few bytes would keep the whole message.
+        // A copy: a slice of these few bytes would keep the whole message.
         let piece = Bytes::copy_from_slice(&bytes[..length]);
         bytes.advance(length);
         Some((piece, bytes.is_empty()))
     }
 }
 
-impl http_body::Body for Leaving {
+impl http_body::Body for PacedResponseBody {
     type Data = Bytes;
     type Error = Status;
 
@@ -130,31 +131,31 @@ mod tests {
     use tonic::Code;
 
     use super::*;
-    use crate::{service::observe::METHODS, telemetry::Metrics};
+    use crate::telemetry::Metrics;
 
     const LIMIT: Duration = Duration::from_secs(30);
 
-    fn backlog(limit: usize) -> (Arc<Backlog>, Arc<Metrics>) {
-        let metrics = Arc::new(Metrics::new(&METHODS));
-        (Arc::new(Backlog::new(limit, Arc::clone(&metrics))), metrics)
+    fn budget(limit: usize) -> (Arc<BufferBudget>, Arc<Metrics>) {
+        let metrics = Arc::new(Metrics::default());
+        (Arc::new(BufferBudget::new(limit, Arc::clone(&metrics))), metrics)
     }
 
-    fn answer(message: Bytes, backlog: &Arc<Backlog>) -> Leaving {
+    fn answer(message: Bytes, budget: &Arc<BufferBudget>) -> PacedResponseBody {
         let body = Body::new(http_body_util::Full::new(message));
-        Leaving::new(body, Arc::clone(backlog), Instant::now() + LIMIT)
+        PacedResponseBody::new(body, Arc::clone(budget), Instant::now() + LIMIT)
     }
 
-    async fn next(body: &mut Leaving) -> Option<Result<Bytes, Code>> {
+    async fn next(body: &mut PacedResponseBody) -> Option<Result<Bytes, Code>> {
         let frame = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await?;
         Some(frame.map(|frame| frame.into_data().unwrap_or_default()).map_err(|status| status.code()))
     }
 
     #[tokio::test]
     async fn an_answer_leaves_in_pieces_that_keep_nothing_else() {
-        let (backlog, _) = backlog(usize::MAX);
+        let (budget, _) = budget(usize::MAX);
         for length in [0, 1, PIECE, PIECE + 1, 3 * PIECE, 100_000] {
             let message: Bytes = (0..length).map(|index| u8::try_from(index % 251).unwrap_or(0)).collect();
-            let (mut body, mut taken) = (answer(message.clone(), &backlog), Vec::new());
+            let (mut body, mut taken) = (answer(message.clone(), &budget), Vec::new());
             while let Some(piece) = next(&mut body).await {
                 let piece = piece.expect("nobody is slow");
                 assert!(piece.len() <= PIECE);
@@ -167,8 +168,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_is_not_taken_in_time_is_thrown_away() {
-        let (backlog, metrics) = backlog(usize::MAX);
-        let mut body = answer(Bytes::from(vec![0; 5 * PIECE]), &backlog);
+        let (budget, metrics) = budget(usize::MAX);
+        let mut body = answer(Bytes::from(vec![0; 5 * PIECE]), &budget);
         assert!(next(&mut body).await.is_some_and(|piece| piece.is_ok()));
         tokio::time::sleep(LIMIT - Duration::from_millis(10)).await;
         assert!(next(&mut body).await.is_some_and(|piece| piece.is_ok()));
@@ -181,10 +182,10 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_that_stands_still_gives_way_to_newer_ones() {
-        let (backlog, metrics) = backlog(5 * PIECE);
-        let mut old = answer(Bytes::from(vec![0; 3 * PIECE]), &backlog);
+        let (budget, metrics) = budget(5 * PIECE);
+        let mut old = answer(Bytes::from(vec![0; 3 * PIECE]), &budget);
         assert!(next(&mut old).await.is_some_and(|piece| piece.is_ok()));
-        let mut new = answer(Bytes::from(vec![0; 3 * PIECE]), &backlog);
+        let mut new = answer(Bytes::from(vec![0; 3 * PIECE]), &budget);
         assert!(next(&mut new).await.is_some_and(|piece| piece.is_ok()));
         while old.held.as_ref().is_some_and(|held| held.rest.lock().expect("no panic").is_some()) {
             tokio::task::yield_now().await;

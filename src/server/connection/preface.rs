@@ -1,4 +1,4 @@
-//! The first bytes of a connection. hyper would wait for them for ever, and the connection would keep its place.
+//! A time limit for the first bytes of a connection. hyper would wait for them for ever and keep its place.
 
 use std::{
     io,
@@ -8,32 +8,33 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::newcomers::Newcomer;
+use super::pending::PendingConnection;
 
-/// What an HTTP/2 client says first; what begins in another way is HTTP/1.
+/// The HTTP/2 connection preface; a connection that begins otherwise is HTTP/1.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A stream whose reads fail once its newcomer must leave, until it has said all of HTTP/2's preface, or anything else.
-pub(super) struct Greeting<S> {
+/// A stream whose reads fail once it must give way, until it has sent HTTP/2's whole preface or anything
+/// else.
+pub(super) struct PrefaceTimeout<S> {
     stream: S,
     waiting: Option<Waiting>,
 }
 
 struct Waiting {
     must_leave: Pin<Box<dyn Future<Output = ()> + Send>>,
-    /// How much of the preface has come.
+    /// Bytes of the preface received so far.
     heard: usize,
 }
 
-impl<S> Greeting<S> {
-    pub(super) fn of(stream: S, newcomer: Newcomer) -> Self {
-        let must_leave = Box::pin(async move { newcomer.must_leave().await });
+impl<S> PrefaceTimeout<S> {
+    pub(super) fn of(stream: S, pending: PendingConnection) -> Self {
+        let must_leave = Box::pin(async move { pending.must_leave().await });
         Self { stream, waiting: Some(Waiting { must_leave, heard: 0 }) }
     }
 }
 
 impl Waiting {
-    /// Whether with `new` the client has said what it speaks.
+    /// Returns whether the client's protocol is known after the bytes `new`.
     fn hear(&mut self, new: &[u8]) -> bool {
         let expected = &PREFACE[self.heard..];
         let common = expected.len().min(new.len());
@@ -42,7 +43,7 @@ impl Waiting {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Greeting<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for PrefaceTimeout<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -63,7 +64,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Greeting<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Greeting<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for PrefaceTimeout<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
@@ -94,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_greeting_is_the_whole_preface_or_anything_else() {
+    fn the_protocol_is_known_after_the_whole_preface_or_anything_else() {
         let heard = |pieces: &[&[u8]]| {
             let mut waiting = Waiting { must_leave: Box::pin(std::future::pending()), heard: 0 };
             pieces.iter().position(|piece| waiting.hear(piece))

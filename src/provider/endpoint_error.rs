@@ -1,7 +1,7 @@
-//! Why a token, inspection or revocation endpoint did not do what it was asked: RFC 6749, section 5.2, and dialects.
+//! Failures of token, inspection and revocation endpoints: RFC 6749, section 5.2, and its dialects.
 //!
-//! Only the provider's own word makes a failure permanent. Throttles, failures of servers, empty and broken bodies and
-//! whatever stands in front of a provider say nothing about a grant.
+//! Only the provider's own word makes a failure permanent. Throttles, server failures, empty or broken
+//! bodies, and proxies in front of a provider say nothing about a grant.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,25 +11,26 @@ use http::{Response, StatusCode};
 use super::answer::{self, Document};
 use crate::retry::retry_after;
 
-/// Why it was not done.
+/// Why the endpoint did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Setback {
+pub(super) enum EndpointError {
     /// The provider says that the token or grant is dead.
     Dead(&'static str),
-    /// The provider refuses the application, or what it asks.
+    /// The provider refuses the application, or its request.
     Client(&'static str),
-    /// It may pass.
-    Passing(Passing),
+    /// A temporary failure.
+    Transient(Transient),
 }
 
-/// A failure that may pass.
+/// A temporary failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Passing {
+pub struct Transient {
     /// How long the provider asks to wait.
     pub retry_after: Option<Duration>,
-    /// Whether it is a throttle's doing, not a failure.
+    /// Whether it is a throttle rather than a failure.
     pub throttled: bool,
-    /// What happened, for the log: "it answered 503 Service Unavailable". Quotes nothing that the provider sent.
+    /// What happened, for the log: "it answered 503 Service Unavailable". Quotes nothing that the provider
+    /// sent.
     pub what: String,
 }
 
@@ -58,7 +59,7 @@ impl OAuthError {
     }
 }
 
-/// What an error means to one provider, where it differs from RFC 6749.
+/// What an error means at one provider, if it differs from RFC 6749.
 pub(super) type Dialect = fn(&OAuthError) -> Option<Meaning>;
 
 /// What an error means.
@@ -68,42 +69,43 @@ pub(super) enum Meaning {
     Dead(&'static str),
     /// The application or its request is refused.
     Client(&'static str),
-    /// It may pass, whatever it is called.
-    Passing,
+    /// A temporary failure, whatever its name.
+    Transient,
 }
 
-/// For providers that speak as RFC 6749 does.
+/// The dialect of providers that follow RFC 6749.
 pub(super) fn plain(_: &OAuthError) -> Option<Meaning> {
     None
 }
 
-/// What an answer means that does not hold what was asked for. Errors in a success count too: GitHub has them there.
-pub(super) fn of(answer: &Response<Bytes>, dialect: Dialect, now: SystemTime) -> Setback {
+/// Classifies an answer that lacks what was asked for. Errors with a success status count too, as GitHub
+/// sends them.
+pub(super) fn of(answer: &Response<Bytes>, dialect: Dialect, now: SystemTime) -> EndpointError {
     let status = answer.status();
     if !may_be_final(status) {
-        return passing(answer, now);
+        return transient(answer, now);
     }
     let error = OAuthError::read(answer.body());
     match dialect(&error).or_else(|| standard(&error.code)) {
-        Some(Meaning::Dead(code)) => Setback::Dead(code),
-        Some(Meaning::Client(code)) => Setback::Client(code),
-        Some(Meaning::Passing) | None => passing(answer, now),
+        Some(Meaning::Dead(code)) => EndpointError::Dead(code),
+        Some(Meaning::Client(code)) => EndpointError::Client(code),
+        Some(Meaning::Transient) | None => transient(answer, now),
     }
 }
 
-/// Whether the body of an answer with this status may decide for good.
+/// Returns whether the body of an answer with this status may be a permanent verdict.
 pub(super) fn may_be_final(status: StatusCode) -> bool {
     let passes = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
     status.is_success() || status.is_client_error() && !passes.contains(&status)
 }
 
-/// Whether an answer is a page for people, whatever its status: a portal's, a gateway's.
+/// Returns whether an answer is an HTML page, such as that of a portal or a gateway, whatever its status.
 pub(super) fn is_page(answer: &Response<Bytes>) -> bool {
     answer.body().trim_ascii_start().starts_with(b"<")
 }
 
-/// `answer` as a failure that may pass.
-pub(super) fn passing(answer: &Response<Bytes>, now: SystemTime) -> Setback {
+/// Classifies `answer` as a temporary failure.
+pub(super) fn transient(answer: &Response<Bytes>, now: SystemTime) -> EndpointError {
     let exhausted = answer::exhausted(answer.headers(), now);
     let throttled = answer.status() == StatusCode::TOO_MANY_REQUESTS || exhausted.is_some();
     let retry_after = retry_after(answer.headers(), now).or(exhausted);
@@ -111,17 +113,17 @@ pub(super) fn passing(answer: &Response<Bytes>, now: SystemTime) -> Setback {
         status if status.is_success() => format!("it answered {status} without what was asked for"),
         status => format!("it answered {status}"),
     };
-    Setback::Passing(Passing { retry_after, throttled, what })
+    EndpointError::Transient(Transient { retry_after, throttled, what })
 }
 
-/// The name of `text` among `names`: what is remembered of an answer is never its own text.
+/// Returns the one of `names` that equals `text`, so that nothing keeps text from an answer.
 pub(super) fn known(text: &str, names: &[&'static str]) -> Option<&'static str> {
     names.iter().copied().find(|name| *name == text)
 }
 
-/// RFC 6749, section 5.2; `invalid_target` is RFC 8707's, `invalid_resource` what its drafts and Microsoft
-/// call that, `unsupported_token_type` RFC 7009's, and the last two want proofs of possession, RFC 9449's,
-/// which nobody makes here.
+/// The codes of RFC 6749, section 5.2. `invalid_target` is from RFC 8707, and `invalid_resource` is its name
+/// in drafts and at Microsoft; `unsupported_token_type` is from RFC 7009. The last two ask for a proof of
+/// possession (RFC 9449), which this service does not send.
 pub(super) fn standard(code: &str) -> Option<Meaning> {
     const CLIENT: [&str; 10] = [
         "invalid_client",
