@@ -88,7 +88,7 @@ pub struct TransportSetupError(reqwest::Error);
 #[derive(Clone, Debug)]
 pub struct Transport {
     client: reqwest::Client,
-    detours: Arc<BTreeMap<String, Url>>,
+    host_overrides: Arc<BTreeMap<String, Url>>,
 }
 
 impl Transport {
@@ -123,14 +123,14 @@ impl Transport {
             .http2_keep_alive_timeout(PING_TIMEOUT)
             .build()
             .map_err(TransportSetupError)?;
-        Ok(Self { client, detours: Arc::default() })
+        Ok(Self { client, host_overrides: Arc::default() })
     }
 
-    /// The same connections, but with the hosts in `detours` reached elsewhere: for tests, where a provider is a fake
+    /// The same connections, but with the hosts in `host_overrides` reached elsewhere: for tests, where a provider is a fake
     /// on loopback. A key is a host, or `*.` and its parent.
     #[must_use]
-    pub fn detouring(&self, detours: BTreeMap<String, Url>) -> Self {
-        Self { client: self.client.clone(), detours: Arc::new(detours) }
+    pub fn with_host_overrides(&self, host_overrides: BTreeMap<String, Url>) -> Self {
+        Self { client: self.client.clone(), host_overrides: Arc::new(host_overrides) }
     }
 
     /// Sends `request` as it is and gathers an answer of at most `limit` bytes, content codings undone, until
@@ -157,11 +157,11 @@ impl Transport {
     fn prepare(&self, mut request: Request<Bytes>) -> Result<reqwest::Request, reqwest::Error> {
         complete(&mut request);
         let host = request.uri().host().unwrap_or_default();
-        let detour = self.detours.get(host).or_else(|| {
+        let overridden = self.host_overrides.get(host).or_else(|| {
             let (_, parent) = host.split_once('.')?;
-            self.detours.get(&format!("*.{parent}"))
+            self.host_overrides.get(&format!("*.{parent}"))
         });
-        let Some(base) = detour else { return reqwest::Request::try_from(request) };
+        let Some(base) = overridden else { return reqwest::Request::try_from(request) };
 
         // The other side still learns which host was meant.
         if let Ok(original) = HeaderValue::from_str(host) {

@@ -110,7 +110,7 @@ impl ProviderClient {
                 InspectionVerdict::Passing(passing) => Err(passing.into()),
             }
         };
-        let outcome = secret::proving(inspection.credential(), is_refused, once).await;
+        let outcome = secret::retry_if_rotated(inspection.credential(), is_refused, once).await;
         let word = |told: &Told| match told {
             Told::Active(_) => "active",
             Told::Inactive => "dead",
@@ -141,7 +141,7 @@ impl ProviderClient {
                 RevocationVerdict::Passing(passing) => Err(passing.into()),
             }
         };
-        let outcome = secret::proving(revocation.credential(), is_refused, once).await;
+        let outcome = secret::retry_if_rotated(revocation.credential(), is_refused, once).await;
         metrics.revocation(&self.name, outcome.as_ref().copied().unwrap_or_else(ProviderError::outcome));
         outcome.map(drop)
     }
