@@ -1,9 +1,10 @@
-//! The audit log: one record of every call to the RPCs, whatever comes of it.
+//! The audit log: one record of every RPC call, whatever its outcome.
 //!
-//! Before a call is worked on, it takes its place in a bounded queue ([`AuditScope::reserve`]), so that writing the record down at its
-//! end cannot fail: what cannot be recorded is not done. A call that is refused before, or whose message never comes, takes it at
-//! its end: while it lasts it costs nothing that others need. Whoever works on the call notes in its [`AuditScope`] what it finds
-//! out. One thread writes (`writer`); what it cannot write it tries again, and no record is left out in silence.
+//! A call reserves its place in a bounded queue before any work is done ([`AuditScope::reserve`]), so that
+//! writing the record at the end cannot fail: what cannot be recorded is not done. A call that is rejected
+//! earlier, or whose message never arrives, takes its place only when it ends, so that it holds nothing that
+//! other calls need. The code that works on a call notes what it learns in the call's [`AuditScope`]. A
+//! single thread writes (`writer`); it retries what it cannot write and never drops a record silently.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -41,38 +42,38 @@ use file::Sink;
 use scope::Shared;
 use writer::Writer;
 
-/// Records that are under way or wait for the writer: many times the calls at once, so that a disk which halts for a
-/// moment is not noticed. A record has 1 KiB as a rule and 16 KiB at most.
+/// Maximum number of records in progress or waiting for the writer: many times the number of concurrent
+/// calls, so that a brief stall of the disk goes unnoticed. A record is usually 1 KiB and at most 16 KiB.
 const QUEUE: usize = 8192;
 
-/// How long a call waits for a place, at most.
+/// The longest that a call waits for a place in the queue.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// So long the last records are waited for at the end: longer than the writer tries.
+/// How long [`Audit::finish`] waits for the last records: longer than the writer keeps trying.
 const FLUSH: Duration = Duration::from_secs(7);
 
-/// What is recorded, where, and how.
+/// Settings of the audit log: what is recorded, where, and in which format.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where records go. stdout.
+    /// Where records go. Default: stdout.
     pub destination: Destination,
-    /// How they are written. JSON.
+    /// The format of records. Default: JSON.
     pub format: Format,
-    /// Which calls are recorded. All.
+    /// Which calls are recorded. Default: all.
     pub level: Level,
-    /// Takes the place of user ids. None: they are recorded as they are.
+    /// The key that replaces user ids by pseudonyms. Default: none; ids are recorded as they are.
     pub user_id_key: Option<Arc<UserIdKey>>,
 }
 
-/// Which calls are recorded.
+/// Selects which calls are recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Level {
     /// All calls.
     #[default]
     All,
-    /// Those that did not end with OK.
+    /// Calls that did not end with OK.
     Refusals,
-    /// None.
+    /// No calls.
     Off,
 }
 
@@ -83,24 +84,24 @@ pub struct Audit(Option<Arc<Recorder>>);
 struct Recorder {
     queue: mpsc::Sender<Shared>,
     level: Level,
-    /// Ends the writer, when nobody is left to record anything at the latest.
+    /// Stops the writer; cancelled at the latest when the last handle is dropped.
     stop: CancellationToken,
     state: watch::Receiver<State>,
     metrics: Arc<Metrics>,
 }
 
-/// How the writer is.
+/// The state of the writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Writing,
     /// The last attempt to write failed.
     Failing,
-    /// All is written, or given up.
+    /// Everything has been written, or given up.
     Done,
 }
 
 impl Recorder {
-    /// A place in the queue; waits for one a second at most.
+    /// Reserves a place in the queue, waiting at most [`PATIENCE`].
     async fn place(&self) -> Result<OwnedPermit<Shared>, Unrecorded> {
         let place = match self.queue.clone().try_reserve_owned() {
             Err(TrySendError::Full(queue)) => tokio::time::timeout(PATIENCE, queue.reserve_owned()).await,
@@ -110,9 +111,9 @@ impl Recorder {
     }
 }
 
-/// There is no place in the log for a call, which must not be worked on.
+/// The error for a call that has no place in the log, and so must not be worked on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the call cannot be put on record")]
+#[error("the call cannot be recorded in the audit log")]
 pub struct Unrecorded;
 
 impl Drop for Recorder {
@@ -125,13 +126,13 @@ impl Audit {
     /// Opens the log and starts its writer. Needs a tokio runtime.
     ///
     /// # Errors
-    /// When the file cannot be opened, or no thread be started.
+    /// When the file cannot be opened or the thread cannot be started.
     pub fn start(settings: &Settings, metrics: &Arc<Metrics>) -> io::Result<Self> {
         if settings.level == Level::Off {
             return Ok(Self::default());
         }
         let (queue, records) = mpsc::channel(QUEUE);
-        let (told, state) = watch::channel(State::Writing);
+        let (sender, state) = watch::channel(State::Writing);
         let stop = CancellationToken::new();
         let writer = Writer {
             records,
@@ -139,7 +140,7 @@ impl Audit {
             format: settings.format,
             key: settings.user_id_key.clone(),
             stop: stop.clone(),
-            state: told,
+            state: sender,
             metrics: Arc::clone(metrics),
             last_tries: 0,
         };
@@ -149,22 +150,23 @@ impl Audit {
         Ok(Self(Some(Arc::new(Recorder { queue, level, stop, state, metrics }))))
     }
 
-    /// The record of one call, which begins now.
+    /// Begins the record of one call, now.
     pub fn begin(&self) -> AuditGuard {
         self.0.as_ref().map_or_else(AuditGuard::default, |recorder| AuditGuard::new(Arc::clone(recorder)))
     }
 
-    /// Whether records can be written, as far as is known, and there is a place for another one.
+    /// Returns whether records can be written, as far as is known, and another one has a place.
     pub fn is_writing(&self) -> bool {
         self.0.as_ref().is_none_or(|recorder| {
-            // Without a receiver the writer is dead.
+            // A closed queue means that the writer is dead.
             *recorder.state.borrow() == State::Writing
                 && recorder.queue.capacity() > 0
                 && !recorder.queue.is_closed()
         })
     }
 
-    /// Writes what there is, after the last call has ended. Records nothing any more.
+    /// Writes the remaining records; nothing is recorded afterwards. To be called after the last call has
+    /// ended.
     pub async fn finish(self) {
         let Some(recorder) = &self.0 else { return };
         recorder.stop.cancel();

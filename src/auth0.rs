@@ -1,5 +1,5 @@
-//! The Auth0 tenant: its Management token, its users, its Token Vault, and its rate limit, the scarcest resource of
-//! all.
+//! The Auth0 tenant: its Management token, its users, its Token Vault, and its rate limit, the scarcest
+//! resource of all.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ use profiles::Profiles;
 use token_vault::{Account, TokenVault};
 use users::Users;
 
-/// One tenant.
+/// A client of one tenant.
 pub struct Auth0 {
     management_token: Arc<ManagementToken>,
     profiles: Profiles,
@@ -45,8 +45,9 @@ pub struct Auth0 {
 }
 
 impl Auth0 {
-    /// A client of the tenant in `settings`. Sends nothing yet. Needs a tokio runtime.
-    /// Where `store` is durable, all replicas share one Management token there.
+    /// Makes a client of the tenant in `settings`. Sends nothing yet. Needs a tokio runtime.
+    ///
+    /// If `store` is durable, all replicas share one Management token through it.
     pub fn new(
         settings: &config::Auth0,
         transport: &Transport,
@@ -70,7 +71,7 @@ impl Auth0 {
         Self { management_token, profiles, limiter, vault }
     }
 
-    /// A user's profile, kept or read.
+    /// Returns a user's profile, cached or read.
     ///
     /// # Errors
     /// When Auth0 has no such user, or gives no usable answer.
@@ -78,8 +79,9 @@ impl Auth0 {
         self.profiles.get(user, judge).await
     }
 
-    /// A user's token out of Token Vault, kept or exchanged. Where it is not accepted by `judge`, the vault has no better one
-    /// now. `account_id` is the provider's own id of the account; empty for whichever the user connected.
+    /// Returns a user's token from Token Vault, cached or exchanged. If `judge` does not accept it, the vault
+    /// has no better one now. `account_id` is the provider's own id of the account; empty for whichever
+    /// account the user connected.
     ///
     /// # Errors
     /// When the vault gives none, or is not configured for `connection`.
@@ -97,40 +99,40 @@ impl Auth0 {
         vault.get(Account { user: user.clone(), connection, account_id }, subject, judge).await
     }
 
-    /// Fetches the Management token, or waits for it; the first success means that the service can work.
+    /// Fetches the Management token or waits for it. The first success means that the service can work.
     ///
     /// # Errors
-    /// When there is none, or it lacks a scope.
+    /// When there is no token, or it lacks a scope.
     pub async fn authenticate(&self) -> Result<(), Auth0Error> {
         self.management_token.get(None).await.map(drop)
     }
 
-    /// Whether reads wait for their turn now, rather than for Auth0.
+    /// Returns whether reads currently wait for the rate limit rather than for Auth0's answer.
     pub fn is_throttled(&self) -> bool {
         self.limiter.wait().is_some()
     }
 
-    /// Lets go of profiles that nobody asked for lately.
+    /// Drops profiles that nobody has asked for recently.
     pub fn sweep(&self) {
         self.profiles.sweep();
         self.vault.iter().for_each(TokenVault::sweep);
     }
 }
 
-/// Judges a kept profile, or a token of Token Vault, given when its read or exchange began.
+/// Judges a cached profile or Token Vault token, given when its read or exchange began.
 pub type Judge<'a, T = Profile> = &'a (dyn Fn(&T, Instant) -> Acceptance + Sync);
 
-/// Whether a kept profile or token will do.
+/// Whether a cached profile or token will do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acceptance {
-    /// It does: it holds a token that lives long enough, say.
+    /// It will do, for example because its token lives long enough.
     Accept,
-    /// It does not, and may not have changed since: it is read again after 5 s, and ever more rarely while it stays
-    /// as it is.
+    /// It will not do, but may not have changed either: it is read again after 5 s, and ever more rarely
+    /// while it stays the same.
     Insufficient,
     /// Something happened since it was read: it is read again at once.
     Stale {
-        /// When that happened; a read that began earlier is of no use.
+        /// When that happened. Reads that began earlier are of no use.
         since: Instant,
     },
 }

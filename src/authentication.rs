@@ -1,4 +1,5 @@
-//! Who calls: proven by a certificate, by the word of a trusted proxy about one, or by a token of a known issuer.
+//! Authentication of callers: by a certificate, by a trusted proxy's word about one, or by a token of a known
+//! issuer.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -19,23 +20,23 @@ mod key_source;
 mod token;
 mod verified;
 
-pub use error::{AuthenticationError, Refusal};
+pub use error::{AuthenticationError, CredentialRejection};
 
 use issuer::{Issuer, Principal, Subjects};
 use key_source::KeySource;
 use token::{Claims, Token};
 use verified::Verified;
 
-/// A caller, and how it proved who it is.
+/// A caller, and how it was authenticated.
 #[derive(Clone, Debug)]
-pub struct Proven {
-    /// Who.
+pub struct Authenticated {
+    /// The caller.
     pub caller: Caller,
-    /// How.
+    /// How it was authenticated.
     pub proof: Proof,
 }
 
-/// What callers may prove themselves with.
+/// The ways in which callers may authenticate.
 pub struct Authentication {
     is_required: bool,
     issuers: Vec<Issuer>,
@@ -44,7 +45,7 @@ pub struct Authentication {
 }
 
 impl Authentication {
-    /// What `config` says. Sends nothing yet.
+    /// Makes what `config` describes. Sends nothing yet.
     pub fn new(config: &Config, transport: &Transport) -> Self {
         Self {
             is_required: config.identifies_callers(),
@@ -54,7 +55,7 @@ impl Authentication {
         }
     }
 
-    /// Nobody is asked: everybody is [`Caller::Anonymous`].
+    /// Authenticates nobody: every caller is [`Caller::Anonymous`].
     pub fn open() -> Self {
         Self {
             is_required: false,
@@ -64,65 +65,68 @@ impl Authentication {
         }
     }
 
-    /// Whether callers must prove who they are; otherwise everybody is [`Caller::Anonymous`].
+    /// Returns whether callers must authenticate; otherwise every caller is [`Caller::Anonymous`].
     pub fn is_required(&self) -> bool {
         self.is_required
     }
 
-    /// Whether there is an issuer whose tokens are believed.
+    /// Returns whether there is an issuer whose tokens are accepted.
     pub fn takes_tokens(&self) -> bool {
         !self.issuers.is_empty()
     }
 
-    /// Whom `token` stands for, if it was verified lately.
-    pub fn remembered(&self, token: &SecretString) -> Option<Proven> {
+    /// Returns the caller that `token` identifies, if it was verified recently.
+    pub fn remembered(&self, token: &SecretString) -> Option<Authenticated> {
         let (principal, issuer) = self.verified.get(token.expose_secret())?;
-        Some(proven(principal, issuer, token.clone()))
+        Some(authenticated(principal, issuer, token.clone()))
     }
 
-    /// Whom `token` stands for.
+    /// Verifies `token` and returns the caller that it identifies.
     ///
     /// # Errors
-    /// When it is not to be believed, or its issuer's keys cannot be fetched.
-    pub async fn verify(&self, token: SecretString) -> Result<Proven, AuthenticationError> {
+    /// When the token is rejected, or its issuer's keys cannot be fetched.
+    pub async fn verify(&self, token: SecretString) -> Result<Authenticated, AuthenticationError> {
         let parsed = Token::parse(token.expose_secret())?;
         let issuer = self.issuer_of(&parsed.claims)?;
         let (principal, left) = issuer.verify(&parsed).await?;
         let name = Arc::clone(&issuer.name);
         self.verified.insert(token.expose_secret(), (principal.clone(), Arc::clone(&name)), left);
-        Ok(proven(principal, name, token))
+        Ok(authenticated(principal, name, token))
     }
 
-    fn issuer_of(&self, claims: &Claims) -> Result<&Issuer, Refusal> {
+    fn issuer_of(&self, claims: &Claims) -> Result<&Issuer, CredentialRejection> {
         let mut of_that_name = self.issuers.iter().filter(|issuer| *issuer.name == *claims.iss).peekable();
-        of_that_name.peek().ok_or(Refusal::Issuer)?;
-        of_that_name.find(|issuer| claims.is_for(&issuer.audience)).ok_or(Refusal::Audience)
+        of_that_name.peek().ok_or(CredentialRejection::Issuer)?;
+        of_that_name.find(|issuer| claims.is_for(&issuer.audience)).ok_or(CredentialRejection::Audience)
     }
 
-    /// Who is at the other end, by a certificate. For a trusted peer that is whoever it says in `forwarded`, the values of
-    /// `x-forwarded-client-cert`, and never the peer itself: where it says nothing, its client proved nothing. From
-    /// everybody else that header means nothing.
+    /// Identifies the peer by its certificate. For a trusted peer, the caller is whoever it names in
+    /// `forwarded`, the values of `x-forwarded-client-cert`, and never the peer itself: if it names nobody,
+    /// its client is not authenticated. From anybody else the header is ignored.
     ///
     /// # Errors
-    /// When the certificate does not name one caller, or a trusted peer sends what cannot be read without doubt.
+    /// When the certificate does not name exactly one caller, or the header of a trusted peer is ambiguous or
+    /// malformed.
     pub fn by_certificate<'a>(
         &self,
         peer: &Peer,
         mut forwarded: impl Iterator<Item = Option<&'a str>>,
-    ) -> Result<Option<Proven>, AuthenticationError> {
-        let by = |proof| move |caller| Proven { caller, proof };
+    ) -> Result<Option<Authenticated>, AuthenticationError> {
+        let by = |proof| move |caller| Authenticated { caller, proof };
         if !self.trusted_peers.iter().any(|trusted| trusted.is(peer)) {
             return Ok(service(&peer.sans)?.map(by(Proof::Certificate)));
         }
         let Some(header) = forwarded.next() else { return Ok(None) };
-        // Of several, nobody could say which is the proxy's own.
-        let (Some(header), None) = (header, forwarded.next()) else { return Err(Refusal::Forwarded.into()) };
+        // Of several headers, nobody could say which is the proxy's own.
+        let (Some(header), None) = (header, forwarded.next()) else {
+            return Err(CredentialRejection::Forwarded.into());
+        };
         let sans = forwarded::client(header)?;
         Ok(service(&sans)?.map(by(Proof::Forwarded)))
     }
 }
 
-/// Whether a key of `key_set` signed `token`: see [`crate::fuzzing`].
+/// Returns whether a key of `key_set` signed `token`; see [`crate::fuzzing`].
 #[cfg(fuzzing)]
 pub(crate) fn is_signed(key_set: &[u8], token: &str) -> bool {
     let (Ok(keys), Ok(token)) = (key_set::KeySet::parse(key_set), Token::parse(token)) else { return false };
@@ -130,27 +134,27 @@ pub(crate) fn is_signed(key_set: &[u8], token: &str) -> bool {
         .is_ok_and(|(key, algorithm)| key.verifies(algorithm, token.message, token.signature))
 }
 
-fn proven(principal: Principal, issuer: Arc<str>, token: SecretString) -> Proven {
+fn authenticated(principal: Principal, issuer: Arc<str>, token: SecretString) -> Authenticated {
     let caller = match principal {
         Principal::Service(id) => Caller::Service { id },
         Principal::User(subject) => Caller::EndUser { subject, access_token: Arc::new(token) },
     };
-    Proven { caller, proof: Proof::Token { issuer } }
+    Authenticated { caller, proof: Proof::Token { issuer } }
 }
 
-/// The service that a certificate names: by its URI, or else by its first DNS name, in lower case. Of several URIs none is taken: a
-/// certificate of SPIFFE has exactly one (X.509-SVID, section 2).
-fn service(sans: &[San]) -> Result<Option<Caller>, Refusal> {
+/// Returns the service that a certificate names: by its URI, or else by its first DNS name, in lower case. A
+/// certificate with several URIs is rejected: SPIFFE's have exactly one (X.509-SVID, section 2).
+fn service(sans: &[San]) -> Result<Option<Caller>, CredentialRejection> {
     let uris: Vec<_> = sans.iter().filter(|san| matches!(san, San::Uri(_))).collect();
     match (&*uris, sans.first()) {
         ([San::Uri(id)], _) => Ok(Some(Caller::Service { id: id.clone() })),
         ([], Some(San::Dns(name))) => Ok(Some(Caller::Service { id: name.to_ascii_lowercase() })),
         ([], _) => Ok(None),
-        _ => Err(Refusal::Certificate),
+        _ => Err(CredentialRejection::Certificate),
     }
 }
 
-/// End users first: a token that is for both audiences is judged by the narrower rules.
+/// Lists end users first: a token that is for both audiences is judged by the narrower rules.
 fn issuers(config: &Config, transport: &Transport) -> Vec<Issuer> {
     let mut sources: BTreeMap<String, Arc<KeySource>> = BTreeMap::new();
     let mut source = |url: &Uri| {

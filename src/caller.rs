@@ -1,4 +1,4 @@
-//! Who calls, as far as that is proven, and who is at the other end of the connection.
+//! The caller, as far as it is authenticated, and the peer of its connection.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -6,27 +6,28 @@ use secrecy::SecretString;
 
 use crate::identity::UserId;
 
-/// Who calls, as far as that is proven.
+/// A caller, as far as it is authenticated.
 #[derive(Clone, Debug)]
 pub enum Caller {
-    /// Whoever reaches the port, where the configuration asks nobody who they are.
+    /// Anybody who reaches the port, if the configuration does not require authentication.
     Anonymous,
     /// A service of ours.
     Service {
-        /// A SAN of its certificate, or the subject of its JWT. DNS names in lower case: ids are compared byte for byte.
+        /// A SAN of its certificate, or the subject of its JWT. DNS names are in lower case: ids are compared
+        /// byte by byte.
         id: String,
     },
-    /// A user of the tenant, who may act for no other.
+    /// A user of the tenant, who may act for nobody else.
     EndUser {
         /// The subject of the access token.
         subject: UserId,
-        /// That access token, which Token Vault takes as their word.
+        /// That access token, which Token Vault accepts as the user's authority.
         access_token: Arc<SecretString>,
     },
 }
 
 impl Caller {
-    /// What tells this caller from others.
+    /// Returns the id that tells this caller from others.
     pub fn id(&self) -> CallerId {
         match self {
             Self::Anonymous => CallerId::Anonymous,
@@ -35,7 +36,7 @@ impl Caller {
         }
     }
 
-    /// The access token of an end user; `None` for all others.
+    /// Returns the access token of an end user; `None` for all others.
     pub fn access_token(&self) -> Option<&SecretString> {
         match self {
             Self::EndUser { access_token, .. } => Some(access_token),
@@ -44,10 +45,10 @@ impl Caller {
     }
 }
 
-/// A caller's name, without its secrets.
+/// A caller's id, without its secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CallerId {
-    /// Nobody is told apart.
+    /// Any caller; they are not told apart.
     Anonymous,
     /// A service, by its id.
     Service(String),
@@ -55,36 +56,37 @@ pub enum CallerId {
     EndUser(UserId),
 }
 
-/// How a caller proved who it is.
+/// How a caller was authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proof {
-    /// Not at all: nobody asked.
+    /// Not at all: authentication is not required.
     None,
     /// By the certificate of its connection.
     Certificate,
-    /// By the word of a trusted peer about its certificate.
+    /// By a trusted peer's word about its certificate.
     Forwarded,
     /// By a token.
     Token {
-        /// Whose.
+        /// The token's issuer.
         issuer: Arc<str>,
     },
 }
 
-/// The other end of a connection. Every request has one among its extensions.
+/// The peer of a connection. Every request has one among its extensions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// Where the connection comes from: the client itself, or whatever stands before it.
+    /// Where the connection comes from: the client itself, or a proxy before it.
     pub address: SocketAddr,
-    /// The names in the certificate that the client has proved to own, URIs first. None where it needed no certificate.
+    /// The names in the certificate that the client has proved to own, URIs first. Empty if it needed no
+    /// certificate.
     pub sans: Vec<San>,
 }
 
-/// A subject alternative name (RFC 5280, section 4.2.1.6) of a client's certificate.
+/// A subject alternative name (RFC 5280, section 4.2.1.6) in a client's certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum San {
-    /// `spiffe://acme/ns/prod/sa/calendar`
+    /// For example `spiffe://acme/ns/prod/sa/calendar`.
     Uri(String),
-    /// `calendar.prod.acme.example`
+    /// For example `calendar.prod.acme.example`.
     Dns(String),
 }

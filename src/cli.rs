@@ -24,8 +24,8 @@ pub use sandbox::config as sandbox_config;
 
 use output::{complain, program};
 
-/// Lends internal services the access tokens that identity providers issued to a user and that Auth0 keeps, and calls
-/// the providers' APIs with them, so that a token need never leave.
+/// Lends internal services the access tokens that identity providers issued to a user and that Auth0 keeps,
+/// and calls the providers' APIs with them, so that a token need never leave.
 #[cfg_attr(
     feature = "sandbox",
     doc = "\nNew here? `idp-token-service sandbox` shows all of it on this machine, without any account."
@@ -60,7 +60,8 @@ enum Command {
     Serve(ConfigFile),
     /// Say what is wrong with a configuration, and whether the tenant lets the service work
     Check(ConfigFile),
-    /// Put every row of the token store under the first encryption key, so that the old keys can be removed
+    /// Encrypt every row of the token store with the first encryption key, so that the old keys can be
+    /// removed
     ///
     /// May run while the service does. docs/configuration.md says how to change keys.
     Rekey(ConfigFile),
@@ -105,23 +106,23 @@ fn count(problems: usize) -> String {
     if problems == 1 { "one problem".to_owned() } else { format!("{problems} problems") }
 }
 
-/// Why a command ended badly; decides the exit code.
+/// Why a command failed; decides the exit code.
 #[derive(Debug)]
 enum Failure {
     /// Bad usage or configuration.
     Usage(String),
-    /// A needed service is unreachable.
+    /// A required service is unreachable.
     Unreachable(String),
-    /// The policy says no, as was said.
+    /// The policy denies it, and the output has said so.
     Denied,
-    /// Nobody reads the output any more. Not worth a word.
+    /// Nobody reads the output any more. Not worth a message.
     ReaderLeft,
     /// Anything else.
     Other(String),
 }
 
 impl Failure {
-    /// A store that does not open, or does not do its work.
+    /// Wraps the error of a store that does not open or does not work.
     fn of_store(error: &StoreError) -> Self {
         let text = error.to_string();
         match error {
@@ -131,8 +132,8 @@ impl Failure {
         }
     }
 
-    /// The codes of BSD's `sysexits.h`: EX_USAGE and EX_UNAVAILABLE; and what a shell reports of a program that
-    /// SIGPIPE ended.
+    /// Returns the exit code: BSD's `sysexits.h` has EX_USAGE and EX_UNAVAILABLE, and a shell reports a
+    /// program that SIGPIPE ended as 141.
     fn code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Usage(_) => 64,
@@ -155,7 +156,7 @@ pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Help and version are no mistakes.
+            // Help and version are not errors.
             let code = if error.use_stderr() { 64 } else { 0 };
             let _ = error.print();
             return ExitCode::from(code);
@@ -196,7 +197,7 @@ async fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
-/// Sends log lines to stderr. `RUST_LOG`, where set, takes the place of `default`.
+/// Sends log lines to stderr. `RUST_LOG`, if set, replaces `default`.
 fn start_logging(default: &str, format: logging::Format) {
     let directives = config::log_directives();
     let directives = directives.as_deref().unwrap_or(default);

@@ -1,8 +1,8 @@
-//! The configuration: plain data, read from a TOML file and the environment, checked as a whole.
+//! The configuration: plain data, read from a TOML file and the environment, and checked as a whole.
 //!
-//! The environment wins over the file, every mistake is reported at once, and no report ever quotes a value: only
-//! names, places, and what to write instead. A key is one line: in `Config::read`, or in the
-//! `read` of its table, with its default and its range, beside the documented field that it fills.
+//! The environment overrides the file, every mistake is reported at once, and no report ever quotes a value:
+//! only names, places, and what to write instead. Each key is one line in `Config::read`, or in the `read` of
+//! its table, with its default and its range; the field that it fills documents it.
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
 
@@ -64,69 +64,71 @@ mod upstream;
 mod value;
 mod web;
 
-/// Everything that an operator can set.
+/// The whole configuration: everything that an operator can set.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where gRPC is served. 127.0.0.1:50051; off loopback only with TLS and callers that prove who they
-    /// are, or with `insecure`.
+    /// The address of the gRPC port. Default: 127.0.0.1:50051. Off loopback it takes TLS and callers that
+    /// authenticate, or `insecure`.
     pub listen: SocketAddr,
-    /// Where `/metrics`, `/healthz` and `/readyz` are served. 127.0.0.1:9464.
+    /// The address of `/metrics`, `/healthz` and `/readyz`. Default: 127.0.0.1:9464.
     pub admin_listen: SocketAddr,
-    /// Whether calls may be taken off loopback in plain text, or from callers that prove nothing. False.
+    /// Whether calls are accepted off loopback in plain text or from unauthenticated callers. Default: false.
     pub insecure: bool,
-    /// The deadline of calls without `grpc-timeout`. 1 s to 5 min; 30 s.
+    /// The deadline of calls without `grpc-timeout`, 1 s to 5 min. Default: 30 s.
     pub default_deadline: Duration,
-    /// How long calls may go on after SIGTERM. 0 s to 5 min; 15 s.
+    /// How long calls may continue after SIGTERM, 0 s to 5 min. Default: 15 s.
     pub drain: Duration,
-    /// Who is believed when it says, in `x-forwarded-client-cert`, who its client is. Nobody.
+    /// The proxies whose `x-forwarded-client-cert` is believed. Default: none.
     pub trusted_peers: Vec<TrustedPeer>,
-    /// Whether gRPC reflection is served, to whoever asks. True, except where callers must prove who they are and `listen`
-    /// is off loopback.
+    /// Whether gRPC reflection is served, to anybody. Default: true, unless callers must authenticate and
+    /// `listen` is off loopback.
     pub reflection: bool,
-    /// What is logged, and how.
+    /// The log's level and format.
     pub log: Log,
-    /// The tenant.
+    /// The Auth0 tenant.
     pub auth0: Auth0,
-    /// The providers by strategy or connection. Every strategy that needs no setting is there, with its defaults where nothing was set.
+    /// The providers by strategy or connection. Strategies that need no setting are present with their
+    /// defaults.
     pub providers: BTreeMap<String, Provider>,
-    /// Where renewed tokens are kept.
+    /// Where renewed tokens are stored.
     pub store: Store,
-    /// Whose tokens identify services. None.
+    /// The issuers of tokens that identify services. Default: none.
     pub jwt_issuers: Vec<JwtIssuer>,
-    /// The login application behind connect links. None.
+    /// The login application that connect links use. Default: none.
     pub connect: Option<Connect>,
-    /// What services may do. None.
+    /// The rules for services. Default: none.
     pub callers: Vec<Rule>,
-    /// The tenant's end users, and what they may do. None.
+    /// The rule for the tenant's end users. Default: none.
     pub end_users: Option<EndUsers>,
-    /// TLS on the gRPC port; the files were good when they were read. None: plain text.
+    /// The TLS files of the gRPC port, which were valid when read. Default: none; plain text.
     pub tls: Option<Files>,
     /// What browsers may do.
     pub web: Web,
-    /// Authorities that Auth0 and the providers may be certified by, beside the system's. None.
+    /// Certificate authorities trusted for Auth0 and the providers, in addition to the system's. Default:
+    /// none.
     pub upstream_authorities: Vec<CertificateDer<'static>>,
-    /// What is recorded of calls. All, as JSON, on stdout.
+    /// The audit log. Default: all calls, as JSON, on stdout.
     pub audit: Settings,
-    /// What is not wrong, but should not stay so.
+    /// Settings that are valid but should be changed.
     pub warnings: Vec<Problem>,
 }
 
-/// What is logged, and how.
+/// Settings of the log.
 #[derive(Clone, Debug)]
 pub struct Log {
-    /// The least severe level that is logged. `info`.
+    /// The least severe level that is logged. Default: `info`.
     pub level: Level,
-    /// One line of text or one JSON object per event. `text`.
+    /// One line of text or one JSON object per event. Default: `text`.
     pub format: LogFormat,
 }
 
 impl Config {
-    /// Reads the configuration from `file`, where there is one, and from `environment`, which wins.
+    /// Reads the configuration from `file`, if there is one, and from `environment`, which overrides it.
     ///
     /// # Errors
-    /// Every problem at once, in the order of the file; those of the environment come first. With them the warnings,
-    /// which may tell why: a variable that is missing may just be misspelt.
-    /// A file that cannot be read, or is not TOML, is reported alone.
+    /// Every problem at once, in the order of the file after those of the environment, with the warnings,
+    /// which may explain them: a missing variable may just be misspelt. A file that cannot be read, or is not
+    /// TOML, is reported alone.
     pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Self, ConfigError> {
         let text = file.map(document::read).transpose()?;
         let (document, table) = match (file, &text) {
@@ -141,7 +143,7 @@ impl Config {
     }
 
     fn read(root: &mut Section<'_, '_>) -> Option<Self> {
-        // First, since it asks for keys that others take.
+        // First, since it looks for keys that later sections take.
         let has_callers = root.is_set("", "callers");
         let mut callers = callers::read_callers(root);
         let are_users_asked = EndUsers::are_set(root);
@@ -207,8 +209,8 @@ impl Config {
         Some(config)
     }
 
-    /// Whether callers must prove who they are: they must as soon as anything is said about who may call, or how they prove
-    /// it. Otherwise they are not told apart.
+    /// Returns whether callers must authenticate: they must as soon as the configuration says who may call,
+    /// or how callers authenticate. Otherwise callers are not told apart.
     pub fn identifies_callers(&self) -> bool {
         !self.callers.is_empty()
             || self.end_users.is_some()
@@ -217,7 +219,8 @@ impl Config {
             || self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some())
     }
 
-    /// The policy of these rules. Where callers are not told apart everybody may do everything, save get refresh tokens.
+    /// Returns the policy of these rules. If callers are not told apart, everybody may do everything except
+    /// get refresh tokens.
     pub fn policy(&self) -> Policy {
         if !self.identifies_callers() {
             return Policy::open();
@@ -229,7 +232,7 @@ impl Config {
     }
 }
 
-/// What holds where `reflection` is not set.
+/// The default of `reflection`, for the documentation.
 const REFLECTION: &str = "`true` on loopback or where callers prove nothing, else `false`";
 
 const NO_RULES: &str = "callers must prove who they are, and no rule allows them anything: write `[[callers]]` for services or \

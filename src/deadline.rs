@@ -1,4 +1,4 @@
-//! Until when a call must be answered, and what it is waiting for meanwhile.
+//! The deadline of a call, and what the call is waiting for.
 
 use std::{
     sync::{
@@ -10,10 +10,10 @@ use std::{
 
 use tokio::time::Instant;
 
-/// What a call waits for: the `stage` in the metadata of DEADLINE_EXCEEDED.
+/// What a call is waiting for: the `stage` in the metadata of DEADLINE_EXCEEDED.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Its turn at Auth0's rate limit.
+    /// The call's turn in Auth0's rate limit.
     Queue,
     /// Auth0's answer.
     Auth0,
@@ -26,7 +26,7 @@ pub enum Stage {
 impl Stage {
     const ALL: [Self; 4] = [Self::Queue, Self::Auth0, Self::Renewal, Self::Provider];
 
-    /// What is waited for, in words.
+    /// Describes in words what is waited for.
     pub fn subject(self) -> &'static str {
         match self {
             Self::Queue => "its turn, or for the rest of the request",
@@ -36,7 +36,7 @@ impl Stage {
         }
     }
 
-    /// The name in the contract.
+    /// Returns the stage's name in the contract.
     pub fn name(self) -> &'static str {
         match self {
             Self::Queue => "queue",
@@ -47,43 +47,44 @@ impl Stage {
     }
 }
 
-/// How long a request message may take to arrive. On the hot path it comes with its headers; what takes longer than
-/// this holds a place that others need.
+/// How long a request message may take to arrive. It normally comes with its headers; a slower one holds a
+/// place that others need.
 const ARRIVAL: Duration = Duration::from_secs(10);
 
 /// A call's deadline. One layer enforces it; the use cases tell it what they are about to wait for.
 #[derive(Clone, Debug)]
 pub struct Deadline {
     at: Instant,
-    /// By when the request must have arrived.
+    /// When the request must have arrived.
     arrival: Instant,
     /// 0 until the request has arrived.
     stage: Arc<AtomicU8>,
 }
 
 impl Deadline {
-    /// A deadline so far from now, for a call whose message has still to arrive.
+    /// Makes a deadline `allowed` from now, for a call whose message has still to arrive.
     pub fn from_now(allowed: Duration) -> Self {
         let now = Instant::now();
         Self { at: now + allowed, arrival: now + ARRIVAL.min(allowed), stage: Arc::new(AtomicU8::new(0)) }
     }
 
-    /// When the call must be answered.
+    /// Returns when the call must be answered.
     pub fn at(&self) -> Instant {
         self.at
     }
 
-    /// When the call must be answered, or its message must have arrived.
+    /// Returns when the call must be answered or, until its message has arrived, when that must have
+    /// happened.
     pub fn next(&self) -> Instant {
         if self.stage.load(Ordering::Relaxed) == 0 { self.arrival } else { self.at }
     }
 
-    /// Says what comes next.
+    /// Notes what the call is about to wait for.
     pub fn enter(&self, stage: Stage) {
         self.stage.store(stage as u8 + 1, Ordering::Relaxed);
     }
 
-    /// What is being waited for.
+    /// Returns what the call is waiting for.
     pub fn stage(&self) -> Stage {
         Stage::ALL[usize::from(self.stage.load(Ordering::Relaxed).saturating_sub(1))]
     }

@@ -1,4 +1,4 @@
-//! Auth0 users, the identities linked to them, and the choice of exactly one.
+//! Auth0 users, the identities linked to them, and the selection of exactly one.
 
 use std::{fmt, sync::Arc};
 
@@ -9,7 +9,8 @@ use crate::{
     token::{AccessToken, Expiry, Fingerprint, RefreshToken, TokenSource, TokenType},
 };
 
-/// Everything but RFC 3986's unreserved characters: what must be encoded wherever text becomes part of a URL.
+/// All characters except RFC 3986's unreserved ones: those that must be encoded wherever text becomes part of
+/// a URL.
 pub(crate) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// An Auth0 user id, verbatim: `google-oauth2|1119`, `oauth2|siwe|eip155%3A5%3A0x1f`.
@@ -17,17 +18,18 @@ pub(crate) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.
 pub struct UserId(String);
 
 impl UserId {
-    /// Bytes; real ids stay below 300 (a strategy, a connection of at most 128, and the provider's own id).
+    /// Maximum bytes; real ids stay below 300 (a strategy, a connection of at most 128, and the provider's
+    /// own id).
     pub const LONGEST: usize = 1024;
 
-    /// Takes an id as Auth0 gave it. `field` names it in the error.
+    /// Checks an id as Auth0 gave it. `field` names it in the error.
     ///
     /// # Errors
-    /// When it is empty, longer than [`Self::LONGEST`], a dot segment, or holds control characters.
+    /// When it is empty, longer than [`Self::LONGEST`], a dot segment, or contains control characters.
     pub fn parse(id: String, field: &str) -> Result<Self, InvalidField> {
         let problem = match &*id {
             "" => "is required: the Auth0 user id, such as `google-oauth2|111199914890750704174`",
-            // As a path segment these would name another resource, however they are encoded.
+            // As path segments these would name another resource, however they are encoded.
             "." | ".." => "is not an Auth0 user id",
             id if id.len() > Self::LONGEST => "is longer than 1024 bytes, which no Auth0 user id is",
             id if id.chars().any(char::is_control) => "holds control characters, which no Auth0 user id does",
@@ -36,12 +38,12 @@ impl UserId {
         Err(InvalidField::new(field, problem))
     }
 
-    /// The id as it is.
+    /// Returns the id unchanged.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The id as one segment of a URL's path: encoded once, whole. The only place that does this.
+    /// Returns the id as one segment of a URL's path, encoded once as a whole. Nothing else does this.
     pub fn path_segment(&self) -> String {
         utf8_percent_encode(&self.0, RESERVED).to_string()
     }
@@ -53,8 +55,8 @@ impl fmt::Display for UserId {
     }
 }
 
-/// Names one account at a provider within a tenant, whichever user has it: Auth0 moves an identity with its
-/// tokens to another user when accounts are linked, and back when they are unlinked
+/// Identifies one account at a provider within a tenant, whichever user has it: Auth0 moves an identity with
+/// its tokens to another user when accounts are linked, and back when they are unlinked
 /// (<https://auth0.com/docs/manage-users/user-accounts/user-account-linking>).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct IdentityKey {
@@ -69,10 +71,10 @@ pub struct IdentityKey {
 pub struct ConnectionName(String);
 
 impl ConnectionName {
-    /// Takes a name as a caller wrote it. `field` names it in the error.
+    /// Checks a name as a caller wrote it. `field` names it in the error.
     ///
     /// # Errors
-    /// When no connection can have it.
+    /// When no connection can have this name.
     pub fn parse(name: String, field: &str) -> Result<Self, InvalidField> {
         if is_connection_name(&name) {
             return Ok(Self(name));
@@ -85,13 +87,14 @@ impl ConnectionName {
         Err(InvalidField::new(field, problem))
     }
 
-    /// The name as it is.
+    /// Returns the name unchanged.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Auth0 allows letters, digits and hyphens; underscores are in old names.
+/// Returns whether a connection can have this name. Auth0 allows letters, digits and hyphens; old names have
+/// underscores.
 pub(crate) fn is_connection_name(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     (1..=128).contains(&name.len()) && name.chars().all(allowed)
@@ -100,9 +103,9 @@ pub(crate) fn is_connection_name(name: &str) -> bool {
 /// A user as Auth0 describes them, with the tokens that it keeps.
 #[derive(Clone, Debug)]
 pub struct Profile {
-    /// Whose profile this is.
+    /// The user.
     pub user_id: UserId,
-    /// In Auth0's order: the primary identity first.
+    /// The identities in Auth0's order: the primary one first.
     pub identities: Vec<Identity>,
 }
 
@@ -111,33 +114,33 @@ pub struct Profile {
 pub struct Identity {
     /// The Auth0 strategy: `google-oauth2`, `github`, `oauth2`, ...
     pub provider: String,
-    /// Its connection and account; shared, since every call looks things up by it.
+    /// The connection and account; shared, since every call looks things up by it.
     pub key: Arc<IdentityKey>,
     /// Whether Auth0 counts the connection as social.
     pub is_social: bool,
-    /// What Auth0 keeps of the provider's tokens; `None` where it keeps none.
+    /// The provider's tokens that Auth0 keeps in the profile; `None` if it keeps none.
     pub token: Option<Arc<StoredToken>>,
-    /// Whether Auth0 keeps its tokens in Token Vault, as the operator says of the connection.
+    /// Whether Auth0 keeps the tokens in Token Vault, as configured for the connection.
     pub in_vault: bool,
 }
 
 impl Identity {
-    /// The Auth0 connection.
+    /// Returns the Auth0 connection.
     pub fn connection(&self) -> &str {
         &self.key.connection
     }
 
-    /// Names the access token that the profile shows, if it shows one.
+    /// Returns the fingerprint of the profile's access token, if there is one.
     pub fn fingerprint(&self) -> Option<Fingerprint> {
         Some(self.token.as_ref()?.access.fingerprint())
     }
 
-    /// The provider's own id of the account.
+    /// Returns the provider's own id of the account.
     pub fn account_id(&self) -> &str {
         &self.key.account_id
     }
 
-    /// The selector that means this identity and no other.
+    /// Returns the selector that matches this identity and no other.
     pub fn selector(&self) -> Selector {
         Selector {
             provider: self.provider.clone(),
@@ -147,7 +150,7 @@ impl Identity {
     }
 }
 
-/// An access token of an identity and what belongs to it, wherever it is kept.
+/// An access token of an identity and what belongs to it, wherever it is stored.
 #[derive(Clone, Debug)]
 pub struct StoredToken {
     /// The provider's access token.
@@ -156,28 +159,28 @@ pub struct StoredToken {
     pub token_type: TokenType,
     /// The provider's refresh token, if it issued one.
     pub refresh: Option<RefreshToken>,
-    /// When the access token stops working, as far as is known.
+    /// When the access token expires, if known.
     pub expiry: Option<Expiry>,
-    /// The scopes that were granted; empty if that is not known.
+    /// The granted scopes; empty if unknown.
     pub scopes: Vec<String>,
     /// Where it came from.
     pub source: TokenSource,
 }
 
 impl StoredToken {
-    /// Whether the token is known to have ended.
+    /// Returns whether the token is known to have expired.
     pub fn has_ended(&self) -> bool {
         self.expiry.is_some_and(|expiry| expiry.remaining().is_zero())
     }
 
-    /// A bearer token that Auth0 keeps in the profile; it does not keep the scopes.
+    /// Makes a bearer token that Auth0 keeps in the profile; Auth0 does not keep the scopes.
     pub fn of_profile(access: AccessToken, refresh: Option<RefreshToken>, expiry: Option<Expiry>) -> Self {
         let (token_type, scopes, source) = (TokenType::Bearer, Vec::new(), TokenSource::Auth0Profile);
         Self { access, token_type, refresh, expiry, scopes, source }
     }
 }
 
-/// Which identity of a user is meant. An empty field matches any.
+/// Selects one identity of a user. An empty field matches any.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selector {
     /// The Auth0 strategy.
@@ -189,13 +192,14 @@ pub struct Selector {
 }
 
 impl Selector {
-    /// Bytes of each field; Auth0's connection names end at 128, account ids are opaque.
+    /// Maximum bytes of each field; Auth0's connection names have at most 128, account ids are opaque.
     pub const LONGEST: usize = 256;
 
-    /// Refuses what no identity can match. `field` is the path of the selector's message.
+    /// Rejects a selector that no identity can match. `field` is the path of the selector's message.
     ///
     /// # Errors
-    /// When a field is longer than [`Self::LONGEST`] or holds control characters, or `provider` is no strategy's name.
+    /// When a field is longer than [`Self::LONGEST`] or contains control characters, or `provider` is not the
+    /// name of a strategy.
     pub fn check(self, field: &str) -> Result<Self, InvalidField> {
         for (name, value) in
             [("provider", &self.provider), ("connection", &self.connection), ("account_id", &self.account_id)]
@@ -222,19 +226,20 @@ impl Selector {
     }
 }
 
-/// Candidates that an ambiguity names: they stand in the answer's headers, of which clients take 16 KiB.
+/// Maximum number of candidates that an ambiguity names: they are in the answer's headers, of which clients
+/// accept 16 KiB.
 const MOST_CANDIDATES: usize = 10;
 
-/// Why no single identity could be chosen.
+/// Why no single identity could be selected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SelectError {
     /// The user has no identity that matches.
     #[error("the user has no {} identity; link one, or check the selector", provider_or_any(.provider))]
     NotLinked {
-        /// The strategy that was asked for; empty if any would do.
+        /// The requested strategy; empty if any would do.
         provider: String,
     },
-    /// Several identities that hold a token match.
+    /// Several identities with a token match.
     #[error(
         "several identities match; set `provider`, `connection` or `account_id` to choose one of: {}",
         .candidates.join(", ")
@@ -243,7 +248,7 @@ pub enum SelectError {
         /// Each as `provider/connection/account_id`; the first ten.
         candidates: Vec<String>,
     },
-    /// What matches holds no token.
+    /// The identities that match have no token.
     #[error(
         "Auth0 keeps no token for the {provider} identity of connection {connection}: a database user, a connection \
          whose tokens moved to Token Vault, or a provider that issued none"
@@ -261,8 +266,9 @@ fn provider_or_any(provider: &str) -> &str {
 }
 
 impl Profile {
-    /// Takes no end of a token for later than `previous` did, an earlier read of the same profile: a login with another
-    /// identity moves `last_login`, and with it the end that is worked out for a token that has not changed.
+    /// Ensures that no token expires later than in `previous`, an earlier read of the same profile. A login
+    /// with another identity moves `last_login`, and with it the computed expiry of a token that has not
+    /// changed.
     pub fn extend_no_token(&mut self, previous: &Self) {
         for identity in &mut self.identities {
             let before = previous.identities.iter().find(|before| before.key == identity.key);
@@ -277,9 +283,9 @@ impl Profile {
         }
     }
 
-    /// The index of the one identity that `selector` means, of those that are `visible`: no others exist for the caller,
-    /// not even in an error. Never guesses: identities that hold a token, or have one in Token Vault, compete, and more
-    /// than one match is an error.
+    /// Returns the index of the only identity that `selector` matches among those that are `visible`; for the
+    /// caller no others exist, not even in an error. Never guesses: identities that have a token, or have one
+    /// in Token Vault, compete, and more than one match is an error.
     ///
     /// # Errors
     /// When none, several, or only identities without a token match.
@@ -310,7 +316,7 @@ impl Profile {
     }
 }
 
-/// `provider/connection/account_id`, as in the candidates of an ambiguity.
+/// Formats `provider/connection/account_id`, as in the candidates of an ambiguity.
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.provider, self.connection(), self.account_id())

@@ -1,23 +1,24 @@
-//! Lends internal services the access tokens that identity providers issued to a user and that Auth0 keeps, and calls
-//! the providers' APIs with them, so that a token need never leave.
+//! Lends internal services the access tokens that identity providers issued to a user and that Auth0 keeps,
+//! and calls the providers' APIs with them, so that a token need never leave.
 //!
-//! The map, from the outside in:
-//! - [`cli`] chooses what to run; [`server`] puts everything together and runs it; [`config`] is what it is told.
-//! - [`web`] makes gRPC of gRPC-Web and of the Connect protocol.
-//! - [`service`] speaks gRPC, [`broker`] has the use cases, [`policy`] says who may have which.
-//! - [`authentication`] finds out who calls, a [`caller`]; [`context`] is what a call is worked on with: its caller, its
-//!   deadline and the record that it is on.
-//! - [`tokens`] finds, judges, renews, replaces and ends tokens, each renewed once however many callers and replicas want
-//!   it.
-//! - [`auth0`] and [`provider`] know the outside world's dialects, [`provider_client`] is a provider as it is configured;
-//!   [`transport`] alone talks to them.
-//! - [`store`] keeps what replicas share and what must outlive a process.
-//! - [`tls`] makes of files what the gRPC port proves itself with.
-//! - [`audit`] keeps a record of every call.
-//! - [`rpc`] names the contract's RPCs; [`identity`], [`token`] and [`secret`] are what it is all about; [`cache`], [`retry`], [`deadline`] and
-//!   [`telemetry`] keep it quick, bounded and visible.
+//! The modules, from the outside in:
+//! - [`cli`] chooses the command; [`server`] assembles the service and runs it; [`config`] is its
+//!   configuration.
+//! - [`web`] translates gRPC-Web and the Connect protocol to gRPC.
+//! - [`service`] speaks gRPC, [`broker`] has the use cases, [`policy`] decides who may do what.
+//! - [`authentication`] identifies the [`caller`]; [`context`] is what a call carries: its caller, deadline
+//!   and audit record.
+//! - [`tokens`] finds, judges, renews, replaces and revokes tokens; each is renewed once for all callers and
+//!   replicas.
+//! - [`auth0`] and [`provider`] know the dialects of Auth0 and the providers, [`provider_client`] is a
+//!   configured provider; only [`transport`] talks to them.
+//! - [`store`] keeps what replicas share and what must survive a restart.
+//! - [`tls`] loads the certificates of the gRPC port.
+//! - [`audit`] records every call.
+//! - [`rpc`] names the RPCs; [`identity`], [`token`] and [`secret`] are the basic types; [`cache`], [`retry`], [`deadline`] and
+//!   [`telemetry`] keep the service fast, bounded and observable.
 //!
-//! What it is tested against, a tenant and its providers on loopback, is a crate of its own: `idp_token_sandbox`.
+//! Tests run against a tenant and its providers on loopback, in a crate of its own: `idp_token_sandbox`.
 #![warn(clippy::disallowed_methods)]
 
 pub mod audit;

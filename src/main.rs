@@ -1,4 +1,4 @@
-//! Chooses a command, nothing else.
+//! The program; see [`idp_token_service::cli`].
 
 use std::process::ExitCode;
 

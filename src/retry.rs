@@ -6,11 +6,12 @@ use http::{HeaderMap, header::RETRY_AFTER};
 
 pub mod attempts;
 
-/// The longest wait that is believed. No provider throttles for more than a day; who asks for more is broken.
+/// The longest wait that is believed. No provider throttles for more than a day.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long `Retry-After` asks to wait, in either of its forms (RFC 9110, section 10.2.3): seconds, or a date.
-/// A date in the past is zero, more than [`LONGEST_WAIT`] is lowered to it, and anything else is `None`.
+/// Returns how long `Retry-After` asks to wait, in either of its forms (RFC 9110, section 10.2.3): seconds or
+/// a date. A date in the past is zero, more than [`LONGEST_WAIT`] is lowered to it, and anything else is
+/// `None`.
 pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = seconds(value).or_else(|| until(value, now))?;
@@ -21,7 +22,7 @@ fn seconds(value: &str) -> Option<Duration> {
     if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    // Digits alone that do not fit are a number too large, not garbage.
+    // Digits that do not fit are too large a number, not garbage.
     Some(value.parse().map_or(LONGEST_WAIT, Duration::from_secs))
 }
 

@@ -8,19 +8,19 @@ use std::{
 
 use secrecy::{ExposeSecret, SecretString};
 
-/// A secret from the configuration, or from a file that is read again when the other side refuses what it said.
+/// A secret from the configuration, or from a file that is read again when the other side rejects the secret.
 pub struct Secret {
     value: RwLock<Arc<SecretString>>,
     file: Option<PathBuf>,
 }
 
 impl Secret {
-    /// A secret written in the configuration or the environment; it never changes.
+    /// Makes a secret that never changes, from the configuration or the environment.
     pub fn fixed(value: impl Into<SecretString>) -> Self {
         Self { value: RwLock::new(Arc::new(value.into())), file: None }
     }
 
-    /// The content of `file`, less white space at its end.
+    /// Reads the content of `file`, without trailing white space.
     ///
     /// # Errors
     /// When the file cannot be read, is not UTF-8, or is empty.
@@ -29,20 +29,20 @@ impl Secret {
         Ok(Self { value: RwLock::new(Arc::new(read(&file)?)), file: Some(file) })
     }
 
-    /// The secret as it was last read.
+    /// Returns the secret as last read.
     pub fn get(&self) -> Arc<SecretString> {
         self.value.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Reads the file again, off the async threads; says whether the secret is another one now.
-    /// An unreadable file keeps the old secret: a half-made rotation must not make things worse.
+    /// Reads the file again, off the async threads; returns whether the secret has changed. If the file is
+    /// unreadable the old secret is kept: a half-made rotation must not make things worse.
     pub async fn reload(self: &Arc<Self>) -> bool {
         let this = Arc::clone(self);
         tokio::task::spawn_blocking(move || this.reload_now()).await.unwrap_or(false)
     }
 
-    /// Whether the secret is another one than `used`, once the file has been read again. Of many who were refused with
-    /// the old secret, one finds the new one in the file, and the others find it here.
+    /// Reads the file again, and returns whether the secret now differs from `used`. Of several callers that
+    /// were rejected with the old secret, one finds the new one in the file, and the others find it here.
     pub async fn is_replaced(self: &Arc<Self>, used: &SecretString) -> bool {
         self.reload().await;
         self.get().expose_secret() != used.expose_secret()
@@ -53,7 +53,7 @@ impl Secret {
         let new = match read(file) {
             Ok(new) => new,
             Err(error) => {
-                tracing::warn!(file = %file.display(), %error, "Cannot read a secret again; keeping the one at hand");
+                tracing::warn!(file = %file.display(), %error, "Cannot reload a secret; keeping the current one");
                 return false;
             }
         };
@@ -64,9 +64,9 @@ impl Secret {
     }
 }
 
-/// Does `attempt`, and does it once more if the other side refused what the application proves itself with, and that was
-/// replaced in its file meanwhile: a client that is not believed is not served, so nothing happened yet.
-pub async fn proving<T, F: Future<Output = T>>(
+/// Runs `attempt`, and once more if the other side rejected the application's secret and the file holds
+/// another one by now. Repeating is safe: a client that is not authenticated is not served.
+pub async fn retry_if_rotated<T, F: Future<Output = T>>(
     credential: Option<&Arc<Secret>>,
     is_refused: impl Fn(&T) -> bool,
     attempt: impl Fn() -> F,
@@ -133,7 +133,7 @@ mod tests {
                 attempts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 std::fs::write(&file, if replaced { "new" } else { "old" }).expect("the file can be written");
             };
-            proving(Some(&secret), |()| refused, attempt).await;
+            retry_if_rotated(Some(&secret), |()| refused, attempt).await;
             assert_eq!(attempts.into_inner(), expected, "{refused} {replaced}");
         }
     }

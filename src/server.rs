@@ -260,7 +260,7 @@ fn providers(config: &Config, transport: &Transport) -> Providers {
     for (name, configured) in &config.providers {
         let strategy = configured.strategy.as_str();
         if let Some(adapter) = provider::build(strategy, configured.settings.clone()) {
-            let transport = transport.detouring(configured.detours.clone());
+            let transport = transport.with_host_overrides(configured.host_overrides.clone());
             let (name, strategy) = (name.clone(), strategy.to_owned());
             providers.insert(ProviderClient::new(name, strategy, adapter, transport));
         }

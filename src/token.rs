@@ -1,4 +1,4 @@
-//! Access and refresh tokens: secrets with a name that may be spoken, and a judgement of how long they live.
+//! Access and refresh tokens: secrets with a name that may be logged, and a judgement of how long they live.
 
 use std::{
     fmt,
@@ -11,7 +11,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
-/// A provider's access token. `Debug` shows its [`Fingerprint`] only; the memory is zeroed on drop.
+/// A provider's access token. `Debug` shows only its [`Fingerprint`]; the memory is zeroed on drop.
 #[derive(Clone)]
 pub struct AccessToken {
     secret: SecretString,
@@ -19,18 +19,18 @@ pub struct AccessToken {
 }
 
 impl AccessToken {
-    /// Takes the token as the provider issued it.
+    /// Wraps the token as the provider issued it.
     pub fn new(secret: impl Into<SecretString>) -> Self {
         let secret = secret.into();
         Self { fingerprint: Fingerprint::of(secret.expose_secret()), secret }
     }
 
-    /// The secret itself: for the `authorization` header and for a permitted caller, nowhere else.
+    /// Returns the secret itself, only for the `authorization` header and for a permitted caller.
     pub fn expose(&self) -> &str {
         self.secret.expose_secret()
     }
 
-    /// The name under which logs, errors and callers speak of this token.
+    /// Returns the name by which logs, errors and callers refer to this token.
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }
@@ -47,24 +47,24 @@ impl fmt::Debug for AccessToken {
 pub struct RefreshToken(SecretString);
 
 impl RefreshToken {
-    /// Takes the token as the provider issued it.
+    /// Wraps the token as the provider issued it.
     pub fn new(secret: impl Into<SecretString>) -> Self {
         Self(secret.into())
     }
 
-    /// The secret itself: for the provider's token endpoint and for a permitted caller, nowhere else.
+    /// Returns the secret itself, only for the provider's token endpoint and for a permitted caller.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
 }
 
-/// How an access token is presented: RFC 6749, section 7.1. Case does not matter in its name.
+/// How an access token is presented: RFC 6749, section 7.1. Its name is case-insensitive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum TokenType {
-    /// In the `authorization` header, as RFC 6750 has it.
+    /// In the `authorization` header, as in RFC 6750.
     #[default]
     Bearer,
-    /// In a way that this service does not know: `DPoP`, `mac`, OAuth 1.0a's signatures.
+    /// In a way that this service does not support: `DPoP`, `mac`, OAuth 1.0a's signatures.
     Other(TokenTypeName),
 }
 
@@ -76,7 +76,7 @@ impl TokenType {
     /// (<https://docs.slack.dev/authentication/using-token-rotation>).
     const BEARERS: [&str; 6] = ["Bearer", "BearerToken", "jwt-bearer", "User Access Token", "user", "bot"];
 
-    /// The type that a provider calls `name`. Several send none, and mean bearer tokens.
+    /// Returns the type that a provider calls `name`. Several send none, and mean bearer tokens.
     pub fn named(name: &str) -> Self {
         let name = name.trim();
         if name.is_empty() || Self::BEARERS.iter().any(|bearer| name.eq_ignore_ascii_case(bearer)) {
@@ -85,7 +85,7 @@ impl TokenType {
         Self::Other(TokenTypeName::of(name))
     }
 
-    /// The type of tokens that come with a secret, which requests are signed with: RFC 5849.
+    /// Returns the type of tokens that come with a secret, with which requests are signed: RFC 5849.
     pub fn oauth1() -> Self {
         Self::Other(TokenTypeName::of("OAuth 1.0a"))
     }
@@ -100,15 +100,15 @@ impl fmt::Display for TokenType {
     }
 }
 
-/// What a provider calls a token type, as far as logs and errors may repeat it.
+/// A provider's name for a token type, as far as logs and errors may repeat it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenTypeName(Box<str>);
 
 impl TokenTypeName {
-    /// Letters; the longest of the registered names, a URN, has about 50.
+    /// Maximum letters; the longest of the registered names, a URN, has about 50.
     const LONGEST: usize = 64;
 
-    /// `name` with `?` for what no registered name has, and cut off at [`Self::LONGEST`].
+    /// Returns `name` with `?` for characters that no registered name has, cut off at [`Self::LONGEST`].
     fn of(name: &str) -> Self {
         let is_harmless = |letter: char| letter.is_ascii_alphanumeric() || "-._:/+ ".contains(letter);
         let letters = name.chars().map(|letter| if is_harmless(letter) { letter } else { '?' });
@@ -116,14 +116,14 @@ impl TokenTypeName {
     }
 }
 
-/// Names a token without revealing it: the first 16 bytes of its SHA-256, written as unpadded base64url.
+/// Identifies a token without revealing it: the first 16 bytes of its SHA-256, written as unpadded base64url.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint([u8; Self::BYTES]);
 
 impl Fingerprint {
     const BYTES: usize = 16;
 
-    /// The fingerprint of `secret`.
+    /// Returns the fingerprint of `secret`.
     pub fn of(secret: &str) -> Self {
         let hash = digest(&SHA256, secret.as_bytes());
         let mut bytes = [0; Self::BYTES];
@@ -147,7 +147,7 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// The text is no fingerprint: 22 characters of unpadded base64url.
+/// The error for a text that is not a fingerprint: 22 characters of unpadded base64url.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a fingerprint is 22 characters of unpadded base64url")]
 pub struct NotAFingerprint;
@@ -179,30 +179,31 @@ pub enum ExpiryBasis {
     Provider,
     /// Last login plus lifetime: exact, since the user has one identity.
     LastLogin,
-    /// The same sum for a user with linked identities: the latest that it can be.
+    /// The same sum for a user with linked identities: the latest possible expiry.
     UpperBound,
 }
 
-/// When a token stops working, as far as is known.
+/// When a token expires, as far as is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expiry {
     /// The wall-clock time, for people and callers.
     pub time: SystemTime,
     /// How that is known.
     pub basis: ExpiryBasis,
-    /// The same moment on tokio's monotonic clock, which a changed wall clock does not move and tests can pause;
-    /// `None` if the token was dead already when it was read, or ends in a time that no clock counts.
+    /// The same moment on tokio's monotonic clock, which a changed wall clock does not move and tests can
+    /// pause; `None` if the token had already expired when it was read, or expires later than any clock
+    /// counts.
     deadline: Option<Instant>,
 }
 
 impl Expiry {
-    /// An expiry at `time`, as known now.
+    /// Makes an expiry at `time`, relative to the current clocks.
     pub fn at(time: SystemTime, basis: ExpiryBasis) -> Self {
         let left = time.duration_since(SystemTime::now()).ok().filter(|left| !left.is_zero());
         Self { time, basis, deadline: left.and_then(|left| Instant::now().checked_add(left)) }
     }
 
-    /// The earlier of two ends of the same token; one that is known comes before one that is not.
+    /// Returns the earlier of two expiries of the same token; a known one comes before an unknown one.
     pub fn earlier(one: Option<Self>, other: Option<Self>) -> Option<Self> {
         match (one, other) {
             (Some(one), Some(other)) if other.remaining() < one.remaining() => Some(other),
@@ -211,7 +212,7 @@ impl Expiry {
         }
     }
 
-    /// How long the token still lives; zero if it is dead.
+    /// Returns how long the token still lives; zero if it has expired.
     pub fn remaining(&self) -> Duration {
         self.deadline.map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(Instant::now()))
     }
@@ -220,16 +221,16 @@ impl Expiry {
 /// What a token's expiry says about using it now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
-    /// Lives at least as long as asked for, or says nothing of its end: then the provider decides.
+    /// It lives at least as long as required, or its expiry is unknown: then the provider decides.
     Live,
-    /// Lives, but shorter than asked for.
+    /// It lives, but for less than required.
     TooShort,
-    /// Surely dead.
+    /// It has certainly expired.
     Dead,
 }
 
 impl Freshness {
-    /// Judges a token that ends at `expiry` for a use that needs `min_validity`.
+    /// Judges a token that expires at `expiry` for a use that needs `min_validity`.
     pub fn of(expiry: Option<Expiry>, min_validity: Duration) -> Self {
         match expiry.map(|expiry| expiry.remaining()) {
             None => Self::Live,

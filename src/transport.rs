@@ -93,7 +93,7 @@ pub struct TransportSetupError(reqwest::Error);
 #[derive(Clone, Debug)]
 pub struct Transport {
     client: reqwest::Client,
-    detours: Arc<BTreeMap<String, Url>>,
+    host_overrides: Arc<BTreeMap<String, Url>>,
 }
 
 impl Transport {
@@ -129,14 +129,14 @@ impl Transport {
             .http2_keep_alive_timeout(PING_TIMEOUT)
             .build()
             .map_err(TransportSetupError)?;
-        Ok(Self { client, detours: Arc::default() })
+        Ok(Self { client, host_overrides: Arc::default() })
     }
 
-    /// A transport with the same connections that reaches the hosts in `detours` elsewhere: for tests, where
+    /// A transport with the same connections that reaches the hosts in `host_overrides` elsewhere: for tests, where
     /// a provider is a fake on loopback. A key is a host, or `*.` and its parent.
     #[must_use]
-    pub fn detouring(&self, detours: BTreeMap<String, Url>) -> Self {
-        Self { client: self.client.clone(), detours: Arc::new(detours) }
+    pub fn with_host_overrides(&self, host_overrides: BTreeMap<String, Url>) -> Self {
+        Self { client: self.client.clone(), host_overrides: Arc::new(host_overrides) }
     }
 
     /// Sends `request` unchanged, and collects a decoded answer of at most `limit` bytes until `deadline`.
@@ -164,11 +164,11 @@ impl Transport {
         let guard = request.extensions_mut().remove::<SendGuard>();
         let guarded = guard.map(|guard| guard.over(request.body().clone()));
         let host = request.uri().host().unwrap_or_default();
-        let detour = self.detours.get(host).or_else(|| {
+        let overridden = self.host_overrides.get(host).or_else(|| {
             let (_, parent) = host.split_once('.')?;
-            self.detours.get(&format!("*.{parent}"))
+            self.host_overrides.get(&format!("*.{parent}"))
         });
-        let Some(base) = detour else { return with_body(reqwest::Request::try_from(request)?, guarded) };
+        let Some(base) = overridden else { return with_body(reqwest::Request::try_from(request)?, guarded) };
 
         // The `host` header still names the original host.
         if let Ok(original) = HeaderValue::from_str(host) {

@@ -91,6 +91,9 @@ const RULES: &[Rule] = &[
 
 const LONGEST_FILE: usize = 400;
 
+/// Columns of a comment line, as of code (rustfmt.toml).
+const WIDEST_COMMENT: usize = 110;
+
 /// A source file, without what does not count.
 struct Source {
     /// Below `src/`.
@@ -199,7 +202,8 @@ fn written_out(code: &str) -> impl Iterator<Item = String> {
         .into_iter()
 }
 
-/// Whether `path` is `forbidden` or below it, however its beginning is written: `pb::X`, `crate::service::pb::X`.
+/// Whether `path` is `forbidden` or below it, however its beginning is written: `pb::X`,
+/// `crate::service::pb::X`.
 fn hits(path: &str, forbidden: &str) -> bool {
     format!("::{path}::").contains(&format!("::{forbidden}::"))
 }
@@ -255,24 +259,35 @@ fn upward(source: &Source, paths: &[(usize, String)]) -> Vec<String> {
     used.collect()
 }
 
-fn sources(root: &Path, folder: &Path, all: &mut Vec<Source>) {
+/// The Rust files below `folder`, in order.
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut entries: Vec<PathBuf> =
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     entries.sort();
+    let mut files = Vec::new();
     for entry in entries {
-        if entry.is_dir() {
-            sources(root, &entry, all);
+        if entry.is_dir() && !entry.ends_with("node_modules") && !entry.ends_with("target") {
+            files.extend(rust_files(&entry));
         } else if entry.extension().is_some_and(|extension| extension == "rs") {
-            all.push(Source::read(root, &entry));
+            files.push(entry);
         }
     }
+    files
+}
+
+/// Whether `line` is a comment that should be wrapped, which rustfmt does not do. Neither a URL on its own
+/// nor a row of a table can be.
+fn is_overlong_comment(line: &str) -> bool {
+    let code = line.trim_start();
+    let text = code.trim_start_matches(['/', '!']).trim_start();
+    let is_breakable = text.contains(' ') && !text.starts_with('|');
+    code.starts_with("//") && is_breakable && line.chars().count() > WIDEST_COMMENT
 }
 
 #[test]
 fn the_arrows_point_down() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut all = Vec::new();
-    sources(&root, &root, &mut all);
+    let all: Vec<_> = rust_files(&root).iter().map(|file| Source::read(&root, file)).collect();
     assert!(all.len() > 50, "the sources were not found");
     let is_test = |source: &Source| source.path.ends_with("/tests.rs") || source.path.contains("/tests/");
     let mut text = String::new();
@@ -280,6 +295,33 @@ fn the_arrows_point_down() {
         writeln!(text, "{breach}").unwrap();
     }
     assert!(text.is_empty(), "\n{text}");
+}
+
+#[test]
+fn comments_are_wrapped() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["src", "crates", "tests", "benches", "fuzz"];
+    let mut text = String::new();
+    for file in folders.into_iter().flat_map(|folder| rust_files(&root.join(folder))) {
+        let source = std::fs::read_to_string(&file).unwrap();
+        let path = file.strip_prefix(root).unwrap().display();
+        for (line, _) in (1..).zip(source.lines()).filter(|(_, line)| is_overlong_comment(line)) {
+            writeln!(text, "{path}:{line}: a comment of more than {WIDEST_COMMENT} columns").unwrap();
+        }
+    }
+    assert!(text.is_empty(), "\n{text}");
+}
+
+#[test]
+fn an_overlong_comment_is_noticed() {
+    let wide = |text: &str| format!("    {text}{}", "ü".repeat(WIDEST_COMMENT - 4 - text.chars().count()));
+    for begin in ["/// a ", "// a ", "//! a "] {
+        assert!(is_overlong_comment(&(wide(begin) + "x")), "{begin}");
+        assert!(!is_overlong_comment(&wide(begin)), "{begin}");
+    }
+    for other in ["// https://", "//! | a | ", "let url = \"https://a ", "let x = 1; // a "] {
+        assert!(!is_overlong_comment(&(wide(other) + "x")), "{other}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Instructions a request, counted by valgrind's callgrind: what a noisy machine hardly changes.
 //!
-//! Only the server runs under valgrind, and only its warm part is counted: what starts it is random work too, such
-//! as the search for the prime numbers of the sandbox's key.
+//! Only the server runs under valgrind, and only its warm part is counted: what starts it is random work too,
+//! such as the search for the prime numbers of the sandbox's key.
 
 use std::{
     env, fs,

@@ -1,5 +1,5 @@
-//! Requests a second, latencies and the server's processor time, in short rounds that take turns: what disturbs the
-//! machine disturbs both.
+//! Requests a second, latencies and the server's processor time, in short rounds that take turns: what
+//! disturbs the machine disturbs both.
 
 use std::{env, process::Command, time::Duration};
 

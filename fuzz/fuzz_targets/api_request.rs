@@ -1,8 +1,8 @@
-//! A request that passes is sent as it was judged: to its host, with its path byte for byte, and without anything by which
-//! a server on the way could understand another one.
+//! A request that passes is sent as it was judged: to its host, with its path byte for byte, and without
+//! anything by which a server on the way could understand another one.
 //!
-//! The lines: strategy, method, host, path. Then the query, `name=value` on each line, up to an empty one, and the headers,
-//! `name: value`.
+//! The lines: strategy, method, host, path. Then the query, `name=value` on each line, up to an empty one,
+//! and the headers, `name: value`.
 
 #![no_main]
 
@@ -145,7 +145,8 @@ fn is_sent_as_judged(request: &ApiRequest, adapter: &dyn Provider) {
     }
 }
 
-/// A rule for `/in/**` lets nothing else through, nor one for `/in/*` anything deeper, however a server decodes.
+/// A rule for `/in/**` lets nothing else through, nor one for `/in/*` anything deeper, however a server
+/// decodes.
 fn is_within_its_pattern(request: &ApiRequest, adapter: &dyn Provider) {
     let path = adapter.sent_path(request.path_and_query.path());
     let target = Target::of(request, &path);

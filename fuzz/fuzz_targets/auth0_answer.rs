@@ -1,8 +1,8 @@
-//! Auth0's answers: nobody gets the tokens of another user, failures that pass are not taken for refusals, and no message
-//! repeats what was answered.
+//! Auth0's answers: nobody gets the tokens of another user, failures that pass are not taken for refusals,
+//! and no message repeats what was answered.
 //!
-//! The lines: `profile`, `vault` or `user` (a vault opened on the word of the end user), the status, then headers,
-//! `name: value`, up to an empty line. The rest is the body; the user is `google-oauth2|1119`.
+//! The lines: `profile`, `vault` or `user` (a vault opened on the word of the end user), the status, then
+//! headers, `name: value`, up to an empty line. The rest is the body; the user is `google-oauth2|1119`.
 
 #![no_main]
 

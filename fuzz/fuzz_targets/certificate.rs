@@ -1,7 +1,8 @@
-//! A client's certificate: the names that were put in are read, URIs first, and one that was damaged names nobody else.
+//! A client's certificate: the names that were put in are read, URIs first, and one that was damaged names
+//! nobody else.
 //!
-//! Each line up to an empty one is a name, `URI=...` or `DNS=...`; each behind it damages a byte: where, and a number. The end of
-//! the input, behind another empty line, is a certificate itself, in bytes of any kind.
+//! Each line up to an empty one is a name, `URI=...` or `DNS=...`; each behind it damages a byte: where, and
+//! a number. The end of the input, behind another empty line, is a certificate itself, in bytes of any kind.
 
 #![no_main]
 

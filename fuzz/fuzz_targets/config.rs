@@ -1,5 +1,5 @@
-//! A configuration is taken or refused with reasons that give no value away, and each mistake is told however many others there
-//! are.
+//! A configuration is taken or refused with reasons that give no value away, and each mistake is told however
+//! many others there are.
 //!
 //! The lines up to an empty one are environment variables, `NAME=value`; the rest is the file.
 

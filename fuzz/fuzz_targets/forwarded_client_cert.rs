@@ -1,15 +1,15 @@
-//! `x-forwarded-client-cert`: what a proxy writes is read, what its client made up is not, and whatever is read at all is
-//! what another reader, written from Envoy's description, finds in the last element.
+//! `x-forwarded-client-cert`: what a proxy writes is read, what its client made up is not, and whatever is
+//! read at all is what another reader, written from Envoy's description, finds in the last element.
 //!
-//! The first line is what a client made up. The second is the subject of its certificate, and each further line one of
-//! its names, `URI=...` or `DNS=...`.
+//! The first line is what a client made up. The second is the subject of its certificate, and each further
+//! line one of its names, `URI=...` or `DNS=...`.
 
 #![no_main]
 
 use std::sync::LazyLock;
 
 use idp_token_service::{
-    authentication::{Authentication, AuthenticationError, Proven, Refusal},
+    authentication::{Authenticated, Authentication, AuthenticationError, CredentialRejection},
     caller::{Caller, Peer},
 };
 use idp_token_service_fuzz::{Lines, world};
@@ -45,8 +45,10 @@ fn read(header: &str) -> Result<Option<String>, ()> {
     let proxy = Peer { address: ([10, 0, 0, 1], 443).into(), sans: Vec::new() };
     match AUTHENTICATION.by_certificate(&proxy, [Some(header)].into_iter()) {
         Ok(None) => Ok(None),
-        Ok(Some(Proven { caller: Caller::Service { id }, .. })) => Ok(Some(id)),
-        Err(AuthenticationError::Refused(Refusal::Forwarded | Refusal::Certificate)) => Err(()),
+        Ok(Some(Authenticated { caller: Caller::Service { id }, .. })) => Ok(Some(id)),
+        Err(AuthenticationError::Rejected(
+            CredentialRejection::Forwarded | CredentialRejection::Certificate,
+        )) => Err(()),
         other => panic!("{other:?}"),
     }
 }

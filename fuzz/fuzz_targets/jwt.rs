@@ -1,10 +1,11 @@
-//! A caller's JWT is believed only if a key of its issuer signed just these bytes, and then only for what its claims say;
-//! and a plain good one is believed.
+//! A caller's JWT is believed only if a key of its issuer signed just these bytes, and then only for what its
+//! claims say; and a plain good one is believed.
 //!
-//! The first line says who signs: `ec`, `ed` or `rsa`, keys of the issuer; `stranger`, a key that is not among them; `hmac`,
-//! with a public key for a secret; or `none`. The second says what is done to the token then: `replace`, `delete` or `insert`, where, and
-//! a letter; or nothing. The third is the header and the rest are the claims, both in JSON, in which `NOW+60` is a time. A first line
-//! `raw` makes the rest a token itself.
+//! The first line says who signs: `ec`, `ed` or `rsa`, keys of the issuer; `stranger`, a key that is not
+//! among them; `hmac`, with a public key for a secret; or `none`. The second says what is done to the token
+//! then: `replace`, `delete` or `insert`, where, and a letter; or nothing. The third is the header and the
+//! rest are the claims, both in JSON, in which `NOW+60` is a time. A first line `raw` makes the rest a token
+//! itself.
 
 #![no_main]
 

@@ -50,7 +50,8 @@ impl Ours {
     }
 }
 
-/// Whether our key is in the set with its name, first of that name, and nothing about it says that it is of no use.
+/// Whether our key is in the set with its name, first of that name, and nothing about it says that it is of
+/// no use.
 fn is_plain(text: &str) -> bool {
     let Some(more) = text.strip_prefix(r#"{"keys":[{OUR_KEY,"kid":"a"}"#) else { return false };
     let Some(others) = more.strip_suffix("]}") else { return false };

@@ -1,7 +1,7 @@
 //! A page token reads back, and only for its user and as it was made.
 //!
-//! The lines: a user, another one, where the page begins, its size, how long the list is, what is done to the token (where, and a
-//! letter), and a token that somebody made up.
+//! The lines: a user, another one, where the page begins, its size, how long the list is, what is done to the
+//! token (where, and a letter), and a token that somebody made up.
 
 #![no_main]
 
@@ -20,7 +20,8 @@ fuzz_target!(|data: &[u8]| {
     let (start, size, length) = (number(), number().clamp(1, 200), number());
     let (change, made_up) = (lines.field(), lines.field());
     let token = page_token(&user, start, size, length);
-    // The check guards against mistakes, and libFuzzer sees through it. Even so there is but one token for a page.
+    // The check guards against mistakes, and libFuzzer sees through it. Even so there is but one token for a
+    // page.
     if let Some(start) = page_start(&user, &made_up).filter(|_| !made_up.is_empty()) {
         assert_eq!(made_up, page_token(&user, start, 0, start + 1));
     }

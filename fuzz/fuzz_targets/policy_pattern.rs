@@ -1,5 +1,5 @@
-//! A pattern means what a matcher that tries every way says it means, and a `*` never reaches beyond its segment, however
-//! often a server decodes.
+//! A pattern means what a matcher that tries every way says it means, and a `*` never reaches beyond its
+//! segment, however often a server decodes.
 //!
 //! The first line is a pattern, the second a text.
 

@@ -1,7 +1,9 @@
-//! What providers answer, and what stands in front of them: no failure of a server and no page for people ends a grant, a next page
-//! is a request that a caller may send, and nothing that is logged repeats what was answered.
+//! What providers answer, and what stands in front of them: no failure of a server and no page for people
+//! ends a grant, a next page is a request that a caller may send, and nothing that is logged repeats what was
+//! answered.
 //!
-//! The lines: strategy, status, the path and query that were sent, then headers, `name: value`, up to an empty line. The rest is the body.
+//! The lines: strategy, status, the path and query that were sent, then headers, `name: value`, up to an
+//! empty line. The rest is the body.
 
 #![no_main]
 
@@ -57,7 +59,8 @@ fn a_call_is_judged(answer: &Response<Bytes>, adapter: &dyn Provider) {
     let verdict = adapter.judge(answer, now());
     let is_json = answer.body().trim_ascii_start().starts_with(b"{");
     match &verdict {
-        // Graph's codes count whatever the status; where there are none, servers' failures are not about the token.
+        // Graph's codes count whatever the status; where there are none, servers' failures are not about the
+        // token.
         Verdict::TokenRefused | Verdict::ScopeNotGranted { .. } | Verdict::NotConfigured => {
             assert!(!answer.status().is_success(), "{verdict:?}");
             assert!(!answer.status().is_server_error() || is_json || says_invalid(answer), "{verdict:?}");

@@ -1,8 +1,8 @@
 //! The selector chooses one identity or none, and only one that it means and that the caller may see.
 //!
-//! The first line is a user id. The second is a selector: provider, connection and account id, separated by spaces. Each
-//! further line is an identity, written alike, with letters behind it: `t` has a token, `v` is in Token Vault, `h` is hidden
-//! from the caller.
+//! The first line is a user id. The second is a selector: provider, connection and account id, separated by
+//! spaces. Each further line is an identity, written alike, with letters behind it: `t` has a token, `v` is
+//! in Token Vault, `h` is hidden from the caller.
 
 #![no_main]
 

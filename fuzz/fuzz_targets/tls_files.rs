@@ -1,7 +1,7 @@
 //! TLS from an operator's files, whatever is in them: ready for handshakes, or faults that quote none of it.
 //!
-//! The input is a file that holds all: certificate, key and authorities. `GOOD_CERTIFICATE` and `GOOD_KEY` stand for a pair that
-//! was made together, in PEM form, `OTHER_KEY` for another key.
+//! The input is a file that holds all: certificate, key and authorities. `GOOD_CERTIFICATE` and `GOOD_KEY`
+//! stand for a pair that was made together, in PEM form, `OTHER_KEY` for another key.
 
 #![no_main]
 

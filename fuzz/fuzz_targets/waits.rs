@@ -1,5 +1,5 @@
-//! `Retry-After` and the headers of rate limits never make anybody wait for longer than the longest wait, nor for less than no
-//! time, whatever the clock says.
+//! `Retry-After` and the headers of rate limits never make anybody wait for longer than the longest wait, nor
+//! for less than no time, whatever the clock says.
 //!
 //! The lines: strategy, status, the clock in seconds since 1970, then headers, `name: value`.
 

@@ -1,7 +1,7 @@
 //! What the targets share: how an input is cut into fields, and what must never be seen.
 //!
-//! An input is text, a field on each line, so that seeds can be written and read by people. What a field cannot hold
-//! itself is written with a sign that stands for it: see [`Lines`].
+//! An input is text, a field on each line, so that seeds can be written and read by people. What a field
+//! cannot hold itself is written with a sign that stands for it: see [`Lines`].
 
 use std::fmt::Debug;
 

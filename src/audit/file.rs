@@ -1,4 +1,4 @@
-//! Where records go: stdout, or a file that somebody else rotates.
+//! The destination of records: stdout, or a file that somebody else rotates.
 
 use std::{
     fs::{self, File, Metadata, OpenOptions},
@@ -13,9 +13,9 @@ use std::{
 /// Where records go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
-    /// The process' standard output, which has nothing else: the application's log goes to stderr.
+    /// The process' standard output, which carries nothing else: the application's log goes to stderr.
     Stdout,
-    /// A file.
+    /// A file, by its path.
     File(PathBuf),
 }
 
@@ -30,7 +30,7 @@ impl Sink {
     /// Opens `destination`, for appending.
     pub(super) fn open(destination: &Destination) -> io::Result<Self> {
         Ok(match destination {
-            // A handle of its own: what the library's keeps in its buffer is neither written nor known not to be.
+            // A separate handle: the standard library's buffers, and does not tell what was written.
             Destination::Stdout => {
                 Self { path: None, file: File::from(io::stdout().as_fd().try_clone_to_owned()?) }
             }
@@ -38,10 +38,11 @@ impl Sink {
         })
     }
 
-    /// Opens the file anew if its path leads elsewhere: it was renamed or removed. Says whether it did.
+    /// Reopens the file if its path now leads elsewhere because the file was renamed or removed; returns
+    /// whether it did.
     ///
-    /// Costs one look at the path, which is nothing beside a write. So neither a signal nor a clock is needed, and what was
-    /// written before is where it belongs.
+    /// Costs one `stat`, which is negligible beside a write, and needs neither a signal nor a timer. What was
+    /// written before stays in the old file.
     pub(super) fn follow(&mut self) -> io::Result<bool> {
         let Some(path) = &self.path else { return Ok(false) };
         let is_same = match fs::metadata(path) {
@@ -55,7 +56,7 @@ impl Sink {
         Ok(!is_same)
     }
 
-    /// Writes some of `text`: how much.
+    /// Writes a part of `text` and returns how many bytes.
     pub(super) fn write(&mut self, text: &[u8]) -> io::Result<usize> {
         match self.file.write(text)? {
             0 => Err(io::ErrorKind::WriteZero.into()),
@@ -76,7 +77,7 @@ fn open(path: &Path) -> io::Result<File> {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
     }
-    // Nobody else needs to read who acted for whom.
+    // Only the owner needs to read who acted for whom.
     let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
     if is_torn(path) {
         file.write_all(b"\n")?;
@@ -84,8 +85,8 @@ fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Whether the file ends in the middle of a line: its writer was killed, or had no room. The next record gets a line of
-/// its own.
+/// Returns whether the file ends in the middle of a line, because its writer was killed or the disk was full.
+/// The next record then starts on a new line.
 fn is_torn(path: &Path) -> bool {
     let last = || -> io::Result<u8> {
         let mut file = File::open(path)?;
@@ -98,10 +99,10 @@ fn is_torn(path: &Path) -> bool {
     is_file && last().is_ok_and(|last| last != b'\n')
 }
 
-/// Whether `destination` can be opened. A file that was not there is not left behind.
+/// Checks that `destination` can be opened, and removes the file again if this check created it.
 ///
 /// # Errors
-/// When it cannot.
+/// When it cannot be opened.
 pub fn try_out(destination: &Destination) -> io::Result<()> {
     let Destination::File(path) = destination else { return Ok(()) };
     let is_new = !path.exists();

@@ -1,20 +1,20 @@
-//! How a record is written: one line, as a JSON object or in logfmt. Whatever a value holds, it stays within its quotes.
+//! Writes a record as one line, a JSON object or logfmt, in which no value can escape its quotes.
 
 use std::io::Write;
 
 use crate::telemetry::logging::is_obeyed;
 
-/// How records are written.
+/// The format of records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// One JSON object a line.
+    /// One JSON object per line.
     #[default]
     Json,
-    /// `key=value`, with spaces between; a value in quotes is escaped as in JSON.
+    /// `key=value` pairs separated by spaces; quoted values are escaped as in JSON.
     Logfmt,
 }
 
-/// A line that is being written.
+/// A line being written.
 pub(super) struct Line<'a> {
     format: Format,
     out: &'a mut Vec<u8>,
@@ -22,7 +22,7 @@ pub(super) struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// Begins a line behind what there is.
+    /// Begins a line at the end of `out`.
     pub(super) fn begin(format: Format, out: &'a mut Vec<u8>) -> Self {
         if format == Format::Json {
             out.push(b'{');
@@ -30,7 +30,7 @@ impl<'a> Line<'a> {
         Self { format, out, is_empty: true }
     }
 
-    /// Adds a field. `name` needs no quotes.
+    /// Adds a text field. `name` must need no quotes.
     pub(super) fn text(&mut self, name: &str, value: &str) {
         self.name(name);
         if self.format == Format::Logfmt && is_bare(value) {
@@ -42,14 +42,14 @@ impl<'a> Line<'a> {
         self.out.push(b'"');
     }
 
-    /// Adds a field, if there is a value.
+    /// Adds a text field if `value` is present.
     pub(super) fn some(&mut self, name: &str, value: Option<&str>) {
         if let Some(value) = value {
             self.text(name, value);
         }
     }
 
-    /// Adds a field with a number.
+    /// Adds a number field.
     pub(super) fn number(&mut self, name: &str, value: u64) {
         self.name(name);
         // Writing to memory does not fail.
@@ -74,15 +74,15 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Whether `value` can stand in logfmt without quotes.
+/// Returns whether `value` needs no quotes in logfmt.
 fn is_bare(value: &str) -> bool {
     !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic() && !b"=\"\\".contains(&byte))
 }
 
-/// Escapes `text` for a JSON string; and besides what RFC 8259 asks for, what a terminal or a viewer obeys instead of
-/// showing it.
+/// Escapes `text` for a JSON string. Besides what RFC 8259 requires, it escapes characters that a terminal or
+/// viewer obeys instead of showing.
 fn escape(text: &str, out: &mut Vec<u8>) {
-    // Nearly every value is plain, and copied in one go.
+    // Almost every value is plain and is copied in one go.
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && !b"\"\\".contains(&byte)) {
         out.extend_from_slice(text.as_bytes());
         return;
@@ -103,7 +103,7 @@ fn escape(text: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// What no reader sees: letters that are obeyed, and those without a width.
+/// Returns whether a reader cannot see `letter`: control characters, and those without a width.
 fn is_hidden(letter: char) -> bool {
     is_obeyed(letter)
         || matches!(letter,

@@ -1,16 +1,17 @@
-//! Words that look like a provider's secret, masked: callers put tokens where they do not belong.
+//! Masks words that look like a provider's secret, since callers put tokens where they do not belong.
 //!
-//! This is a net below the rope: a token that is known to be used is concealed before (see [`super::AuditScope::uses`]), and a
-//! secret that has no mark of its own is not seen here.
+//! A safety net: tokens that a call is known to use are concealed earlier (see [`super::AuditScope::uses`]),
+//! and a secret without a known prefix is not recognised here.
 
 use std::borrow::Cow;
 
-/// How such words begin.
+/// Prefixes of secrets.
 ///
-/// Google: access tokens, refresh tokens and client secrets as <https://developers.google.com/identity/protocols/oauth2>
-/// shows them. GitHub: <https://github.blog/engineering/behind-githubs-new-authentication-token-formats/>. Facebook: access
-/// tokens. And every JWT, which begins with `{"` in base64url.
-const MARKS: [&str; 12] = [
+/// Google: access tokens, refresh tokens and client secrets as in
+/// <https://developers.google.com/identity/protocols/oauth2>. GitHub:
+/// <https://github.blog/engineering/behind-githubs-new-authentication-token-formats/>. Facebook: access
+/// tokens. JWTs: all begin with `{"` in base64url.
+const PREFIXES: [&str; 12] = [
     "ya29.",
     "1//",
     "1%2F%2F",
@@ -25,13 +26,13 @@ const MARKS: [&str; 12] = [
     "eyJ",
 ];
 
-/// A shorter word is none.
+/// Minimum length of a secret in bytes; shorter words are kept.
 const SHORTEST: usize = 16;
 
-/// `text` with `***` in the place of what follows a mark.
+/// Returns `text` with `***` in place of what follows a prefix.
 pub(super) fn secrets(text: &str) -> Cow<'_, str> {
-    // Nothing of the kind is the rule.
-    if text.len() < SHORTEST || !MARKS.iter().any(|mark| text.contains(mark)) {
+    // Almost every text contains nothing of the kind.
+    if text.len() < SHORTEST || !PREFIXES.iter().any(|prefix| text.contains(prefix)) {
         return Cow::Borrowed(text);
     }
     let mut masked = String::with_capacity(text.len());
@@ -39,12 +40,14 @@ pub(super) fn secrets(text: &str) -> Cow<'_, str> {
     while let Some(letter) = rest.chars().next() {
         let is_inside =
             masked.ends_with(|before: char| before.is_ascii_alphanumeric()) && !ends_encoded(&masked);
-        match MARKS.iter().find(|mark| !is_inside && rest.starts_with(**mark) && word(rest, mark) >= SHORTEST)
+        match PREFIXES
+            .iter()
+            .find(|prefix| !is_inside && rest.starts_with(**prefix) && word(rest, prefix) >= SHORTEST)
         {
-            Some(mark) => {
-                masked.push_str(mark);
+            Some(prefix) => {
+                masked.push_str(prefix);
                 masked.push_str("***");
-                rest = &rest[word(rest, mark)..];
+                rest = &rest[word(rest, prefix)..];
             }
             None => {
                 masked.push(letter);
@@ -55,16 +58,16 @@ pub(super) fn secrets(text: &str) -> Cow<'_, str> {
     Cow::Owned(masked)
 }
 
-/// Whether the last letter of `text` is the end of a percent-encoding, and no letter.
+/// Returns whether `text` ends in a percent-encoded byte rather than in a letter of its own.
 fn ends_encoded(text: &str) -> bool {
     let Some([b'%', digits @ ..]) = text.as_bytes().last_chunk::<3>() else { return false };
     digits.iter().all(u8::is_ascii_hexdigit)
 }
 
-/// The length of the word that `text` begins with, behind its mark.
-fn word(text: &str, mark: &str) -> usize {
+/// Returns the length of the word at the beginning of `text`, including its prefix `prefix`.
+fn word(text: &str, prefix: &str) -> usize {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+=".contains(&byte);
-    mark.len() + text[mark.len()..].bytes().take_while(|byte| is_part(*byte)).count()
+    prefix.len() + text[prefix.len()..].bytes().take_while(|byte| is_part(*byte)).count()
 }
 
 #[cfg(test)]

@@ -1,33 +1,33 @@
-//! Names for users that only the holder of a key can tell.
+//! Pseudonyms of users, which only the holder of the key can compute.
 
 use std::fmt;
 
 use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign};
 use base64::{Engine, prelude::BASE64_STANDARD};
 
-/// The key that makes pseudonyms. The same id has the same one under the same key.
+/// The key that pseudonyms are made with. The same id under the same key always gives the same pseudonym.
 pub struct UserIdKey(Key);
 
-/// The text is no key.
+/// The error for a text that is not a valid key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be base64 of at least 32 bytes, as `openssl rand -base64 32` makes it")]
 pub struct MalformedKey;
 
 impl UserIdKey {
-    /// Bytes: as many as the digest has (RFC 2104, section 3).
+    /// Minimum length in bytes: that of the digest (RFC 2104, section 3).
     const SHORTEST: usize = 32;
 
-    /// Takes the key in base64.
+    /// Parses a base64 key.
     ///
     /// # Errors
-    /// When it is no base64, or shorter than 32 bytes.
+    /// When `text` is not base64 or decodes to fewer than 32 bytes.
     pub fn parse(text: &str) -> Result<Self, MalformedKey> {
         let bytes = BASE64_STANDARD.decode(text).map(zeroize::Zeroizing::new).map_err(|_| MalformedKey)?;
         let is_long_enough = bytes.len() >= Self::SHORTEST;
         is_long_enough.then(|| Self(Key::new(HMAC_SHA256, &bytes))).ok_or(MalformedKey)
     }
 
-    /// HMAC-SHA-256 of `id`, in hexadecimal digits, with the name of the algorithm in front.
+    /// Returns the HMAC-SHA-256 of `id` in hexadecimal digits, prefixed with the algorithm's name.
     pub(super) fn pseudonym(&self, id: &str) -> String {
         let tag = sign(&self.0, id.as_bytes());
         let hex = tag.as_ref().iter().map(|byte| format!("{byte:02x}"));

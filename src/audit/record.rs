@@ -1,4 +1,4 @@
-//! One call on record, and the order of its fields.
+//! The record of one call, and the order of its fields.
 
 use std::{
     borrow::Cow,
@@ -14,31 +14,32 @@ use crate::{
     token::Fingerprint,
 };
 
-/// The version of the format. It grows when a field changes its meaning or goes; new fields may come at any time.
+/// Version of the format. It increases when a field changes its meaning or is removed; fields may be added at
+/// any time.
 const VERSION: u64 = 1;
 
-/// Bytes of a text that is kept, unless it has a limit of its own: that of user ids.
+/// Maximum number of bytes kept of a text that has no limit of its own: the limit of user ids.
 const LONGEST: usize = UserId::LONGEST;
 
-/// What came of a call.
+/// The outcome of a call.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The gRPC status code, as gRPC's documents write it. `CANCELLED` where the caller left.
+    /// The gRPC status code as in gRPC's documentation; `CANCELLED` when the caller left.
     pub code: &'static str,
-    /// The reason of the error, as in its ErrorInfo; whether the policy is the reason is told by it.
+    /// The reason in the error's ErrorInfo, which also tells whether the policy denied the call.
     pub reason: Option<String>,
-    /// More about the error, without anything that a caller wrote.
+    /// More about the error, without any text that the caller wrote.
     pub detail: Option<String>,
-    /// Names the call, as the caller knows it.
+    /// The call's id as the caller knows it.
     pub request_id: Option<String>,
-    /// From the first byte to the answer.
+    /// The time from the first byte to the answer.
     pub took: Duration,
 }
 
-/// The reason of calls that the policy denies.
+/// The error reason of calls that the policy denies.
 const DENIED: &str = "CALLER_NOT_ALLOWED";
 
-/// What is known of a call.
+/// What is known about a call.
 #[derive(Debug)]
 pub(super) struct Record {
     /// When the call began.
@@ -48,7 +49,7 @@ pub(super) struct Record {
     pub(super) peer: Option<SocketAddr>,
     /// The first name in the certificate of the connection.
     pub(super) peer_name: Option<String>,
-    /// `None` until it is proven.
+    /// `None` until the caller is authenticated.
     pub(super) caller: Option<CallerId>,
     pub(super) proof: Proof,
     pub(super) user: Option<UserId>,
@@ -56,23 +57,23 @@ pub(super) struct Record {
     pub(super) refresh_token: Option<&'static str>,
     pub(super) is_allowed: bool,
     pub(super) found: Option<Found>,
-    /// Of the last token that was used.
+    /// Fingerprint of the last token used.
     pub(super) fingerprint: Option<Fingerprint>,
     pub(super) request: Option<Sent>,
-    /// How often it was sent.
+    /// How often the request was sent.
     pub(super) sent: u32,
     pub(super) status: Option<u16>,
     pub(super) outcome: Option<Outcome>,
 }
 
-/// The identity that was chosen.
+/// The identity that was selected.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) provider: String,
     pub(super) key: Arc<IdentityKey>,
 }
 
-/// What was sent to a provider, or should be.
+/// The request to a provider, sent or to be sent.
 #[derive(Debug)]
 pub(super) struct Sent {
     pub(super) method: Option<String>,
@@ -107,7 +108,7 @@ impl Default for Record {
 }
 
 impl Record {
-    /// Writes the record's fields; what is not known has none. With a `key`, ids of users are made unreadable.
+    /// Writes the record's known fields. With a `key`, user ids are replaced by pseudonyms.
     pub(super) fn write(&self, line: &mut Line<'_>, key: Option<&UserIdKey>) {
         line.number("audit", VERSION);
         line.text("time", &humantime::format_rfc3339_micros(self.time).to_string());
@@ -196,7 +197,7 @@ fn filled(text: &str) -> Option<&str> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-/// What somebody else wrote, as it is kept.
+/// Returns a text from outside as it is recorded: cut at the limit, and masked.
 fn kept(text: &str) -> Cow<'_, str> {
     match cut(text, LONGEST) {
         Cow::Borrowed(text) => mask::secrets(text),
@@ -204,12 +205,12 @@ fn kept(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Somebody's id.
+/// Returns a user id as it is recorded.
 fn person<'a>(key: Option<&UserIdKey>, id: &'a str) -> Cow<'a, str> {
     key.map_or_else(|| kept(id), |key| Cow::Owned(key.pseudonym(id)))
 }
 
-/// At most `limit` bytes of `text`; with an ellipsis where that is not all of it.
+/// Returns at most `limit` bytes of `text`, ending in an ellipsis if something was cut off.
 pub(super) fn cut(text: &str, limit: usize) -> Cow<'_, str> {
     if text.len() <= limit {
         return Cow::Borrowed(text);

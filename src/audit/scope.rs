@@ -1,4 +1,4 @@
-//! A call's record while the call lasts: who works on the call notes what it finds out.
+//! The record of a call in progress, to which the code that works on the call adds what it learns.
 
 use std::{
     borrow::Cow,
@@ -20,30 +20,31 @@ use crate::{
     token::AccessToken,
 };
 
-/// What the writer gets.
+/// A call as the writer receives it.
 pub(super) type Shared = Arc<Mutex<Call>>;
 
-/// A call while it lasts.
+/// A call in progress.
 pub(super) struct Call {
     pub(super) record: Record,
     recorder: Arc<Recorder>,
-    /// Where the record is to go, once that is certain.
+    /// The place reserved in the queue.
     place: Option<OwnedPermit<Shared>>,
 }
 
-/// The longest path that is kept whole, in bytes: as long as those that are sent.
+/// Longest path that is recorded whole, in bytes: that of requests that are sent.
 const LONGEST_PATH: usize = 8 * 1024;
 
-/// How often a path is decoded to look for a token in it. Whoever encodes one more often has something to hide.
+/// How often a path is decoded in the search for a token. A path that is encoded more often is taken to hide
+/// one.
 const MOST_ENCODINGS: usize = 8;
 
-/// One call, of which a record is to be made. The default keeps nothing.
+/// A call that will become a record. The default records nothing.
 #[derive(Default)]
 pub struct AuditGuard(Option<Shared>);
 
-/// What is noted of one call. Cheap to clone; the default keeps nothing.
+/// Notes about one call. Cheap to clone; the default keeps nothing.
 ///
-/// Each method says what is known from now on. What is noted after the end of the call is lost.
+/// Each method notes what is known from then on. Notes made after the call has ended are lost.
 #[derive(Clone, Default)]
 pub struct AuditScope(Option<Shared>);
 
@@ -59,18 +60,18 @@ impl AuditGuard {
         Self(Some(Arc::new(Mutex::new(call))))
     }
 
-    /// Where to note what is found out about the call.
+    /// Returns where to note what is learned about the call.
     pub fn scope(&self) -> AuditScope {
         AuditScope(self.0.clone())
     }
 
-    /// Whether this becomes a record, if the call ends with OK or without.
+    /// Returns whether the call is recorded if it ends with OK (`is_ok`) or with an error.
     pub fn is_kept(&self, is_ok: bool) -> bool {
         self.0.as_ref().is_some_and(|call| !is_ok || lock(call).recorder.level == Level::All)
     }
 
-    /// Hands the record to the writer. To be asked first: [`Self::is_kept`]. A call without a place, see
-    /// [`AuditScope::reserve`], is left out where the queue is full, and counted.
+    /// Hands the record to the writer. Ask [`Self::is_kept`] first. A call that has not reserved a place (see
+    /// [`AuditScope::reserve`]) is dropped if the queue is full, and counted.
     pub fn end(self, outcome: Outcome) {
         let Some(shared) = self.0 else { return };
         let mut call = lock(&shared);
@@ -96,10 +97,10 @@ impl AuditScope {
         }
     }
 
-    /// Takes a place in the log, so that the call can be worked on. Waits for it a second at most.
+    /// Reserves a place in the log, without which the call must not be worked on. Waits at most one second.
     ///
     /// # Errors
-    /// When there is none: what cannot be recorded is not done.
+    /// When there is no place: what cannot be recorded is not done.
     pub async fn reserve(&self) -> Result<(), Unrecorded> {
         let Some(call) = &self.0 else { return Ok(()) };
         let recorder = match &*lock(call) {
@@ -111,7 +112,7 @@ impl AuditScope {
         Ok(())
     }
 
-    /// The call: its RPC, the trace that it is part of, and the other end of its connection.
+    /// Notes the call's RPC, the trace that it is part of, and the peer of its connection.
     pub fn begins(&self, rpc: &'static str, trace_id: impl FnOnce() -> Option<String>, peer: Option<&Peer>) {
         self.note(|record| {
             record.rpc = rpc;
@@ -123,7 +124,7 @@ impl AuditScope {
         });
     }
 
-    /// Who calls.
+    /// Notes the caller.
     pub fn caller(&self, caller: &Caller, proof: Proof) {
         self.note(|record| {
             record.caller = Some(caller.id());
@@ -131,7 +132,7 @@ impl AuditScope {
         });
     }
 
-    /// For whom the call is, and with which of their identities.
+    /// Notes the user that the call is about, and the selector of the identity.
     pub fn asks(&self, user: &UserId, selector: &Selector) {
         self.note(|record| {
             record.user = Some(user.clone());
@@ -139,23 +140,23 @@ impl AuditScope {
         });
     }
 
-    /// The connection that a link is to be for.
+    /// Notes the connection that a link is requested for.
     pub fn asks_for_connection(&self, connection: &str) {
         self.note(|record| connection.clone_into(&mut record.asked.connection));
     }
 
-    /// That the refresh token is asked for.
+    /// Notes that the refresh token is requested.
     pub fn asks_for_refresh_token(&self) {
         self.note(|record| record.refresh_token = Some("asked"));
     }
 
-    /// That the answer has a refresh token.
+    /// Notes that the answer contains a refresh token.
     pub fn lends_refresh_token(&self) {
         self.note(|record| record.refresh_token = Some("lent"));
     }
 
-    /// What is to be sent to a provider, or is sent: `host` is empty for the provider's main host; the query of `path` is not
-    /// kept.
+    /// Notes the request to a provider, sent or to be sent. `host` is empty for the provider's main host; the
+    /// query of `path` is not kept.
     pub fn request(&self, method: Option<&str>, host: &str, path: &str) {
         self.note(|record| {
             let path = path.split(['?', '#']).next().unwrap_or_default();
@@ -167,12 +168,12 @@ impl AuditScope {
         });
     }
 
-    /// That the policy allows it, so far.
+    /// Notes that the policy has allowed the call so far.
     pub fn allowed(&self) {
         self.note(|record| record.is_allowed = true);
     }
 
-    /// The identity that is meant.
+    /// Notes the identity that was selected.
     pub fn found(&self, identity: &Identity) {
         self.note(|record| {
             let (provider, key) = (identity.provider.clone(), Arc::clone(&identity.key));
@@ -180,7 +181,7 @@ impl AuditScope {
         });
     }
 
-    /// The token that is used.
+    /// Notes the token that is used.
     pub fn uses(&self, token: &AccessToken) {
         self.note(|record| {
             record.fingerprint = Some(token.fingerprint());
@@ -188,19 +189,19 @@ impl AuditScope {
         });
     }
 
-    /// That a request is sent with this token, now.
+    /// Notes that a request is now sent with this token.
     pub fn sends(&self, token: &AccessToken) {
         self.uses(token);
         self.note(|record| record.sent += 1);
     }
 
-    /// The provider's answer to the last request that was sent.
+    /// Notes the provider's answer to the last request that was sent.
     pub fn answered(&self, status: u16) {
         self.note(|record| record.status = Some(status));
     }
 }
 
-/// Callers may put a token that they were lent into a path.
+/// Masks `token` in the recorded path, where callers may put a token that they were lent.
 fn conceal(record: &mut Record, token: &AccessToken) {
     let Some(Sent { path, .. }) = &mut record.request else { return };
     let token = token.expose();
@@ -215,7 +216,7 @@ fn conceal(record: &mut Record, token: &AccessToken) {
     }
 }
 
-/// Whether `token` stands in `path` once that is decoded, or may stand there for all that can be told.
+/// Returns whether the decoded `path` contains `token`, or might for all that can be told.
 fn holds_encoded(path: &str, token: &str) -> bool {
     let mut text = Cow::Borrowed(path);
     for _ in 0..MOST_ENCODINGS {

@@ -1,4 +1,4 @@
-//! What a record looks like, and that the documentation says it.
+//! The form of a record, and whether the documentation describes it.
 
 use std::{
     collections::BTreeSet,
@@ -134,7 +134,7 @@ async fn a_call_that_is_worked_on_has_a_place_and_waits_for_it_no_longer_than_a_
         call.scope().reserve().await.expect("there is room");
         held.push(call);
     }
-    // Those who only begin take nothing.
+    // A call that has only begun takes no place.
     let late = audit.begin();
     assert!(!audit.is_writing());
     let began = Instant::now();

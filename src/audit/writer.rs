@@ -1,4 +1,4 @@
-//! The thread that writes. What it cannot write it keeps, and tries again.
+//! The thread that writes records. It keeps what it cannot write and tries again.
 
 use std::{
     io,
@@ -22,37 +22,38 @@ use super::{
 };
 use crate::telemetry::Metrics;
 
-/// Records that are written at once.
+/// Maximum number of records per write.
 const BATCH: usize = 256;
 
-/// After a write, records gather for so long: to wake the writer for each of them would cost more than all else.
+/// Pause after each write, during which records gather: waking the writer for every record would cost more
+/// than everything else.
 const GATHER: Duration = Duration::from_millis(2);
 
-/// Between two attempts at what could not be written.
+/// Pause between two attempts to write.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// A log that cannot be written is told of this often.
-const TELL_EVERY: Duration = Duration::from_secs(30);
+/// Minimum time between two log messages about failed writes.
+const REPORT_EVERY: Duration = Duration::from_secs(30);
 
-/// So long the last records are tried at the end.
+/// How long the last records are tried at shutdown.
 const LAST_TRIES: Duration = Duration::from_secs(5);
 
-/// See the module's documentation.
+/// Writes the records of calls; see the module's documentation.
 pub(super) struct Writer {
     pub(super) records: mpsc::Receiver<Shared>,
     pub(super) sink: Sink,
     pub(super) format: Format,
     pub(super) key: Option<Arc<UserIdKey>>,
-    /// From now on nothing new is recorded.
+    /// Cancelled when no further records are accepted.
     pub(super) stop: CancellationToken,
     pub(super) state: watch::Sender<State>,
     pub(super) metrics: Arc<Metrics>,
-    /// Attempts that failed since the stop.
+    /// Failed attempts since `stop`.
     pub(super) last_tries: u32,
 }
 
 impl Writer {
-    /// Writes until it is stopped and every call that has a place has ended.
+    /// Writes until it is stopped and every call that reserved a place has ended.
     pub(super) fn run(mut self, runtime: &Handle) {
         let mut batch = Vec::with_capacity(BATCH);
         let mut text = Vec::new();
@@ -77,15 +78,15 @@ impl Writer {
         line.end();
     }
 
-    /// Writes whole lines, however long that takes; `false` if they had to be given up at the end.
+    /// Writes whole lines, however long that takes; `false` if they had to be given up at shutdown.
     fn write(&mut self, text: &[u8]) -> bool {
         let mut written = 0;
-        let mut told = None;
+        let mut reported = None;
         while written < text.len() {
             match self.write_some(text, &mut written) {
                 Ok(()) => continue,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => self.tell(&error, &mut told),
+                Err(error) => self.report(&error, &mut reported),
             }
             if self.is_hopeless() {
                 let records = text[written..].iter().filter(|byte| **byte == b'\n').count();
@@ -97,7 +98,7 @@ impl Writer {
             }
             sleep(RETRY);
         }
-        if told.is_some() {
+        if reported.is_some() {
             tracing::info!("The audit log can be written again; no record was lost");
             let _ = self.state.send(State::Writing);
         }
@@ -113,29 +114,29 @@ impl Writer {
         Ok(())
     }
 
-    /// Tells that an attempt failed, if that was not `told` lately.
-    fn tell(&self, error: &io::Error, told: &mut Option<Instant>) {
+    /// Logs that an attempt failed, unless that was `reported` recently.
+    fn report(&self, error: &io::Error, reported: &mut Option<Instant>) {
         self.metrics.audit_write_failed();
-        if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+        if reported.is_none_or(|reported| reported.elapsed() >= REPORT_EVERY) {
             tracing::error!(%error, "The audit log cannot be written: calls are refused as soon as its queue is full");
-            *told = Some(Instant::now());
+            *reported = Some(Instant::now());
             let _ = self.state.send(State::Failing);
         }
     }
 
-    /// Whether what could not be written just now is not worth another attempt, since the service waits to end.
+    /// Returns whether to give up what could not be written, since the service is waiting to stop.
     fn is_hopeless(&mut self) -> bool {
         self.last_tries += u32::from(self.stop.is_cancelled());
         RETRY * self.last_tries >= LAST_TRIES
     }
 }
 
-/// Where the line begins that `text` has at `at`.
+/// Returns the start of the line of `text` that contains `at`.
 fn start_of_line(text: &[u8], at: usize) -> usize {
     text[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1)
 }
 
-/// Waits for records: how many there are. None where nobody can record anything any more.
+/// Waits for records and returns how many arrived; 0 when no more can.
 async fn next(
     records: &mut mpsc::Receiver<Shared>,
     batch: &mut Vec<Shared>,
@@ -144,7 +145,7 @@ async fn next(
     if !records.is_closed() {
         tokio::select! {
             count = records.recv_many(batch, BATCH) => return count,
-            // Calls that have their place already may still use it.
+            // Calls that have reserved a place may still use it.
             () = stop.cancelled() => records.close(),
         }
     }

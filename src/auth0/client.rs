@@ -1,4 +1,4 @@
-//! The application as which this service comes to the tenant's token endpoint, and how it proves itself there.
+//! The application that this service is to the tenant's token endpoint, and how it authenticates there.
 
 use std::sync::Arc;
 
@@ -16,9 +16,9 @@ use crate::{
 /// The application.
 pub(super) struct Client {
     endpoint: String,
-    /// The tenant's issuer, which is the audience of all that is signed for it.
+    /// The tenant's issuer: the audience of everything that is signed for it.
     pub(super) issuer: String,
-    /// Its public name.
+    /// The client id.
     pub(super) id: String,
     credential: ClientCredential,
 }
@@ -33,12 +33,13 @@ impl Client {
         }
     }
 
-    /// What it proves itself with, to be read again when the tenant refuses it.
+    /// Returns the secret or key, which must be read again when the tenant refuses it.
     pub(super) fn secret(&self) -> &Arc<Secret> {
         self.credential.secret()
     }
 
-    /// The request for a token with the parameters in `body`, an object, to which the client's proof is added.
+    /// Builds the token request with the parameters in `body`, an object, to which the client's
+    /// authentication is added.
     ///
     /// # Errors
     /// When the private key cannot be read.

@@ -1,11 +1,11 @@
-//! `private_key_jwt`: the client proves itself with a signed assertion instead of a secret (RFC 7523).
+//! `private_key_jwt`: the client authenticates with a signed assertion instead of a secret (RFC 7523).
 
 use secrecy::SecretString;
 use serde::Serialize;
 
 use super::jwt;
 
-/// Seconds. Auth0 advises a minute and refuses more than five
+/// Lifetime of an assertion in seconds. Auth0 advises a minute and refuses more than five
 /// (<https://auth0.com/docs/get-started/authentication-and-authorization-flow/authenticate-with-private-key-jwt>).
 const LIFETIME: u64 = 60;
 
@@ -19,7 +19,7 @@ struct Claims<'a> {
     exp: u64,
 }
 
-/// An assertion for `audience`, signed with RS256 by the key in `pem`.
+/// Makes an assertion for `audience`, signed with RS256 by the key in `pem`.
 ///
 /// # Errors
 /// When the key cannot be read; the text says what is wrong and never quotes the key.

@@ -1,6 +1,7 @@
 //! Connect links: the URL of Auth0's `/authorize` at which a user grants access to a provider.
 //!
-//! Pure: nothing is asked. <https://auth0.com/docs/authenticate/identity-providers/adding-scopes-for-an-external-idp>
+//! Pure: sends no requests.
+//! <https://auth0.com/docs/authenticate/identity-providers/adding-scopes-for-an-external-idp>
 
 use percent_encoding::utf8_percent_encode;
 use url::Url;
@@ -12,7 +13,7 @@ use crate::{
     provider::{OfflineAccess, offline_access},
 };
 
-/// The login application behind connect links, and the tenant's `/authorize`.
+/// The login application that connect links use, and the tenant's `/authorize`.
 #[derive(Clone, Debug)]
 pub struct LoginApplication {
     authorize: Url,
@@ -22,32 +23,32 @@ pub struct LoginApplication {
 
 /// What a link asks for.
 #[derive(Clone, Copy, Debug)]
-pub struct Ask<'a> {
+pub struct LinkRequest<'a> {
     /// The connection, which decides the provider.
     pub connection: &'a str,
-    /// Its strategy, where it is known: it decides how a refresh token is asked for.
+    /// Its strategy, if known, which decides how a refresh token is requested.
     pub strategy: Option<&'a str>,
-    /// Scopes of the provider's.
+    /// The provider's scopes to request.
     pub scopes: &'a Scopes,
     /// Whether to ask for a refresh token.
     pub offline: bool,
-    /// Handed back at the redirect URI; nothing, if empty.
+    /// Returned to the redirect URI unless empty.
     pub state: &'a State,
 }
 
 impl LoginApplication {
-    /// The application of `connect` in the tenant of `auth0`, whose domain may be a custom one.
+    /// Makes the application of `connect` in the tenant of `auth0`, whose domain may be a custom one.
     pub fn new(auth0: &config::Auth0, connect: &config::Connect) -> Self {
         let mut authorize = auth0.base_url.clone();
         authorize.set_path("/authorize");
         Self { authorize, client_id: connect.client_id.clone(), redirect_uris: connect.redirect_uris.clone() }
     }
 
-    /// The configured redirect URI that is exactly `asked`. Anything else would send users, and the code of their login,
-    /// to a stranger.
+    /// Returns the configured redirect URI that equals `asked`. Any other would send users, and the code of
+    /// their login, to a stranger.
     ///
     /// # Errors
-    /// When there is none.
+    /// When none is equal.
     pub fn redirect_uri(&self, asked: &str) -> Result<&str, InvalidField> {
         let configured = self.redirect_uris.iter().find(|uri| *uri == asked);
         configured.map(String::as_str).ok_or_else(|| {
@@ -56,13 +57,13 @@ impl LoginApplication {
         })
     }
 
-    /// Where links lead that nobody chose a redirect URI for.
+    /// Returns the redirect URI of links for which nobody chose one.
     pub fn default_redirect_uri(&self) -> &str {
         self.redirect_uris.first().map(String::as_str).unwrap_or_default()
     }
 
-    /// The link. `redirect_uri` is one that this application gave.
-    pub fn link(&self, ask: &Ask<'_>, redirect_uri: &str) -> String {
+    /// Returns the link. `redirect_uri` must come from this application.
+    pub fn link(&self, ask: &LinkRequest<'_>, redirect_uri: &str) -> String {
         let offline = match ask.strategy {
             Some(strategy) if ask.offline => offline_access(strategy),
             _ => OfflineAccess::Unasked,
@@ -86,27 +87,28 @@ impl LoginApplication {
     }
 }
 
-/// A space becomes `%20`, which unlike `+` every reader takes for one.
+/// Encodes the parameters. A space becomes `%20`, which every reader decodes, unlike `+`.
 fn encoded(parameters: &[(&str, &str)]) -> String {
     let pair = |(name, value): &(&str, &str)| format!("{name}={}", utf8_percent_encode(value, RESERVED));
     parameters.iter().map(pair).collect::<Vec<_>>().join("&")
 }
 
-/// Scopes of a provider that a link can ask for.
+/// Provider scopes that a link can request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scopes(Vec<String>);
 
 impl Scopes {
-    /// In one link; nobody reads a consent screen with more.
+    /// Maximum number of scopes in one link; nobody reads a longer consent screen.
     pub const MOST: usize = 50;
 
-    /// Bytes of all together with the commas between them: browsers and servers take URLs of about 8 KiB.
+    /// Maximum bytes of all scopes with the commas between them: browsers and servers accept URLs of about 8
+    /// KiB.
     pub const LONGEST: usize = 2048;
 
-    /// Takes scopes as a caller wrote them.
+    /// Checks scopes as a caller wrote them.
     ///
     /// # Errors
-    /// When one is not an RFC 6749 scope, or holds a comma, or there are too many.
+    /// When one is not an RFC 6749 scope or contains a comma, or there are too many.
     pub fn parse(scopes: Vec<String>) -> Result<Self, InvalidField> {
         if let Some(index) = scopes.iter().position(|scope| !is_scope(scope)) {
             let problem = "is not a scope: printable ASCII without white space, `\"` and `\\`, and without a comma, \
@@ -120,7 +122,8 @@ impl Scopes {
         Ok(Self(scopes))
     }
 
-    /// Of the scopes that a provider's answer named, those that fit: it is a hint, and never worth an error.
+    /// Keeps the valid ones of the scopes that a provider's answer named. They are a hint, so the rest is no
+    /// error.
     pub fn of_provider(named: &[String]) -> Self {
         let mut scopes = Self::default();
         for scope in named.iter().filter(|scope| is_scope(scope)).take(Self::MOST) {
@@ -131,7 +134,7 @@ impl Scopes {
         scopes
     }
 
-    /// As `connection_scope` has them.
+    /// Returns the value of `connection_scope`.
     fn with(&self, offline: OfflineAccess) -> String {
         let own = self.0.iter().map(String::as_str);
         let more = match offline {
@@ -142,7 +145,7 @@ impl Scopes {
     }
 }
 
-/// RFC 6749, section 3.3, less the comma.
+/// Returns whether `text` is a scope (RFC 6749, section 3.3) without a comma.
 fn is_scope(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b',');
     !text.is_empty() && text.bytes().all(allowed)
@@ -152,15 +155,16 @@ fn joined(scopes: &[String]) -> usize {
     scopes.iter().map(String::len).sum::<usize>() + scopes.len().saturating_sub(1)
 }
 
-/// What comes back at the redirect URI. Any text, for it is encoded; empty is none.
+/// The state returned to the redirect URI. Any text, since it is encoded; empty for none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State(String);
 
 impl State {
-    /// Bytes: enough for a signed token, and with the scopes still a URL that browsers and servers take.
+    /// Maximum bytes: enough for a signed token, while the URL with all scopes still fits browsers and
+    /// servers.
     pub const LONGEST: usize = 2048;
 
-    /// Takes a state as a caller wrote it.
+    /// Checks a state as a caller wrote it.
     ///
     /// # Errors
     /// When it is longer than [`Self::LONGEST`].

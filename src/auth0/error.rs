@@ -1,4 +1,4 @@
-//! What can go wrong with Auth0, and which answer means what.
+//! Auth0's errors, and which answer means which.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +12,7 @@ use crate::{retry::retry_after, transport::TransportError};
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Auth0Error {
     /// Auth0 has no such user.
-    #[error("Auth0 has no such user; check the id: verbatim, not escaped")]
+    #[error("Auth0 has no such user; check the id, which must be verbatim, not escaped")]
     UserNotFound,
     /// Auth0 throttles this service, or would if the request were sent now.
     #[error("Auth0's rate limit is reached; try again in {} s", whole_seconds(*.retry_after))]
@@ -21,14 +21,14 @@ pub enum Auth0Error {
         retry_after: Duration,
     },
     /// Auth0 cannot be reached, fails, or answers nonsense.
-    #[error("Auth0 gives no usable answer: {detail}")]
+    #[error("Auth0 gave no usable answer: {detail}")]
     Unavailable {
         /// What happened.
         detail: String,
         /// When to try again, if Auth0 says.
         retry_after: Option<Duration>,
     },
-    /// Auth0 refuses this service. Only an operator can mend it.
+    /// Auth0 refuses this service. Only an operator can fix it.
     #[error("Auth0 refuses this service: {detail}")]
     Misconfigured {
         /// What is wrong, and what to change.
@@ -42,10 +42,11 @@ fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
-/// When nothing better is known.
+/// Wait when the answer says nothing better.
 const LATER: Duration = Duration::from_secs(1);
 
-/// Auth0's windows are a second or a minute long; a reset further away than this is a wrong clock.
+/// Longest plausible wait: Auth0's windows are a second or a minute long, so a reset further away means a
+/// wrong clock.
 pub(super) const LONGEST_WINDOW: Duration = Duration::from_secs(60);
 
 impl Auth0Error {
@@ -57,12 +58,12 @@ impl Auth0Error {
         Self::Misconfigured { detail: detail.into(), missing_scopes: Vec::new() }
     }
 
-    /// What an answer that both endpoints treat alike means: throttling and failures of the server.
-    /// `None` for an answer that the endpoint itself must judge.
+    /// Interprets answers that mean the same at both endpoints: throttling and server errors. `None` if the
+    /// endpoint itself must judge the answer.
     pub(super) fn of_common(answer: &Response<Bytes>, body: &ErrorBody) -> Option<Self> {
         let status = answer.status();
-        // Auth0 has been seen to report its rate limit as 500 `access_denied`: "Global limit has been reached"
-        // (https://community.auth0.com/t/global-limit-has-been-reached/77440).
+        // Auth0 has been seen to report its rate limit as 500 `access_denied`: "Global limit has been
+        // reached" (https://community.auth0.com/t/global-limit-has-been-reached/77440).
         let disguised = status.is_server_error() && body.speaks_of_a_limit();
         if status == StatusCode::TOO_MANY_REQUESTS || disguised {
             return Some(Self::RateLimited { retry_after: wait(answer) });
@@ -75,7 +76,8 @@ impl Auth0Error {
         None
     }
 
-    /// How long the other side asks to wait before the request is repeated; `None` if it should not be.
+    /// Returns how long the other side asks to wait before the request is repeated; `None` if it must not be
+    /// repeated.
     pub(super) fn is_transient(&self) -> Option<Option<Duration>> {
         match self {
             Self::RateLimited { retry_after } => Some(Some(*retry_after)),
@@ -84,7 +86,7 @@ impl Auth0Error {
         }
     }
 
-    /// The word for metrics.
+    /// Returns the outcome label for metrics.
     pub(super) fn outcome(&self) -> &'static str {
         match self {
             Self::UserNotFound => "not_found",
@@ -101,7 +103,8 @@ impl From<TransportError> for Auth0Error {
     }
 }
 
-/// How long a 429 asks to wait: `Retry-After`, or else `x-ratelimit-reset`, which is Unix time in seconds.
+/// Returns how long a 429 asks to wait: `Retry-After`, or else `x-ratelimit-reset`, which is Unix time in
+/// seconds.
 pub(super) fn wait(answer: &Response<Bytes>) -> Duration {
     let now = SystemTime::now();
     let reset = || {

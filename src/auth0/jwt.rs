@@ -1,4 +1,4 @@
-//! Signing: what the tenant takes as proof, of the application or of a request for a user.
+//! Signs the JWTs that the tenant accepts, as client assertion or as the request for a user's token.
 
 use std::time::SystemTime;
 
@@ -8,7 +8,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
-/// A JWT of `typ` with `claims`, signed with RS256 by the key in `pem`.
+/// Signs a JWT of type `typ` with `claims`, with RS256 and the key in `pem`.
 ///
 /// # Errors
 /// When the key cannot be read; the text says what is wrong and never quotes the key.
@@ -21,7 +21,7 @@ pub(super) fn sign(typ: &str, claims: &impl Serialize, pem: &SecretString) -> Re
         .map_err(|_| "the private key cannot sign".to_owned())
 }
 
-/// A `jti`: 22 characters that never come again.
+/// Returns a `jti`: 22 random characters.
 ///
 /// # Errors
 /// When the system gives no random bytes.
@@ -31,7 +31,7 @@ pub(super) fn nonce() -> Result<String, String> {
     Ok(URL_SAFE_NO_PAD.encode(random))
 }
 
-/// Seconds since 1970, for `iat` and `exp`.
+/// Returns the Unix time in seconds, for `iat` and `exp`.
 pub(super) fn unix_now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }

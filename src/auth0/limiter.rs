@@ -1,4 +1,4 @@
-//! Spaces the requests to the Management API, whose limit all tools of a tenant share.
+//! Spaces requests to the Management API, whose rate limit all tools of a tenant share.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -15,20 +15,20 @@ use tokio::{
 use super::error::{Auth0Error, LONGEST_WINDOW};
 use crate::telemetry::Metrics;
 
-/// Reads that may wait for their turn. At ten a second the last of them waits for 100 s, longer than any caller
-/// does; what comes then is told to come back later.
+/// Maximum number of queued reads. At ten a second the last of them waits 100 s, longer than any caller does;
+/// further reads are told to come back later.
 const QUEUE: usize = 1000;
 
-/// Who goes first when reads queue.
+/// Priority of a queued read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Urgency {
-    /// A call under way holds a token that was refused or ran out.
+    /// A call in progress holds a token that was refused or has expired.
     Urgent,
-    /// A user whom nobody asked about lately.
+    /// A user whom nobody has asked about recently.
     Cold,
 }
 
-/// A token bucket fed by `x-ratelimit-*`, with a queue. Cheap to clone.
+/// A token bucket with a queue, adjusted by `x-ratelimit-*` headers. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Limiter {
     bucket: Arc<Mutex<Bucket>>,
@@ -40,7 +40,8 @@ pub(super) struct Limiter {
 type Waiter = oneshot::Sender<()>;
 
 impl Limiter {
-    /// A limiter of so many requests a second, and as many at once. Needs a tokio runtime; its task ends with it.
+    /// Makes a limiter of `per_second` requests a second, and as many at once. Needs a tokio runtime; its
+    /// task ends with the limiter.
     pub(super) fn new(per_second: u32, metrics: Arc<Metrics>) -> Self {
         let bucket = Arc::new(Mutex::new(Bucket::new(per_second)));
         let (urgent, urgent_waiters) = mpsc::channel(QUEUE);
@@ -49,10 +50,11 @@ impl Limiter {
         Self { bucket, urgent, cold, metrics }
     }
 
-    /// Waits for this request's turn. A caller that leaves gives its place up.
+    /// Waits for this request's turn. A caller that leaves gives up its place.
     ///
     /// # Errors
-    /// [`Auth0Error::RateLimited`] at once when the queue is full, or when the turn would come after `deadline`.
+    /// [`Auth0Error::RateLimited`] at once when the queue is full, or when the turn would come after
+    /// `deadline`.
     pub(super) async fn turn(&self, urgency: Urgency, deadline: Instant) -> Result<(), Auth0Error> {
         match self.wait() {
             Some(retry_after) if Instant::now() + retry_after >= deadline => {
@@ -70,7 +72,7 @@ impl Limiter {
         turn.await.map_err(|_| full())
     }
 
-    /// Learns from an answer's headers how many requests are left, for all tools of the tenant together.
+    /// Learns from an answer's headers how many requests the whole tenant has left.
     pub(super) fn observe(&self, answer: &Response<Bytes>) {
         let number = |name| number(answer.headers(), name);
         let Some(remaining) = number("x-ratelimit-remaining") else { return };
@@ -82,12 +84,12 @@ impl Limiter {
         }
     }
 
-    /// Auth0 said that the limit is reached: nothing is sent for `wait`.
+    /// Stops all requests for `wait`, after Auth0 said that the limit is reached.
     pub(super) fn close(&self, wait: Duration) {
         lock(&self.bucket).close(wait);
     }
 
-    /// How long a request would have to wait now, behind those that wait already; `None` if not at all.
+    /// Returns how long a new request would wait behind those already queued; `None` if not at all.
     pub(super) fn wait(&self) -> Option<Duration> {
         let queued = 2 * QUEUE - self.urgent.capacity() - self.cold.capacity();
         Some(self.estimate(queued)).filter(|wait| !wait.is_zero())
@@ -104,7 +106,7 @@ fn number(headers: &HeaderMap, name: &str) -> Option<i64> {
     headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
 
-/// The time to a Unix second; none if that has passed.
+/// Returns the time until a Unix second; zero if it has passed.
 fn until(unix_seconds: i64) -> Duration {
     let seconds = u64::try_from(unix_seconds).unwrap_or_default();
     let reset = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
@@ -112,7 +114,7 @@ fn until(unix_seconds: i64) -> Duration {
     wait.unwrap_or_default().min(LONGEST_WINDOW)
 }
 
-/// Gives out turns, the urgent ones first, for as long as a [`Limiter`] exists.
+/// Grants turns, urgent ones first, for as long as a [`Limiter`] exists.
 async fn serve(
     bucket: Arc<Mutex<Bucket>>,
     mut urgent: mpsc::Receiver<Waiter>,
@@ -120,7 +122,7 @@ async fn serve(
 ) {
     let (mut first_urgent, mut first_cold) = (None, None);
     loop {
-        // Somebody must wait before the bucket is asked: it may be closed until the next one comes.
+        // Wait for a request before asking the bucket, which may be closed until the next one comes.
         if first_urgent.is_none() && first_cold.is_none() {
             tokio::select! {
                 biased;
@@ -131,14 +133,15 @@ async fn serve(
         }
         wait_until_open(&bucket).await;
         let next = first_urgent.take().or_else(|| urgent.try_recv().ok()).or_else(|| first_cold.take());
-        // Who has left meanwhile uses nothing up.
+        // A waiter that has left meanwhile uses nothing up.
         if next.is_some_and(|waiter| waiter.send(()).is_ok()) {
             lock(&bucket).take();
         }
     }
 }
 
-/// A wait may grow while it lasts: another answer may close the bucket for longer.
+/// Waits until the bucket is open. The wait may grow meanwhile: another answer may close the bucket for
+/// longer.
 async fn wait_until_open(bucket: &Mutex<Bucket>) {
     loop {
         let wait = lock(bucket).wait();
@@ -173,7 +176,7 @@ impl Bucket {
         self.filled = now;
     }
 
-    /// How long until a request may be sent; rounded up, so that a sleep is never a hair too short.
+    /// Returns how long until a request may be sent, rounded up so that no sleep is slightly too short.
     fn wait(&self) -> Duration {
         let closed =
             self.closed_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
@@ -191,13 +194,13 @@ impl Bucket {
         self.level -= 1.0;
     }
 
-    /// No request for `wait`. An earlier, longer closing stands.
+    /// Allows no request for `wait`. An earlier, longer closing stands.
     fn close(&mut self, wait: Duration) {
         let until = Instant::now() + wait;
         self.closed_until = Some(self.closed_until.map_or(until, |earlier| earlier.max(until)));
     }
 
-    /// Others have used up some of what we thought was left.
+    /// Lowers the balance to `remaining`: other tools have used some of the quota.
     #[expect(clippy::cast_precision_loss, reason = "a number of requests is far below 2^52")]
     fn lower(&mut self, remaining: i64) {
         self.fill();
@@ -235,7 +238,7 @@ mod tests {
         assert!(start.elapsed().is_zero());
     }
 
-    /// How long `requests` turns take.
+    /// Returns how long `requests` turns take.
     async fn spaced(limiter: &Limiter, requests: usize) -> Duration {
         let start = Instant::now();
         for _ in 0..requests {

@@ -1,4 +1,4 @@
-//! The token with which the Management API is called: fetched once however many callers, renewed ahead of its end.
+//! The Management API token: fetched once for all callers, and renewed before it expires.
 
 use std::{
     sync::Arc,
@@ -26,29 +26,29 @@ mod fetch;
 mod sharing;
 mod token;
 
-/// What the client grant for the Management API must contain. Without the second, Auth0 answers 200 and silently
-/// leaves the tokens out.
+/// Scopes that the client grant for the Management API must contain. Without the second, Auth0 answers 200
+/// and silently omits the tokens.
 pub const NEEDED_SCOPES: [&str; 2] = ["read:users", "read:user_idp_tokens"];
 
-/// A failed fetch is not repeated at once by the next caller.
+/// Back-off after a failed fetch, so that the next caller does not repeat it at once.
 const BACKOFF: Backoff<Auth0Error> = Backoff {
     first: Duration::from_secs(1),
     most: Duration::from_secs(30),
     least: |error| error.is_transient().flatten().unwrap_or_default().min(LONGEST_WINDOW),
 };
 
-/// The new token is fetched when this share of the old one's life has passed, give or take: early enough to survive
-/// an outage of an hour or two, jittered so that replicas do not come together.
+/// Share of a token's lifetime after which a new one is fetched: early enough to survive an outage of an hour
+/// or two, and random so that replicas do not fetch together.
 const RENEW_AT: std::ops::Range<f64> = 0.80..0.90;
 
-/// A token is not used in its last moments, in which a request might still be on its way.
+/// A token is not used this shortly before its expiry, since the request might still be on its way.
 const MARGIN: Duration = Duration::from_secs(10);
 
-/// The age up to which a token that Auth0 refuses is not replaced by another one, which would be as young: it may not be known
-/// everywhere yet.
+/// A rejected token younger than this is not replaced: it may not be known everywhere yet, and a new one
+/// would be just as young.
 const YOUNG: Duration = Duration::from_secs(10);
 
-/// A Management token at hand.
+/// A Management token in use.
 pub(super) struct Grant {
     /// `Bearer ...`, marked as sensitive.
     pub(super) authorization: HeaderValue,
@@ -57,14 +57,14 @@ pub(super) struct Grant {
     issued: Option<Instant>,
     renew_at: Instant,
     expires: Instant,
-    /// Which of the tokens it is that replicas share; `None` for one that no other replica has.
+    /// Generation of the token that replicas share; `None` for one that no other replica has.
     generation: Option<u64>,
-    /// Whether it took the place of one that the Management API had refused.
+    /// Whether it replaced a token that the Management API had refused.
     replaces_refused: bool,
 }
 
 impl Grant {
-    /// `token`, issued `age` ago.
+    /// Makes a grant of `token`, issued `age` ago.
     fn new(token: &Token, age: Duration, generation: Option<u64>) -> Self {
         let now = Instant::now();
         let share = RENEW_AT.start + (RENEW_AT.end - RENEW_AT.start) * fastrand::f64();
@@ -79,13 +79,13 @@ impl Grant {
         }
     }
 
-    /// How long a refusal may still be a matter of its youth; `None` if it is not.
+    /// Returns how long a refusal may still be due to the token's youth; `None` if it cannot be.
     fn ripens_in(&self) -> Option<Duration> {
         let left = YOUNG.saturating_sub(self.issued?.elapsed());
         (!left.is_zero()).then_some(left)
     }
 
-    /// Whether another one should be on its way.
+    /// Returns whether a new token should be on its way.
     fn is_due(&self) -> bool {
         Instant::now() >= self.renew_at.min(self.last_use())
     }
@@ -105,13 +105,13 @@ impl Issued {
     }
 }
 
-/// Fetches and keeps the Management token.
+/// Fetches and caches the Management token.
 pub(super) struct ManagementToken {
     kept: Cache<(), Arc<Grant>, Auth0Error>,
     source: Arc<Source>,
 }
 
-/// Where tokens come from.
+/// The source of new tokens.
 struct Source {
     fetch: Fetch,
     sharing: Option<Sharing>,
@@ -119,7 +119,7 @@ struct Source {
 }
 
 impl Source {
-    /// A token that is not the one of generation `avoid`, which was refused or has grown old.
+    /// Returns a token other than the one of generation `avoid`, which was refused or has grown old.
     async fn obtain(&self, avoid: Option<u64>, was_refused: bool) -> Result<Arc<Grant>, Auth0Error> {
         let mut grant = match &self.sharing {
             Some(sharing) => sharing.obtain(&self.fetch, avoid).await?,
@@ -142,15 +142,15 @@ impl ManagementToken {
     ) -> Self {
         let fetch = Fetch::new(settings, transport, Arc::clone(&metrics));
         let source = Source { fetch, sharing: Sharing::new(settings, store), metrics };
-        // One entry, which must not be forgotten for being idle: it is needed when the next caller comes.
+        // One entry, which must not be dropped when idle: the next caller needs it.
         let kept = Cache::new(1, Duration::from_secs(30 * 24 * 3600), BACKOFF);
         Self { kept, source: Arc::new(source) }
     }
 
-    /// The token at hand, or a new one; `refused` is one that the Management API did not take.
+    /// Returns the current token or a new one; `refused` is a token that the Management API rejected.
     ///
     /// # Errors
-    /// When there is none to be had.
+    /// When no token can be had.
     pub(super) async fn get(
         &self,
         refused: Option<&Loaded<Arc<Grant>>>,
@@ -171,7 +171,7 @@ impl ManagementToken {
             }
         };
         let source = Arc::clone(&self.source);
-        // Whatever is wrong with the kept one, it will not do.
+        // The cached token will not do, for whatever reason.
         let load = |kept: Option<&Arc<Grant>>, _| {
             let avoid = kept.and_then(|kept| kept.generation);
             let was_refused = refused.is_some();
@@ -181,10 +181,11 @@ impl ManagementToken {
     }
 }
 
-/// The first token that is refused may not be known everywhere yet; the second in a row tells of a mistake.
+/// The error for a refused young token. The first may not be known everywhere yet; a second in a row points
+/// to a misconfiguration.
 fn refused_while_young(wait: Duration, replaces_refused: bool) -> Auth0Error {
     if !replaces_refused {
-        let detail = "it does not accept yet a Management token that it has just issued".to_owned();
+        let detail = "it does not yet accept a Management token that it has just issued".to_owned();
         return Auth0Error::Unavailable { detail, retry_after: Some(wait) };
     }
     Auth0Error::misconfigured(
@@ -193,7 +194,7 @@ fn refused_while_young(wait: Duration, replaces_refused: bool) -> Auth0Error {
     )
 }
 
-/// Which scopes the Management token of `auth0` was granted.
+/// Returns the scopes that the Management token of `auth0` was granted.
 ///
 /// # Errors
 /// When there is no token.

@@ -1,4 +1,5 @@
-//! Profiles kept for a short time, read once however many callers, and kept longer while Auth0 is slow or down.
+//! A short-lived cache of profiles, each read once for all callers, and kept longer while Auth0 is slow or
+//! down.
 
 use std::{
     sync::{
@@ -15,26 +16,26 @@ use crate::{
     telemetry::{Metrics, metrics::ProfileSource},
 };
 
-/// About 4 KiB each as a rule: 200 MiB.
+/// Maximum number of profiles, usually of about 4 KiB each: 200 MiB.
 const CAPACITY: u64 = 50_000;
 
-/// A profile that nobody asks for is dropped, and its tokens zeroed, after this time. Also the longest that one is
-/// used while Auth0 is down.
+/// A profile that nobody asks for is dropped, and its tokens zeroed, after this time. Also the longest that a
+/// profile is used while Auth0 is down.
 const IDLE: Duration = Duration::from_secs(10 * 60);
 
-/// A kept profile that serves is not withheld for longer than this while Auth0 is slow to bring a newer one: callers'
+/// How long Auth0 may take to deliver a newer profile before a cached one that will do is used: callers'
 /// deadlines are often a second or two.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// How long Auth0's word that there is no such user is believed.
+/// How long Auth0's answer that a user does not exist is believed.
 const UNKNOWN_TTL: Duration = Duration::from_secs(10);
 
-/// How long a profile that does not serve is believed at first. Short, since the user may just be logging in; not
-/// zero, since callers retry. It doubles while reads bring the same tokens, so that a few users without a living token
-/// cannot use up Auth0's limit.
+/// How long a profile that will not do is cached at first. Short, since the user may just be logging in; not
+/// zero, since callers retry. It doubles while reads bring the same tokens, so that a few users without a
+/// live token cannot use up Auth0's rate limit.
 const RECHECK: Duration = Duration::from_secs(5);
 
-/// Keeps profiles.
+/// The cache of profiles.
 pub(super) struct Profiles {
     kept: Cache<UserId, Kept, Auth0Error>,
     reader: Arc<Reader>,
@@ -42,19 +43,19 @@ pub(super) struct Profiles {
     metrics: Arc<Metrics>,
 }
 
-/// What is known of a user.
+/// What is known about a user.
 #[derive(Clone)]
 struct Kept {
-    /// `None` if Auth0 does not know them.
+    /// `None` if Auth0 does not know the user.
     profile: Option<Arc<Profile>>,
-    /// How many reads in a row brought the same tokens as the one before.
+    /// How many consecutive reads brought the same tokens.
     unchanged: u32,
 }
 
-/// Reads users, and notices whether Auth0 is well.
+/// Reads users, and tracks whether Auth0 is healthy.
 struct Reader {
     users: Users,
-    /// The last read failed in a way that may pass.
+    /// Whether the last read failed in a way that may pass.
     in_trouble: AtomicBool,
 }
 
@@ -81,7 +82,7 @@ impl Profiles {
         let outcome = tokio::select! {
             biased;
             outcome = read => outcome,
-            // The read goes on, and whoever comes after it gets what it brings.
+            // The read continues, and later callers get its result.
             Some(kept) = self.stale_while_slow(user, judge) => {
                 self.metrics.profile(ProfileSource::Stale);
                 return kept.known();
@@ -121,7 +122,7 @@ impl Profiles {
         }
     }
 
-    /// A read for whoever waits for it; it goes first in the queue if a call has met a refused token.
+    /// Starts a read, which goes first in the queue if the call has met a refused token.
     fn read(
         &self,
         user: &UserId,
@@ -138,7 +139,7 @@ impl Profiles {
         }
     }
 
-    /// While Auth0 gives no answer, a profile that serves goes on serving.
+    /// Returns a cached profile that will do, while Auth0 gives no answer.
     fn stale(&self, user: &UserId, judge: Judge<'_>) -> Option<Loaded<Kept>> {
         let kept = self.kept.peek(user)?;
         let serves = judge(kept.value.profile.as_deref()?, kept.began) == Acceptance::Accept;
@@ -150,14 +151,14 @@ impl Profiles {
         self.stale(user, judge)
     }
 
-    /// Lets go of what nobody asked for lately.
+    /// Drops profiles that nobody has asked for recently.
     pub(super) fn sweep(&self) {
         self.kept.sweep();
     }
 }
 
 impl Kept {
-    /// What is known after a read brought `profile`.
+    /// Combines what was known with the profile that a read brought.
     fn after(previous: Option<&Self>, mut profile: Option<Profile>) -> Self {
         if let (Some(Self { profile: Some(old), .. }), Some(new)) = (previous, &mut profile) {
             new.extend_no_token(old);

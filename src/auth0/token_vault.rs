@@ -1,7 +1,7 @@
-//! Auth0 Token Vault: the tokens of connections whose profiles hold none, one exchange however many callers.
+//! Auth0 Token Vault: tokens of connections whose profiles hold none, each exchanged once for all callers.
 //!
-//! Auth0 gives out the token that it has until that ends, and then renews it by itself: asking again earlier brings
-//! the same one.
+//! Auth0 returns the token it has until that expires and then renews it by itself: asking earlier brings the
+//! same token.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -27,35 +27,38 @@ pub(super) use exchange::Account;
 
 use exchange::Exchange;
 
-/// About 2 KiB each: 100 MiB.
+/// Maximum number of tokens, of about 2 KiB each: 100 MiB.
 const CAPACITY: u64 = 50_000;
 
 /// A token that nobody asks for is dropped, and zeroed, after this time.
 const IDLE: Duration = Duration::from_secs(10 * 60);
 
-/// However long a token lives, the vault is asked again after this time: the user may have disconnected the account.
+/// The vault is asked again after this time, however long the token lives: the user may have disconnected the
+/// account.
 const LONGEST_KEPT: Duration = Duration::from_secs(60 * 60);
 
-/// A token of which Auth0 does not say how long it lives is kept for this time.
+/// How long a token is kept if Auth0 does not say how long it lives.
 const UNKNOWN_LIFE: Duration = Duration::from_secs(60);
 
-/// A token is not used in its last moments, in which a request might still be on its way.
+/// A token is not used this shortly before its expiry, since the request might still be on its way.
 const MARGIN: Duration = Duration::from_secs(10);
 
-/// How soon the vault is asked again about a token that does not serve. It doubles while the vault gives the same one.
+/// How soon the vault is asked again about a token that will not do. It doubles while the vault returns the
+/// same token.
 const RECHECK: Duration = Duration::from_secs(5);
 
-/// The vault is asked about one account once in this time at most, also where it gives a token that is about to end.
+/// Minimum time between two exchanges for one account, even if the token is about to expire.
 const LEAST_KEPT: Duration = Duration::from_secs(1);
 
-/// A failed exchange is not repeated at once by the next caller. Short, since the user may just be connecting.
+/// Back-off after a failed exchange, so that the next caller does not repeat it at once. Short, since the
+/// user may just be connecting the account.
 const BACKOFF: Backoff<VaultError> = Backoff {
     first: Duration::from_secs(1),
     most: Duration::from_secs(10),
     least: |error| error.is_transient().flatten().unwrap_or_default().min(LONGEST_WINDOW),
 };
 
-/// What [`answer::judge`] says: see [`crate::fuzzing`].
+/// Exposes [`answer::judge`]; see [`crate::fuzzing`].
 #[cfg(fuzzing)]
 pub(crate) fn vault_token_in(
     answer: &http::Response<bytes::Bytes>,
@@ -65,24 +68,25 @@ pub(crate) fn vault_token_in(
     answer::judge(answer, connection, by_end_user, std::time::SystemTime::now())
 }
 
-/// On whose word the vault is opened. What it gives on the word of one is never given to the other.
+/// On whose authority a token is requested. A token obtained on one's is never given to the other.
 #[derive(Clone, Copy)]
 pub enum Subject<'a> {
-    /// This service's own, as a privileged worker that needs nothing but the user's id.
+    /// This service's own, as a privileged worker that needs only the user's id.
     Worker,
-    /// An end user's: the Auth0 access token with which they call. That it is a good one, and of the user who is
-    /// asked for, is for the caller to check. The application must be the Custom API Client of the token's audience.
+    /// An end user's: the Auth0 access token with which they call. The caller must have checked that it is
+    /// valid and belongs to the user in question. The application must be the Custom API Client of the
+    /// token's audience.
     EndUser(&'a SecretString),
 }
 
-/// Exchanges, and keeps what they brought.
+/// Exchanges tokens and caches them.
 pub(super) struct TokenVault {
     connections: BTreeSet<String>,
     kept: Cache<Key, Kept, VaultError>,
     exchange: Arc<Exchange>,
 }
 
-/// What a token was obtained for. An end user's is for whoever shows the same access token.
+/// What a token was obtained for. An end user's is for whoever presents the same access token.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
     user: UserId,
@@ -94,9 +98,9 @@ struct Key {
 #[derive(Clone)]
 struct Kept {
     token: Arc<StoredToken>,
-    /// How long it lived when it came, or counts as living.
+    /// How long it lived when it came, or is assumed to live.
     life: Duration,
-    /// How many exchanges in a row brought the same token as the one before.
+    /// How many consecutive exchanges brought the same token.
     unchanged: u32,
 }
 
@@ -146,19 +150,20 @@ impl TokenVault {
         outcome.map(|Loaded { value, began }| Loaded { value: value.token, began })
     }
 
-    /// While Auth0 gives no answer, a token that serves goes on serving.
+    /// Returns a cached token that will do, while Auth0 gives no answer.
     fn stale(&self, key: &Key, judge: Judge<'_, StoredToken>) -> Option<Loaded<Kept>> {
         let kept = self.kept.peek(key)?;
         (judge(&kept.value.token, kept.began) == Acceptance::Accept).then_some(kept)
     }
 
-    /// Lets go of what nobody asked for lately.
+    /// Drops tokens that nobody has asked for recently.
     pub(super) fn sweep(&self) {
         self.kept.sweep();
     }
 }
 
-/// A token that serves is good until shortly before its end. One that does not may have been replaced in the vault.
+/// Judges a cached token: one that will do is good until shortly before its expiry; another may have been
+/// replaced in the vault.
 fn look_up(kept: &Loaded<Kept>, judge: Judge<'_, StoredToken>) -> Lookup {
     let Kept { token, life, unchanged } = &kept.value;
     let ttl = match judge(token, kept.began) {
@@ -184,7 +189,7 @@ impl Key {
 }
 
 impl Kept {
-    /// What is known after an exchange brought `token`.
+    /// Combines what was known with the token that an exchange brought.
     fn after(previous: Option<&Self>, token: StoredToken) -> Self {
         let is_same = |previous: &&Self| previous.token.access.fingerprint() == token.access.fingerprint();
         let unchanged = previous.filter(is_same).map_or(0, |previous| previous.unchanged.saturating_add(1));
@@ -193,7 +198,7 @@ impl Kept {
     }
 }
 
-/// The answer where the vault is not for that connection.
+/// The error for a connection that the vault is not configured for.
 pub(super) fn closed(connection: &str) -> VaultError {
     let listed = "is not listed in `auth0.token_vault.connections`";
     Auth0Error::misconfigured(format!("the connection `{connection}` {listed}")).into()

@@ -1,4 +1,4 @@
-//! `GET /api/v2/users/{id}`: one user's identities, with the tokens.
+//! `GET /api/v2/users/{id}`: one user's identities, with their tokens.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -21,20 +21,20 @@ use crate::{
     transport::Transport,
 };
 
-/// Bytes; a profile of ten identities with tokens has about 20 KiB.
+/// Maximum size of an answer in bytes; a profile of ten identities with tokens has about 20 KiB.
 const ANSWER_LIMIT: usize = 256 * 1024;
 
-/// One read with its queueing and retries. Shared by all callers that want the same user, so it has a limit of its
-/// own, shorter than the default deadline of a call.
+/// Limit of one read with its queueing and retries. All callers that want the same user share it, so it does
+/// not depend on their deadlines; it is shorter than the default one.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// One attempt; a read normally takes well below a second.
+/// Limit of one attempt, which normally takes well below a second.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// Reads users.
 pub(super) struct Users {
     base_url: String,
-    /// The connections whose tokens are in Token Vault.
+    /// Connections whose tokens are in Token Vault.
     vault: BTreeSet<String>,
     management_token: Arc<ManagementToken>,
     transport: Transport,
@@ -43,9 +43,9 @@ pub(super) struct Users {
     metrics: Arc<Metrics>,
 }
 
-/// An answer that another Management token may change.
-enum Refusal {
-    Token,
+/// Why a read failed: its Management token was refused, which another may change, or another error.
+enum ReadError {
+    TokenRefused,
     Other(Auth0Error),
 }
 
@@ -77,7 +77,7 @@ impl Users {
     pub(super) async fn read(&self, user: &UserId, urgency: Urgency) -> Result<Option<Profile>, Auth0Error> {
         let deadline = Instant::now() + READ_TIMEOUT;
         let read = self.with_retries(user, urgency, deadline);
-        // Waiting for the turn is bounded here too.
+        // The timeout also covers the wait for the turn.
         match tokio::time::timeout_at(deadline, read).await {
             Err(_) => Err(self.limiter.wait().map_or_else(
                 || Auth0Error::unavailable("no profile within 20 s"),
@@ -107,12 +107,13 @@ impl Users {
         }
     }
 
-    /// The limiter knows of a reached limit, and has the next attempt wait for its turn.
+    /// Returns the wait before a retry: zero for a reached limit, since the limiter delays the next attempt
+    /// itself.
     fn own_wait(error: &Auth0Error, wait: Option<Duration>) -> Option<Duration> {
         if matches!(error, Auth0Error::RateLimited { .. }) { Some(Duration::ZERO) } else { wait }
     }
 
-    /// A 401 drops that Management token and tries once more with another one.
+    /// Reads the user, and once more with another Management token after a 401.
     async fn with_live_token(
         &self,
         user: &UserId,
@@ -121,14 +122,16 @@ impl Users {
     ) -> Result<Profile, Auth0Error> {
         let grant = self.management_token.get(None).await?;
         match self.once(user, urgency, &grant, deadline).await {
-            Err(Refusal::Token) => {}
-            Err(Refusal::Other(error)) => return Err(error),
+            Err(ReadError::TokenRefused) => {}
+            Err(ReadError::Other(error)) => return Err(error),
             Ok(profile) => return Ok(profile),
         }
         let grant = self.management_token.get(Some(&grant)).await?;
         self.once(user, urgency, &grant, deadline).await.map_err(|refusal| match refusal {
-            Refusal::Token => Auth0Error::misconfigured("it does not accept a new Management token either"),
-            Refusal::Other(error) => error,
+            ReadError::TokenRefused => {
+                Auth0Error::misconfigured("it does not accept a new Management token either")
+            }
+            ReadError::Other(error) => error,
         })
     }
 
@@ -138,25 +141,25 @@ impl Users {
         urgency: Urgency,
         grant: &Loaded<Arc<Grant>>,
         deadline: Instant,
-    ) -> Result<Profile, Refusal> {
-        self.limiter.turn(urgency, deadline).await.map_err(Refusal::Other)?;
+    ) -> Result<Profile, ReadError> {
+        self.limiter.turn(urgency, deadline).await.map_err(ReadError::Other)?;
         let deadline = deadline.min(Instant::now() + ATTEMPT_TIMEOUT);
-        let request = self.request(user, &grant.value).map_err(Refusal::Other)?;
+        let request = self.request(user, &grant.value).map_err(ReadError::Other)?;
         let outcome = match self.transport.send(request, ANSWER_LIMIT, deadline).await {
             Ok(answer) => {
                 self.limiter.observe(&answer);
                 let outcome = judge(&answer, user, &self.vault);
-                if let Err(Refusal::Other(Auth0Error::RateLimited { retry_after })) = &outcome {
+                if let Err(ReadError::Other(Auth0Error::RateLimited { retry_after })) = &outcome {
                     self.limiter.close(*retry_after);
                 }
                 outcome
             }
-            Err(error) => Err(Refusal::Other(error.into())),
+            Err(error) => Err(ReadError::Other(error.into())),
         };
         let word = match &outcome {
             Ok(_) => "ok",
-            Err(Refusal::Token) => "token_refused",
-            Err(Refusal::Other(error)) => error.outcome(),
+            Err(ReadError::TokenRefused) => "token_refused",
+            Err(ReadError::Other(error)) => error.outcome(),
         };
         self.metrics.auth0_request(Endpoint::Users, word);
         outcome
@@ -177,7 +180,7 @@ impl Users {
     }
 }
 
-/// What [`judge`] says: see [`crate::fuzzing`].
+/// Exposes [`judge`]; see [`crate::fuzzing`].
 #[cfg(fuzzing)]
 pub(crate) fn profile_in(
     answer: &Response<Bytes>,
@@ -185,16 +188,16 @@ pub(crate) fn profile_in(
     vault: &BTreeSet<String>,
 ) -> Result<Profile, Option<Auth0Error>> {
     judge(answer, user, vault).map_err(|refusal| match refusal {
-        Refusal::Token => None,
-        Refusal::Other(error) => Some(error),
+        ReadError::TokenRefused => None,
+        ReadError::Other(error) => Some(error),
     })
 }
 
-/// What the answer means, by the table of <https://auth0.com/docs/api/management/v2/users/get-users-by-id>.
-fn judge(answer: &Response<Bytes>, user: &UserId, vault: &BTreeSet<String>) -> Result<Profile, Refusal> {
+/// Interprets the answer by the table of <https://auth0.com/docs/api/management/v2/users/get-users-by-id>.
+fn judge(answer: &Response<Bytes>, user: &UserId, vault: &BTreeSet<String>) -> Result<Profile, ReadError> {
     if answer.status() == StatusCode::OK {
         let profile: Result<UserAnswer, _> = serde_json::from_slice(answer.body());
-        let nonsense = |detail: &str| Refusal::Other(Auth0Error::unavailable(detail));
+        let nonsense = |detail: &str| ReadError::Other(Auth0Error::unavailable(detail));
         let profile = profile.map_err(|_| nonsense("it answered 200 without a readable profile"))?;
         // Whatever stands between us and Auth0, nobody gets another user's tokens.
         let profile = profile.into_profile(user.clone(), vault);
@@ -202,23 +205,24 @@ fn judge(answer: &Response<Bytes>, user: &UserId, vault: &BTreeSet<String>) -> R
     }
     let body = ErrorBody::parse(answer.body());
     if let Some(error) = Auth0Error::of_common(answer, &body) {
-        return Err(Refusal::Other(error));
+        return Err(ReadError::Other(error));
     }
     Err(match answer.status() {
-        StatusCode::UNAUTHORIZED => Refusal::Token,
-        StatusCode::NOT_FOUND if body.is_management_api() => Refusal::Other(Auth0Error::UserNotFound),
-        // An id that Auth0 finds malformed is nobody's. Any other 400 is about the token or the query, not the user.
-        StatusCode::BAD_REQUEST if body.code() == "invalid_uri" => Refusal::Other(Auth0Error::UserNotFound),
+        StatusCode::UNAUTHORIZED => ReadError::TokenRefused,
+        StatusCode::NOT_FOUND if body.is_management_api() => ReadError::Other(Auth0Error::UserNotFound),
+        // An id that Auth0 finds malformed belongs to nobody. Any other 400 is about the token or the query,
+        // not the user.
+        StatusCode::BAD_REQUEST if body.code() == "invalid_uri" => ReadError::Other(Auth0Error::UserNotFound),
         StatusCode::BAD_REQUEST if body.is_management_api() => {
             let code = body.code();
-            Refusal::Other(Auth0Error::misconfigured(format!(
+            ReadError::Other(Auth0Error::misconfigured(format!(
                 "400 {code} from the Management API; check `auth0.audience`"
             )))
         }
-        StatusCode::FORBIDDEN if body.is_management_api() => Refusal::Other(Auth0Error::misconfigured(
+        StatusCode::FORBIDDEN if body.is_management_api() => ReadError::Other(Auth0Error::misconfigured(
             "403 from the Management API: the client grant lacks read:users or read:user_idp_tokens",
         )),
-        status => Refusal::Other(Auth0Error::unavailable(format!(
+        status => ReadError::Other(Auth0Error::unavailable(format!(
             "it answered {status} without the Management API's error body; check `auth0.base_url`"
         ))),
     })

@@ -1,4 +1,5 @@
-//! Auth0's JSON, and how it becomes ours. Lenient where Auth0 is: unknown keys, numbers as strings.
+//! Auth0's JSON and its conversion to our types. As lenient as Auth0 requires: unknown keys, numbers as
+//! strings.
 
 use std::{
     collections::BTreeSet,
@@ -22,16 +23,16 @@ pub(super) struct TokenAnswer {
     /// Seconds.
     #[serde(default, deserialize_with = "lenient_seconds")]
     pub(super) expires_in: Option<u64>,
-    /// What was really granted, separated by spaces.
+    /// The scopes that were actually granted, separated by spaces.
     #[serde(default)]
     pub(super) scope: String,
-    /// Empty where Auth0 does not say it.
+    /// Empty if Auth0 does not give it.
     #[serde(default, deserialize_with = "string_or_nothing")]
     pub(super) token_type: String,
 }
 
 /// Both shapes of Auth0's errors: `error` is a code at the token endpoint and a title at the Management API,
-/// which has its code in `errorCode`.
+/// which puts its code in `errorCode`.
 #[derive(Default, Deserialize)]
 pub(super) struct ErrorBody {
     #[serde(default)]
@@ -45,19 +46,19 @@ pub(super) struct ErrorBody {
 }
 
 impl ErrorBody {
-    /// Reads a body; one that is not Auth0's is like an empty one.
+    /// Parses a body; one that is not Auth0's counts as empty.
     pub(super) fn parse(body: &[u8]) -> Self {
         serde_json::from_slice(body).unwrap_or_default()
     }
 
-    /// The code, if it looks like one; never free text, which does not belong in our messages.
+    /// Returns the code if it looks like one; never free text, which does not belong in our messages.
     pub(super) fn code(&self) -> &str {
         let code = if self.error_code.is_empty() { &self.error } else { &self.error_code };
         let is_code = code.len() <= 64 && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
         if is_code { code } else { "" }
     }
 
-    /// Whether this is the Management API's own shape, and not some proxy's page.
+    /// Returns whether this is the Management API's own shape rather than some proxy's page.
     pub(super) fn is_management_api(&self) -> bool {
         self.status_code.is_some()
     }
@@ -67,12 +68,12 @@ impl ErrorBody {
     }
 }
 
-/// The answer of `GET /api/v2/users/{id}`, as far as it was asked for.
+/// The answer of `GET /api/v2/users/{id}`, limited to the requested fields.
 #[derive(Deserialize)]
 pub(super) struct UserAnswer {
     #[serde(default)]
     user_id: String,
-    /// RFC 3339; without it nothing is known of the tokens' ends, and no more than that.
+    /// RFC 3339. Without it only the tokens' expiries are unknown.
     #[serde(default, deserialize_with = "lenient_text")]
     last_login: Option<String>,
     #[serde(default)]
@@ -92,8 +93,8 @@ struct IdentityAnswer {
     is_social: Option<bool>,
     #[serde(default)]
     access_token: Option<SecretString>,
-    /// What requests are signed with at providers of OAuth 1.0a, such as Twitter: its access tokens are of no
-    /// use alone.
+    /// A secret marks tokens of OAuth 1.0a, as of Twitter, which are of no use alone: requests are signed
+    /// with the secret.
     #[serde(default, rename = "access_token_secret", deserialize_with = "oauth1_if_there")]
     token_type: TokenType,
     #[serde(default)]
@@ -103,7 +104,8 @@ struct IdentityAnswer {
 }
 
 impl UserAnswer {
-    /// The profile of `user`; `None` if it is somebody else's. The tokens of the connections in `vault` are in Token Vault.
+    /// Converts to the profile of `user`; `None` if it is somebody else's. Tokens of the connections in
+    /// `vault` are in Token Vault.
     pub(super) fn into_profile(self, user: UserId, vault: &BTreeSet<String>) -> Option<Profile> {
         if self.user_id != user.as_str() {
             return None;
@@ -124,7 +126,7 @@ impl UserAnswer {
 impl IdentityAnswer {
     fn into_identity(self, last_login: Option<SystemTime>, basis: ExpiryBasis) -> Identity {
         let key = IdentityKey { connection: self.connection, account_id: self.user_id };
-        // Tokens are kept by account: those of one without a name would be taken for another user's.
+        // Tokens are kept by account: without a name, one would be taken for another user's.
         let is_named = !key.connection.is_empty() && !key.account_id.is_empty();
         let lifetime = self.expires_in.map(Duration::from_secs);
         let expiry = || Some(Expiry::at(last_login?.checked_add(lifetime?)?, basis));
@@ -146,8 +148,8 @@ fn is_written(secret: &SecretString) -> bool {
     !secret.expose_secret().is_empty()
 }
 
-/// A JSON value that should have been a number, or a string that holds one. Anything else must not make the rest of
-/// the answer unreadable.
+/// A JSON value that should be a number or a string holding one. Anything else must not make the rest of the
+/// answer unreadable.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Lenient {
@@ -156,7 +158,7 @@ enum Lenient {
     Other(serde::de::IgnoredAny),
 }
 
-/// Seconds as a number or a string; negative, absent and odd ones are "unknown".
+/// Reads seconds given as a number or a string; negative, absent and odd values are unknown.
 fn lenient_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     Ok(match Lenient::deserialize(deserializer)? {
         Lenient::Integer(seconds) => Some(seconds),
@@ -176,7 +178,7 @@ fn lenient_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Str
     })
 }
 
-/// OAuth 1.0a's type if a secret stands there, which itself is of no use here.
+/// Returns OAuth 1.0a's type if a secret is present. The secret itself is not used.
 fn oauth1_if_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TokenType, D::Error> {
     let is_there = matches!(Lenient::deserialize(deserializer)?, Lenient::Text(text) if !text.is_empty());
     Ok(if is_there { TokenType::oauth1() } else { TokenType::Bearer })
@@ -190,7 +192,7 @@ fn string_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String
     })
 }
 
-/// A text, or a number as it is written: read as one, two that are longer than 64 bits would become the same.
+/// Reads a text, or a number as it is written: as numbers, two ids longer than 64 bits could become equal.
 fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let raw = Box::<RawValue>::deserialize(deserializer)?;
     Ok(match raw.get().as_bytes().first() {

@@ -1,69 +1,70 @@
-//! Why it is not known who calls.
+//! Why a caller could not be authenticated.
 
-/// Nobody is known to call.
+/// The caller could not be authenticated.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum AuthenticationError {
-    /// There is no certificate and no token to judge.
+    /// There is neither a certificate nor a token.
     #[error(
         "the caller did not prove who it is: send a bearer token in `authorization`, or use a client certificate, as \
          this service is configured"
     )]
     Missing,
-    /// What the caller showed is not believed.
-    #[error("the caller's proof of who it is was refused: {0}")]
-    Refused(#[from] Refusal),
-    /// The caller may well be in the right, but the issuer does not give the keys to tell.
+    /// The caller's credential was rejected.
+    #[error("the caller's credential was rejected: {0}")]
+    Rejected(#[from] CredentialRejection),
+    /// The issuer's keys, without which the token cannot be judged, are unavailable. The caller may be right.
     #[error("the keys of {issuer}, which issued the caller's token, cannot be fetched now")]
     KeysUnavailable {
-        /// The issuer, as it is configured.
+        /// The issuer, as configured.
         issuer: String,
-        /// Whether that is the tenant.
+        /// Whether the issuer is the tenant.
         is_tenant: bool,
-        /// What happened; for the log.
+        /// What happened, for the log.
         cause: String,
     },
 }
 
-/// Why a proof is refused. All that a caller learns, and all that the log does: neither quotes the proof.
+/// Why a credential is rejected. Callers and the log learn no more than this, which never quotes the
+/// credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// `authorization` stands there twice, or holds no bearer token.
+pub enum CredentialRejection {
+    /// `authorization` occurs twice, or holds no bearer token.
     #[error("`authorization` must be one bearer token")]
     Authorization,
-    /// It is not a JWT in compact form with the claims that it must have, or it is too long.
+    /// The token is too long, or not a JWT in compact form with the required claims.
     #[error("the token is malformed")]
     Malformed,
-    /// It is signed in a way that is not accepted from its key, or not at all.
+    /// The token is unsigned, or its key does not accept the signature's algorithm.
     #[error("the token's algorithm is not accepted")]
     Algorithm,
-    /// It is an ID token, a logout token, or another kind that is not for calls.
-    #[error("the token is of another kind than an access token")]
+    /// The token is an ID token, a logout token, or of another kind that is not for calls.
+    #[error("the token is not an access token")]
     Kind,
-    /// Nobody here trusts its issuer.
+    /// The token's issuer is not trusted.
     #[error("the token's issuer is not accepted")]
     Issuer,
-    /// It is for somebody else.
+    /// The token is for another audience.
     #[error("the token is for another audience")]
     Audience,
-    /// Its issuer has no such key, or has several and the token does not say which.
+    /// The token's issuer has no such key, or has several and the token does not name one.
     #[error("the token's key is unknown")]
     Key,
-    /// The signature is not of that key.
+    /// The signature was not made with that key.
     #[error("the token's signature is wrong")]
     Signature,
-    /// It has expired.
+    /// The token has expired.
     #[error("the token has expired")]
     Expired,
-    /// It is not valid yet.
+    /// The token is not valid yet.
     #[error("the token is not valid yet")]
     NotYetValid,
-    /// It is a program's where a user's is wanted, or the other way round.
-    #[error("the token is of a program where a user's is wanted, or of a user where a program's is")]
+    /// The token is a program's where a user's is expected, or the other way round.
+    #[error("the token is a program's where a user's is expected, or a user's where a program's is")]
     Subject,
-    /// A trusted proxy sent an `x-forwarded-client-cert` that cannot be read without doubt.
+    /// A trusted proxy sent an ambiguous or malformed `x-forwarded-client-cert`.
     #[error("`x-forwarded-client-cert` is malformed")]
     Forwarded,
-    /// The certificate has several URIs, or nothing that names a caller.
+    /// The certificate has several URIs, or no name that identifies a caller.
     #[error("the client certificate does not name one caller")]
     Certificate,
 }

@@ -1,29 +1,33 @@
-//! `x-forwarded-client-cert`: what a proxy says about the certificate of its client, in Envoy's format.
+//! `x-forwarded-client-cert`: what a proxy says about its client's certificate, in Envoy's format.
 //!
-//! The format: <https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/headers#x-forwarded-client-cert>.
-//! Elements are separated by commas, one for each proxy on the way; pairs of an element by semicolons. A proxy appends
-//! its element at the end (`APPEND_FORWARD`) or sets the only one (`SANITIZE_SET`), so the last element is the word of
-//! the proxy that is connected to us, about whoever is connected to it. The others are what that one says, and do not count.
+//! The format:
+//! <https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/headers#x-forwarded-client-cert>.
+//! Commas separate elements, one for each proxy on the way; semicolons separate the pairs of an element. A
+//! proxy appends its element at the end (`APPEND_FORWARD`) or sets the only one (`SANITIZE_SET`), so the last
+//! element is what the proxy connected to us says about its own client. The others are only hearsay, and are
+//! ignored.
 //!
-//! Envoy quotes `Subject`, `Cert` and `Chain` only, and writes URIs and DNS names as the certificate has them: it is for the CA of
-//! the mesh to sign none with a comma. `Hash` is in every element that Envoy writes; one without it is none.
+//! Envoy quotes only `Subject`, `Cert` and `Chain`, and writes URIs and DNS names as the certificate has
+//! them: the mesh's CA must not sign names that contain a comma. Envoy writes `Hash` in every element; an
+//! element without it is rejected.
 
-use super::error::Refusal;
+use super::error::CredentialRejection;
 use crate::caller::San;
 
-/// Bytes; with `Cert` an element has about 3 KiB.
+/// Maximum bytes; an element with `Cert` has about 3 KiB.
 const LONGEST: usize = 12 * 1024;
 
-/// Names in one certificate.
+/// Maximum number of names in one certificate.
 const MOST_SANS: usize = 32;
 
-/// The names of the client's certificate, by the last element of `header`.
+/// Returns the names in the client's certificate, from the last element of `header`.
 ///
 /// # Errors
-/// When any part of the header is not as the format says: who cannot read one element cannot tell where the next begins.
-pub(super) fn client(header: &str) -> Result<Vec<San>, Refusal> {
+/// When any part of the header is malformed: if one element cannot be read, nobody can tell where the next
+/// begins.
+pub(super) fn client(header: &str) -> Result<Vec<San>, CredentialRejection> {
     if header.len() > LONGEST {
-        return Err(Refusal::Forwarded);
+        return Err(CredentialRejection::Forwarded);
     }
     let mut rest = header;
     loop {
@@ -42,7 +46,7 @@ pub(super) fn client(header: &str) -> Result<Vec<San>, Refusal> {
     }
 }
 
-/// What matters of an element.
+/// The pairs of an element that matter.
 #[derive(Default)]
 struct Element {
     hashes: usize,
@@ -50,10 +54,10 @@ struct Element {
 }
 
 impl Element {
-    fn take(&mut self, key: &str, value: String) -> Result<(), Refusal> {
+    fn take(&mut self, key: &str, value: String) -> Result<(), CredentialRejection> {
         match key {
             "Hash" if is_sha256(&value) => self.hashes += 1,
-            "Hash" => return Err(Refusal::Forwarded),
+            "Hash" => return Err(CredentialRejection::Forwarded),
             // Envoy writes `URI=` for a certificate without one.
             "URI" | "DNS" if value.is_empty() => {}
             "URI" => self.sans.push(San::Uri(value)),
@@ -63,8 +67,12 @@ impl Element {
         Ok(())
     }
 
-    fn sans(self) -> Result<Vec<San>, Refusal> {
-        if self.hashes == 1 && self.sans.len() <= MOST_SANS { Ok(self.sans) } else { Err(Refusal::Forwarded) }
+    fn sans(self) -> Result<Vec<San>, CredentialRejection> {
+        if self.hashes == 1 && self.sans.len() <= MOST_SANS {
+            Ok(self.sans)
+        } else {
+            Err(CredentialRejection::Forwarded)
+        }
     }
 }
 
@@ -72,13 +80,13 @@ fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// The pair at the beginning of `text`: key, value, what ends it (`;`, `,` or nothing), and what comes after that.
-fn pair(text: &str) -> Result<(&str, String, Option<char>, &str), Refusal> {
-    let (key, rest) = text.split_once('=').ok_or(Refusal::Forwarded)?;
-    // Some proxies put a space behind the comma.
+/// Splits the first pair off `text`: key, value, the separator after it (`;`, `,` or none), and the rest.
+fn pair(text: &str) -> Result<(&str, String, Option<char>, &str), CredentialRejection> {
+    let (key, rest) = text.split_once('=').ok_or(CredentialRejection::Forwarded)?;
+    // Some proxies put a space after the comma.
     let key = key.trim_start_matches(' ');
     if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return Err(Refusal::Forwarded);
+        return Err(CredentialRejection::Forwarded);
     }
     let (value, rest) = match rest.strip_prefix('"') {
         Some(quoted) => unquoted(quoted)?,
@@ -87,27 +95,28 @@ fn pair(text: &str) -> Result<(&str, String, Option<char>, &str), Refusal> {
     let mut after = rest.chars();
     match after.next() {
         end @ (None | Some(';' | ',')) => Ok((key, value, end, after.as_str())),
-        _ => Err(Refusal::Forwarded),
+        _ => Err(CredentialRejection::Forwarded),
     }
 }
 
-/// A value without quotes, and what comes after it. A quote within it is refused: where the value ends would be a matter of
+/// Splits off an unquoted value. A quote within it is rejected: where the value ends would be a matter of
 /// opinion.
-fn plain(text: &str) -> Result<(String, &str), Refusal> {
+fn plain(text: &str) -> Result<(String, &str), CredentialRejection> {
     let (value, rest) = text.split_at(text.find([';', ',']).unwrap_or(text.len()));
-    if value.contains('"') { Err(Refusal::Forwarded) } else { Ok((value.to_owned(), rest)) }
+    if value.contains('"') { Err(CredentialRejection::Forwarded) } else { Ok((value.to_owned(), rest)) }
 }
 
-/// A quoted value without its escapes, from behind its first quote, and what comes after its last.
-fn unquoted(text: &str) -> Result<(String, &str), Refusal> {
+/// Splits off a quoted value, without its escapes; `text` begins after the opening quote, the rest after the
+/// closing one.
+fn unquoted(text: &str) -> Result<(String, &str), CredentialRejection> {
     let mut value = String::new();
     let mut letters = text.chars();
     loop {
         match letters.next() {
             Some('"') => return Ok((value, letters.as_str())),
-            Some('\\') => value.push(letters.next().ok_or(Refusal::Forwarded)?),
+            Some('\\') => value.push(letters.next().ok_or(CredentialRejection::Forwarded)?),
             Some(letter) => value.push(letter),
-            None => return Err(Refusal::Forwarded),
+            None => return Err(CredentialRejection::Forwarded),
         }
     }
 }
@@ -169,11 +178,11 @@ mod tests {
             &format!("{HASH};URI={}", "a".repeat(LONGEST)),
             &format!("{HASH}{}", ";DNS=a".repeat(MOST_SANS + 1)),
         ] {
-            assert_eq!(client(header), Err(Refusal::Forwarded), "{header}");
+            assert_eq!(client(header), Err(CredentialRejection::Forwarded), "{header}");
         }
     }
 
-    /// A name as a certificate of a mesh may have it.
+    /// A name that a mesh's certificate may have.
     fn san() -> impl Strategy<Value = San> {
         prop_oneof![
             "[a-z]{1,9}://[a-z0-9./?=&%-]{0,30}".prop_map(San::Uri),
@@ -181,7 +190,7 @@ mod tests {
         ]
     }
 
-    /// The element that Envoy writes for a certificate with these names.
+    /// Returns the element that Envoy writes for a certificate with these names.
     fn element(subject: &str, sans: &[San]) -> String {
         let subject = subject.replace('\\', "\\\\").replace('"', "\\\"");
         let names = sans.iter().map(|san| match san {
@@ -202,7 +211,7 @@ mod tests {
             prop_assert_eq!(client(&element(&subject, &sans)), Ok(sans));
         }
 
-        /// A proxy that appends to what its client sent joins the two by a comma.
+        /// A proxy that appends to what its client sent joins the two with a comma.
         #[test]
         fn nothing_that_a_client_sends_changes_what_its_proxy_says(
             sent in prop_oneof![any::<String>(), "[A-Za-z=\"\\\\,; ]{0,40}", Just(format!("{HASH};URI=spiffe://acme/admin"))],

@@ -1,4 +1,4 @@
-//! One issuer, for one audience: whose tokens are believed, and what they make of a caller.
+//! One issuer for one audience: which of its tokens are accepted, and which caller each identifies.
 
 use std::{
     sync::Arc,
@@ -6,13 +6,13 @@ use std::{
 };
 
 use super::{
-    error::{AuthenticationError, Refusal},
+    error::{AuthenticationError, CredentialRejection},
     key_source::KeySource,
     token::{Claims, Token},
 };
 use crate::identity::UserId;
 
-/// Whom a token stands for.
+/// Whom a token identifies.
 #[derive(Clone, Debug)]
 pub(super) enum Principal {
     /// A program.
@@ -21,18 +21,18 @@ pub(super) enum Principal {
     User(UserId),
 }
 
-/// Whose tokens an issuer is believed about.
+/// Whose tokens are accepted from an issuer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Subjects {
-    /// Programs; the issuer knows nothing else, as far as is known.
+    /// Programs; any other kind of subject is unknown for this issuer.
     Services,
-    /// Applications of the tenant: its users are no programs, whatever audience their tokens have.
+    /// Applications of the tenant. Its users are not programs, whatever audience their tokens have.
     Applications,
-    /// Users of the tenant: its applications are no users.
+    /// Users of the tenant. Its applications are not users.
     Users,
 }
 
-/// See the module's documentation.
+/// An issuer; see the module's documentation.
 pub(super) struct Issuer {
     pub(super) name: Arc<str>,
     pub(super) audience: String,
@@ -41,15 +41,16 @@ pub(super) struct Issuer {
 }
 
 impl Issuer {
-    /// Whom `token` stands for, and how long it still does. Whether it is of this issuer and audience is known already.
+    /// Verifies `token` and returns whom it identifies, and for how much longer. The issuer and audience must
+    /// have been matched before.
     ///
     /// # Errors
-    /// When the token is not to be believed, or nobody can tell.
+    /// When the token is rejected, or the keys are unavailable.
     pub(super) async fn verify(
         &self,
         token: &Token<'_>,
     ) -> Result<(Principal, Duration), AuthenticationError> {
-        // What needs no key comes first: junk makes nobody fetch any.
+        // Checks that need no key come first, so that junk causes no fetch.
         let left = token.claims.lifetime(SystemTime::now())?;
         let principal = self.principal(&token.claims)?;
         let unavailable = |cause| AuthenticationError::KeysUnavailable {
@@ -58,25 +59,25 @@ impl Issuer {
             cause,
         };
         let mut keys = self.keys.keys().await.map_err(|error| unavailable(error.0))?;
-        if keys.find(&token.header).err() == Some(Refusal::Key) {
+        if keys.find(&token.header).err() == Some(CredentialRejection::Key) {
             keys = self.keys.newer_keys().await.map_err(|error| unavailable(error.0))?;
         }
         let (key, algorithm) = keys.find(&token.header)?;
         if !key.verifies(algorithm, token.message, token.signature) {
-            return Err(Refusal::Signature.into());
+            return Err(CredentialRejection::Signature.into());
         }
         Ok((principal, left))
     }
 
-    fn principal(&self, claims: &Claims) -> Result<Principal, Refusal> {
-        let subject = claims.sub.clone().ok_or(Refusal::Malformed)?;
-        // Auth0's user ids have the same bounds, and an id is compared and logged.
-        let user = UserId::parse(subject.clone(), "sub").map_err(|_| Refusal::Malformed)?;
+    fn principal(&self, claims: &Claims) -> Result<Principal, CredentialRejection> {
+        let subject = claims.sub.clone().ok_or(CredentialRejection::Malformed)?;
+        // Auth0's user ids have the same bounds; ids are compared and logged.
+        let user = UserId::parse(subject.clone(), "sub").map_err(|_| CredentialRejection::Malformed)?;
         match (self.subjects, claims.is_of_an_application()) {
-            (Subjects::Users, _) if claims.has_nonce() => Err(Refusal::Kind),
+            (Subjects::Users, _) if claims.has_nonce() => Err(CredentialRejection::Kind),
             (Subjects::Users, false) => Ok(Principal::User(user)),
             (Subjects::Services, _) | (Subjects::Applications, true) => Ok(Principal::Service(subject)),
-            (Subjects::Users, true) | (Subjects::Applications, false) => Err(Refusal::Subject),
+            (Subjects::Users, true) | (Subjects::Applications, false) => Err(CredentialRejection::Subject),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! An issuer's public keys, as its JSON Web Key Set (RFC 7517) has them.
+//! An issuer's public keys, parsed from its JSON Web Key Set (RFC 7517).
 
 use jsonwebtoken::{
     Algorithm, DecodingKey,
@@ -7,9 +7,9 @@ use jsonwebtoken::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{error::Refusal, token::Header};
+use super::{error::CredentialRejection, token::Header};
 
-/// Keys in one set. Issuers have two or three; a set of this size is something else.
+/// Maximum number of keys. Issuers have two or three; a larger set is something else.
 const MOST_KEYS: usize = 100;
 
 /// The keys that can verify signatures.
@@ -18,7 +18,7 @@ pub(super) struct KeySet(Vec<Key>);
 /// One public key.
 pub(super) struct Key {
     id: Option<String>,
-    /// What may be signed with it: by its own type and `alg`, never by what a token says.
+    /// Algorithms that the key's own type and `alg` allow, never those that a token names.
     algorithms: Vec<Algorithm>,
     key: DecodingKey,
 }
@@ -29,10 +29,10 @@ struct Document {
 }
 
 impl KeySet {
-    /// Reads a key set. Keys that are not for signatures, or of a type that is not known here, are left out.
+    /// Parses a key set. Keys that are not for signatures, or of an unknown type, are skipped.
     ///
     /// # Errors
-    /// When it is none, or no key is of use; says so in words.
+    /// When it is not a key set or has no usable key; the text says which.
     pub(super) fn parse(json: &[u8]) -> Result<Self, &'static str> {
         let document: Document = serde_json::from_slice(json).map_err(|_| "this is no JSON Web Key Set")?;
         if document.keys.len() > MOST_KEYS {
@@ -42,21 +42,21 @@ impl KeySet {
         if keys.is_empty() { Err("the key set has no key that verifies signatures") } else { Ok(Self(keys)) }
     }
 
-    /// The key that a token names; without a name the only one.
-    pub(super) fn find(&self, header: &Header) -> Result<(&Key, Algorithm), Refusal> {
-        // Symmetric algorithms have names, too, but no key has them.
-        let algorithm: Algorithm = header.alg.parse().map_err(|_| Refusal::Algorithm)?;
+    /// Finds the key that a token names, or the only key if it names none.
+    pub(super) fn find(&self, header: &Header) -> Result<(&Key, Algorithm), CredentialRejection> {
+        // Symmetric algorithms parse, too, but no key allows them.
+        let algorithm: Algorithm = header.alg.parse().map_err(|_| CredentialRejection::Algorithm)?;
         let named: Vec<_> = match (&header.kid, &*self.0) {
             (Some(id), keys) => keys.iter().filter(|key| key.id.as_ref() == Some(id)).collect(),
             (None, [only]) => vec![only],
             (None, _) => Vec::new(),
         };
         if named.is_empty() {
-            return Err(Refusal::Key);
+            return Err(CredentialRejection::Key);
         }
         // Keys of different types may share a name: RFC 7517, section 4.5.
         let key = named.into_iter().find(|key| key.algorithms.contains(&algorithm));
-        key.map(|key| (key, algorithm)).ok_or(Refusal::Algorithm)
+        key.map(|key| (key, algorithm)).ok_or(CredentialRejection::Algorithm)
     }
 }
 
@@ -77,13 +77,14 @@ impl Key {
         Some(Self { id: jwk.common.key_id.clone(), algorithms, key: DecodingKey::from_jwk(&jwk).ok()? })
     }
 
-    /// Whether `signature` is this key's for `message`.
+    /// Returns whether this key made `signature` for `message`.
     pub(super) fn verifies(&self, algorithm: Algorithm, message: &str, signature: &str) -> bool {
         jsonwebtoken::crypto::verify(signature, message.as_bytes(), &self.key, algorithm).unwrap_or(false)
     }
 }
 
-/// What the type of the key allows, narrowed to its `alg` where it has one. Nothing for a symmetric key.
+/// Returns the algorithms that the type of the key allows, or only its `alg` if it has one. None for a
+/// symmetric key.
 fn algorithms(jwk: &Jwk) -> Vec<Algorithm> {
     use Algorithm::{ES256, ES384, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512};
     let by_type: &[Algorithm] = match &jwk.algorithm {
@@ -113,7 +114,7 @@ mod tests {
         key
     }
 
-    fn found(keys: &[Value], header: &Value) -> Result<Algorithm, Refusal> {
+    fn found(keys: &[Value], header: &Value) -> Result<Algorithm, CredentialRejection> {
         let set = KeySet::parse(json!({ "keys": keys }).to_string().as_bytes()).expect("a key set");
         let header = serde_json::from_value(header.clone()).expect("a header");
         set.find(&header).map(|(_, algorithm)| algorithm)
@@ -127,16 +128,16 @@ mod tests {
         for (key, alg, expected) in [
             (rsa(&json!({ "kid": "a" })), "RS256", Ok(Algorithm::RS256)),
             (rsa(&json!({ "kid": "a" })), "PS256", Ok(Algorithm::PS256)),
-            (rsa(&json!({ "kid": "a", "alg": "RS256" })), "PS256", Err(Refusal::Algorithm)),
-            (rsa(&json!({ "kid": "a" })), "ES256", Err(Refusal::Algorithm)),
-            (rsa(&json!({ "kid": "a" })), "HS256", Err(Refusal::Algorithm)),
-            (rsa(&json!({ "kid": "a" })), "none", Err(Refusal::Algorithm)),
-            (rsa(&json!({ "kid": "a" })), "NONE", Err(Refusal::Algorithm)),
-            (rsa(&json!({ "kid": "a" })), "", Err(Refusal::Algorithm)),
+            (rsa(&json!({ "kid": "a", "alg": "RS256" })), "PS256", Err(CredentialRejection::Algorithm)),
+            (rsa(&json!({ "kid": "a" })), "ES256", Err(CredentialRejection::Algorithm)),
+            (rsa(&json!({ "kid": "a" })), "HS256", Err(CredentialRejection::Algorithm)),
+            (rsa(&json!({ "kid": "a" })), "none", Err(CredentialRejection::Algorithm)),
+            (rsa(&json!({ "kid": "a" })), "NONE", Err(CredentialRejection::Algorithm)),
+            (rsa(&json!({ "kid": "a" })), "", Err(CredentialRejection::Algorithm)),
             (ec.clone(), "ES256", Ok(Algorithm::ES256)),
-            (ec, "ES384", Err(Refusal::Algorithm)),
+            (ec, "ES384", Err(CredentialRejection::Algorithm)),
             (ed.clone(), "EdDSA", Ok(Algorithm::EdDSA)),
-            (ed, "RS256", Err(Refusal::Algorithm)),
+            (ed, "RS256", Err(CredentialRejection::Algorithm)),
         ] {
             assert_eq!(
                 found(std::slice::from_ref(&key), &json!({ "alg": alg, "kid": "a" })),
@@ -151,10 +152,10 @@ mod tests {
         let (a, b, nameless) = (rsa(&json!({ "kid": "a" })), rsa(&json!({ "kid": "b" })), rsa(&json!({})));
         let (named, unnamed) = (json!({ "alg": "RS256", "kid": "b" }), json!({ "alg": "RS256" }));
         assert_eq!(found(&[a.clone(), b.clone()], &named), Ok(Algorithm::RS256));
-        assert_eq!(found(std::slice::from_ref(&a), &named), Err(Refusal::Key));
-        assert_eq!(found(std::slice::from_ref(&nameless), &named), Err(Refusal::Key));
+        assert_eq!(found(std::slice::from_ref(&a), &named), Err(CredentialRejection::Key));
+        assert_eq!(found(std::slice::from_ref(&nameless), &named), Err(CredentialRejection::Key));
         assert_eq!(found(&[nameless], &unnamed), Ok(Algorithm::RS256));
-        assert_eq!(found(&[a, b], &unnamed), Err(Refusal::Key));
+        assert_eq!(found(&[a, b], &unnamed), Err(CredentialRejection::Key));
     }
 
     #[test]

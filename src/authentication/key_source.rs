@@ -1,4 +1,4 @@
-//! Where an issuer publishes its keys: asked rarely, whatever callers send, and not missed while it is down.
+//! An issuer's JWKS endpoint: fetched rarely, whatever callers send, and not missed while it is down.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -15,31 +15,31 @@ use crate::{
     transport::Transport,
 };
 
-/// Keys of this age are used, and fetched again meanwhile. Auth0 advises 5 to 10 min: reference of
-/// <https://auth0.com/docs/secure/tokens/json-web-tokens/json-web-key-sets>.
+/// Keys older than this are still used, but fetched again in the background. Auth0 advises 5 to 10 min
+/// (<https://auth0.com/docs/secure/tokens/json-web-tokens/json-web-key-sets>).
 const FRESH: Duration = Duration::from_secs(5 * 60);
 
-/// Keys of this age are used only where no newer ones come in time.
+/// Keys older than this are used only if no newer ones arrive in time.
 const OLD: Duration = Duration::from_secs(10 * 60);
 
-/// While the issuer is down, the last keys are used until this age: longer than most outages, and as long as a key that
-/// was revoked just then is believed at most.
+/// While the issuer is down, keys are used up to this age: longer than most outages. Also the longest that a
+/// key revoked meanwhile is accepted.
 const OLDEST: Duration = Duration::from_secs(6 * 3600);
 
-/// Old keys serve after so long a wait for newer ones.
+/// How long to wait for newer keys before old ones are used.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Between two fetches for keys that nobody knows: whatever callers make up, the issuer is asked this often at most. It is
-/// also how long a key that the issuer uses without having published it before may stay unknown.
+/// Minimum time between two fetches for unknown keys, so that made-up key names cannot cause more. Also the
+/// longest that a key stays unknown which the issuer uses without having published it before.
 const UNKNOWN_KEYS_EVERY: Duration = Duration::from_secs(30);
 
-/// One fetch; it normally takes well below a second.
+/// Limit of one fetch, which normally takes well below a second.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Bytes; a key with its certificates has about 3 KiB.
+/// Maximum size of an answer in bytes; a key with its certificates has about 3 KiB.
 const ANSWER_LIMIT: usize = 128 * 1024;
 
-/// After a fetch that failed.
+/// Back-off after a failed fetch.
 const BACKOFF: Backoff<FetchError> =
     Backoff { first: Duration::from_secs(2), most: Duration::from_secs(60), least: |_| Duration::ZERO };
 
@@ -52,7 +52,7 @@ pub(super) struct KeySource {
     url: Uri,
     transport: Transport,
     kept: Cache<(), Arc<KeySet>, FetchError>,
-    /// When somebody last had reason to look for a key that was not there.
+    /// When a missing key last caused a fetch.
     missed: Mutex<Option<Instant>>,
 }
 
@@ -62,7 +62,7 @@ impl KeySource {
         Self { url, transport, kept, missed: Mutex::default() }
     }
 
-    /// The keys, as fresh as they can be had.
+    /// Returns the freshest keys available.
     pub(super) async fn keys(&self) -> Result<Arc<KeySet>, FetchError> {
         let Some(old) = self.kept.peek(&()).filter(|kept| kept.began.elapsed() < OLDEST) else {
             return self.get(by_age).await;
@@ -73,14 +73,15 @@ impl KeySource {
         }
     }
 
-    /// The keys, fetched again if that was not done lately, for a token whose key is not among [`Self::keys`]. Old ones do
-    /// not serve here: if there is no answer, nobody knows whether the token is good.
+    /// Returns keys fetched recently, for a token whose key is not among [`Self::keys`]. Old keys will not do
+    /// here: without an answer, nobody knows whether the token is good.
     pub(super) async fn newer_keys(&self) -> Result<Arc<KeySet>, FetchError> {
         let since = self.missed_since();
         self.get(|kept| if kept.began < since { Lookup::MissSince(since) } else { Lookup::Hit }).await
     }
 
-    /// When the present wish for newer keys began. All who come within [`UNKNOWN_KEYS_EVERY`] share it, and its fetch.
+    /// Returns when the current search for newer keys began. All requests within [`UNKNOWN_KEYS_EVERY`] share
+    /// it and its fetch.
     fn missed_since(&self) -> Instant {
         let now = Instant::now();
         let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! What certificates, and proxies' words about them, make of a caller.
+//! Which caller certificates, and proxies' words about them, identify.
 
 use super::*;
 
@@ -12,8 +12,8 @@ fn dns(text: &str) -> San {
     San::Dns(text.to_owned())
 }
 
-/// The id of the service that calls, with a proxy at 10.0.0.0/8 or with a name of its own being trusted.
-fn id(address: &str, sans: &[San], forwarded: &[&str]) -> Result<Option<String>, Refusal> {
+/// Returns the id of the calling service; a proxy at 10.0.0.0/8, or with a name of its own, is trusted.
+fn id(address: &str, sans: &[San], forwarded: &[&str]) -> Result<Option<String>, CredentialRejection> {
     let variables = [
         ("AUTH0_DOMAIN", "acme.eu.auth0.com"),
         ("AUTH0_CLIENT_ID", "app"),
@@ -26,9 +26,9 @@ fn id(address: &str, sans: &[San], forwarded: &[&str]) -> Result<Option<String>,
     let peer = Peer { address: format!("{address}:1").parse().expect("an address"), sans: sans.to_vec() };
     let forwarded = forwarded.iter().map(|value| Some(*value));
     match authentication.by_certificate(&peer, forwarded) {
-        Ok(Some(Proven { caller: Caller::Service { id }, .. })) => Ok(Some(id)),
+        Ok(Some(Authenticated { caller: Caller::Service { id }, .. })) => Ok(Some(id)),
         Ok(None) => Ok(None),
-        Err(AuthenticationError::Refused(refusal)) => Err(refusal),
+        Err(AuthenticationError::Rejected(rejection)) => Err(rejection),
         other => panic!("{other:?}"),
     }
 }
@@ -42,7 +42,7 @@ fn a_certificate_names_one_service() {
         (vec![dns("calendar.acme.example"), dns("b.acme.example")], Ok(Some("calendar.acme.example"))),
         (vec![dns("Calendar.ACME.example")], Ok(Some("calendar.acme.example"))),
         (vec![], Ok(None)),
-        (vec![uri(sa), uri("spiffe://acme/admin")], Err(Refusal::Certificate)),
+        (vec![uri(sa), uri("spiffe://acme/admin")], Err(CredentialRejection::Certificate)),
     ] {
         assert_eq!(id("192.0.2.1", &sans, &[]), expected.map(|id| id.map(str::to_owned)), "{sans:?}");
     }
@@ -74,9 +74,9 @@ fn a_trusted_peer_is_no_caller_itself_and_must_be_understood() {
     for (forwarded, expected) in [
         (&[][..], Ok(None)),
         (&[HASH], Ok(None)),
-        (&[good, good], Err(Refusal::Forwarded)),
-        (&["junk"], Err(Refusal::Forwarded)),
-        (&[&*format!("{good};URI=spiffe://acme/admin")], Err(Refusal::Certificate)),
+        (&[good, good], Err(CredentialRejection::Forwarded)),
+        (&["junk"], Err(CredentialRejection::Forwarded)),
+        (&[&*format!("{good};URI=spiffe://acme/admin")], Err(CredentialRejection::Certificate)),
     ] {
         assert_eq!(id("192.0.2.1", &envoy, forwarded), expected, "{forwarded:?}");
     }

@@ -1,4 +1,4 @@
-//! A JWT as it was sent: taken apart and judged, save for its signature.
+//! A JWT as received: parsed and judged, except for its signature.
 
 use std::{
     collections::BTreeMap,
@@ -9,34 +9,34 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::error::Refusal;
+use super::error::CredentialRejection;
 
-/// Bytes. All headers of a request together have 16 KiB; a token of Auth0 with many permissions has about 4.
+/// Maximum bytes. All headers of a request together have 16 KiB; an Auth0 token with many permissions has
+/// about 4.
 const LONGEST: usize = 8 * 1024;
 
-/// How far the clocks of issuer and service may be apart. OpenID Connect Core 1.0, section 2: "no more than a few
-/// minutes".
+/// How far the issuer's clock may be off. OpenID Connect Core 1.0, section 2: "no more than a few minutes".
 const LEEWAY: Duration = Duration::from_secs(60);
 
-/// `typ` of the tokens that are accepted. None at all is, too, since many issuers send none. `at+jwt` is RFC 9068,
-/// section 2.1; `JOSE` is JWT-SVID's, section 2.3.
+/// Accepted values of `typ`; many issuers send none, which is accepted too. `at+jwt` is RFC 9068, section
+/// 2.1; `JOSE` is JWT-SVID's, section 2.3.
 const TYPES: [&str; 4] = ["jwt", "at+jwt", "application/at+jwt", "jose"];
 
-/// Claims that only tokens of other kinds have: of ID tokens (OpenID Connect Core 1.0, section 3.3.2.11), and of
+/// Claims that only other kinds of tokens have: ID tokens (OpenID Connect Core 1.0, section 3.3.2.11), and
 /// security events and logout tokens (RFC 8417, section 2.2).
 const CLAIMS_OF_OTHER_KINDS: [&str; 4] = ["at_hash", "c_hash", "s_hash", "events"];
 
-/// A token in its parts. Nothing of it is proven.
+/// A parsed token. Nothing in it is verified.
 pub(super) struct Token<'a> {
     pub(super) header: Header,
     pub(super) claims: Claims,
-    /// What is signed: header and claims, as they were sent.
+    /// The signed part: header and claims as received.
     pub(super) message: &'a str,
     pub(super) signature: &'a str,
 }
 
-/// The header (RFC 7515, section 4.1), as far as it matters. `jku`, `jwk`, `x5u` and `x5c` do not: a token does not say
-/// who vouches for it.
+/// The header (RFC 7515, section 4.1), without `jku`, `jwk`, `x5u` and `x5c`: a token does not say who
+/// vouches for it.
 #[derive(Deserialize)]
 pub(super) struct Header {
     pub(super) alg: String,
@@ -45,7 +45,7 @@ pub(super) struct Header {
     crit: Option<Value>,
 }
 
-/// The claims (RFC 7519, section 4.1), as far as they matter.
+/// The claims (RFC 7519, section 4.1) that matter.
 #[derive(Deserialize)]
 pub(super) struct Claims {
     pub(super) iss: String,
@@ -55,7 +55,7 @@ pub(super) struct Claims {
     exp: Option<f64>,
     nbf: Option<f64>,
     iat: Option<f64>,
-    /// Auth0: the grant type, where it is client credentials.
+    /// Auth0: the grant type, if it is client credentials.
     gty: Option<String>,
     /// Cognito: `access` or `id`.
     token_use: Option<String>,
@@ -80,33 +80,33 @@ impl Default for Audience {
 }
 
 impl<'a> Token<'a> {
-    /// Takes `token` apart. Of a kind that is not for calls it is refused here.
-    pub(super) fn parse(token: &'a str) -> Result<Self, Refusal> {
+    /// Parses `token`, and rejects kinds that are not for calls.
+    pub(super) fn parse(token: &'a str) -> Result<Self, CredentialRejection> {
         if token.len() > LONGEST {
-            return Err(Refusal::Malformed);
+            return Err(CredentialRejection::Malformed);
         }
-        let (message, signature) = token.rsplit_once('.').ok_or(Refusal::Malformed)?;
-        let (header, claims) = message.split_once('.').ok_or(Refusal::Malformed)?;
+        let (message, signature) = token.rsplit_once('.').ok_or(CredentialRejection::Malformed)?;
+        let (header, claims) = message.split_once('.').ok_or(CredentialRejection::Malformed)?;
         let header: Header = part(header)?;
-        // RFC 7515, section 4.1.11: what must be understood is not understood here.
+        // RFC 7515, section 4.1.11: extensions that must be understood are not understood here.
         if header.crit.is_some() {
-            return Err(Refusal::Malformed);
+            return Err(CredentialRejection::Malformed);
         }
         let accepted = |typ: &String| TYPES.iter().any(|known| known.eq_ignore_ascii_case(typ));
         if !header.typ.as_ref().is_none_or(accepted) {
-            return Err(Refusal::Kind);
+            return Err(CredentialRejection::Kind);
         }
         let claims: Claims = part(claims)?;
         if claims.are_of_another_kind() {
-            return Err(Refusal::Kind);
+            return Err(CredentialRejection::Kind);
         }
         Ok(Self { header, claims, message, signature })
     }
 }
 
-fn part<T: DeserializeOwned>(encoded: &str) -> Result<T, Refusal> {
-    let json = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| Refusal::Malformed)?;
-    serde_json::from_slice(&json).map_err(|_| Refusal::Malformed)
+fn part<T: DeserializeOwned>(encoded: &str) -> Result<T, CredentialRejection> {
+    let json = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| CredentialRejection::Malformed)?;
+    serde_json::from_slice(&json).map_err(|_| CredentialRejection::Malformed)
 }
 
 impl Claims {
@@ -116,7 +116,7 @@ impl Claims {
             || CLAIMS_OF_OTHER_KINDS.iter().any(|claim| self.others.contains_key(*claim))
     }
 
-    /// Whether the token is for `audience`.
+    /// Returns whether the token is for `audience`.
     pub(super) fn is_for(&self, audience: &str) -> bool {
         match &self.aud {
             Audience::One(one) => one == audience,
@@ -124,32 +124,32 @@ impl Claims {
         }
     }
 
-    /// Whether an ID token's `nonce` is there (OpenID Connect Core 1.0, section 2). Auth0's access tokens have none;
-    /// those of other issuers may.
+    /// Returns whether there is an ID token's `nonce` (OpenID Connect Core 1.0, section 2). Auth0's access
+    /// tokens have none; those of other issuers may.
     pub(super) fn has_nonce(&self) -> bool {
         self.others.contains_key("nonce")
     }
 
-    /// Whether Auth0 issued the token to an application, and not to a user.
+    /// Returns whether Auth0 issued the token to an application rather than a user.
     pub(super) fn is_of_an_application(&self) -> bool {
         self.gty.as_ref().is_some_and(|grant| grant.contains("client-credentials"))
             || self.sub.as_ref().is_some_and(|sub| sub.ends_with("@clients"))
     }
 
-    /// How long the token still lives at `now`; zero where only the leeway keeps it alive.
-    pub(super) fn lifetime(&self, now: SystemTime) -> Result<Duration, Refusal> {
+    /// Returns how long the token still lives at `now`; zero if only the leeway keeps it valid.
+    pub(super) fn lifetime(&self, now: SystemTime) -> Result<Duration, CredentialRejection> {
         let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let leeway = LEEWAY.as_secs_f64();
-        let exp = self.exp.ok_or(Refusal::Malformed)?;
-        // A number too large for a duration is a token for ever, which nobody means.
+        let exp = self.exp.ok_or(CredentialRejection::Malformed)?;
+        // A number too large for a duration means a token that never expires, which nobody intends.
         let left = exp - now;
         if left <= -leeway {
-            return Err(Refusal::Expired);
+            return Err(CredentialRejection::Expired);
         }
         if [self.nbf, self.iat].into_iter().flatten().any(|from| from > now + leeway) {
-            return Err(Refusal::NotYetValid);
+            return Err(CredentialRejection::NotYetValid);
         }
-        Duration::try_from_secs_f64(left.max(0.0)).map_err(|_| Refusal::Malformed)
+        Duration::try_from_secs_f64(left.max(0.0)).map_err(|_| CredentialRejection::Malformed)
     }
 }
 
@@ -164,7 +164,7 @@ mod tests {
         format!("{}.{}.c2ln", part(header), part(claims))
     }
 
-    fn refusal(header: &Value, claims: &Value) -> Option<Refusal> {
+    fn rejection(header: &Value, claims: &Value) -> Option<CredentialRejection> {
         Token::parse(&encoded(header, claims)).err()
     }
 
@@ -177,31 +177,31 @@ mod tests {
             (json!("application/at+JWT"), None),
             (json!("JOSE"), None),
             (Value::Null, None),
-            (json!("logout+jwt"), Some(Refusal::Kind)),
-            (json!("dpop+jwt"), Some(Refusal::Kind)),
-            (json!(""), Some(Refusal::Kind)),
-            (json!(5), Some(Refusal::Malformed)),
+            (json!("logout+jwt"), Some(CredentialRejection::Kind)),
+            (json!("dpop+jwt"), Some(CredentialRejection::Kind)),
+            (json!(""), Some(CredentialRejection::Kind)),
+            (json!(5), Some(CredentialRejection::Malformed)),
         ] {
-            assert_eq!(refusal(&json!({ "alg": "RS256", "typ": typ }), &claims), expected, "{typ}");
+            assert_eq!(rejection(&json!({ "alg": "RS256", "typ": typ }), &claims), expected, "{typ}");
         }
         let header = json!({ "alg": "RS256" });
         for (claim, value, expected) in [
             ("scope", json!("a"), None),
             ("typ", json!("Bearer"), None),
             ("token_use", json!("access"), None),
-            ("at_hash", json!("x"), Some(Refusal::Kind)),
-            ("c_hash", json!("x"), Some(Refusal::Kind)),
-            ("events", json!({}), Some(Refusal::Kind)),
-            ("typ", json!("ID"), Some(Refusal::Kind)),
-            ("typ", json!("Refresh"), Some(Refusal::Kind)),
-            ("token_use", json!("id"), Some(Refusal::Kind)),
-            ("iss", json!(["a", "b"]), Some(Refusal::Malformed)),
-            ("exp", json!("soon"), Some(Refusal::Malformed)),
-            ("aud", json!({}), Some(Refusal::Malformed)),
+            ("at_hash", json!("x"), Some(CredentialRejection::Kind)),
+            ("c_hash", json!("x"), Some(CredentialRejection::Kind)),
+            ("events", json!({}), Some(CredentialRejection::Kind)),
+            ("typ", json!("ID"), Some(CredentialRejection::Kind)),
+            ("typ", json!("Refresh"), Some(CredentialRejection::Kind)),
+            ("token_use", json!("id"), Some(CredentialRejection::Kind)),
+            ("iss", json!(["a", "b"]), Some(CredentialRejection::Malformed)),
+            ("exp", json!("soon"), Some(CredentialRejection::Malformed)),
+            ("aud", json!({}), Some(CredentialRejection::Malformed)),
         ] {
             let mut claims = claims.clone();
             claims[claim] = value;
-            assert_eq!(refusal(&header, &claims), expected, "{claims}");
+            assert_eq!(rejection(&header, &claims), expected, "{claims}");
         }
     }
 
@@ -215,10 +215,10 @@ mod tests {
         assert!(Token::parse(&good).is_ok());
         for text in ["", ".", "..", "a.b", "a.b.c", &format!("{good}.x"), &good.replace('.', "=."), &critical]
         {
-            assert_eq!(Token::parse(text).err(), Some(Refusal::Malformed), "{text}");
+            assert_eq!(Token::parse(text).err(), Some(CredentialRejection::Malformed), "{text}");
         }
-        assert_eq!(Token::parse(&long).err(), Some(Refusal::Malformed));
-        assert_eq!(Token::parse(&twice).err(), Some(Refusal::Malformed));
+        assert_eq!(Token::parse(&long).err(), Some(CredentialRejection::Malformed));
+        assert_eq!(Token::parse(&twice).err(), Some(CredentialRejection::Malformed));
     }
 
     #[test]
@@ -228,14 +228,14 @@ mod tests {
             (json!({ "exp": 1_000_100 }), Ok(100)),
             (json!({ "exp": 1_000_000 }), Ok(0)),
             (json!({ "exp": 999_941 }), Ok(0)),
-            (json!({ "exp": 999_940 }), Err(Refusal::Expired)),
-            (json!({ "exp": -1 }), Err(Refusal::Expired)),
+            (json!({ "exp": 999_940 }), Err(CredentialRejection::Expired)),
+            (json!({ "exp": -1 }), Err(CredentialRejection::Expired)),
             (json!({ "exp": 1_000_100.5, "nbf": 1_000_060.0, "iat": 1_000_060 }), Ok(100)),
-            (json!({ "exp": 1_000_100, "nbf": 1_000_061 }), Err(Refusal::NotYetValid)),
-            (json!({ "exp": 1_000_100, "iat": 1_000_061 }), Err(Refusal::NotYetValid)),
-            (json!({ "exp": 1e300 }), Err(Refusal::Malformed)),
-            (json!({ "exp": null }), Err(Refusal::Malformed)),
-            (json!({}), Err(Refusal::Malformed)),
+            (json!({ "exp": 1_000_100, "nbf": 1_000_061 }), Err(CredentialRejection::NotYetValid)),
+            (json!({ "exp": 1_000_100, "iat": 1_000_061 }), Err(CredentialRejection::NotYetValid)),
+            (json!({ "exp": 1e300 }), Err(CredentialRejection::Malformed)),
+            (json!({ "exp": null }), Err(CredentialRejection::Malformed)),
+            (json!({}), Err(CredentialRejection::Malformed)),
         ] {
             let mut claims = times.clone();
             claims["iss"] = json!("a");

@@ -1,4 +1,4 @@
-//! Tokens whose signature was checked lately: checking one costs more than the whole rest of a call.
+//! Tokens whose signature was verified recently: verifying costs more than the rest of a call.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,21 +8,22 @@ use tokio::time::Instant;
 
 use super::issuer::Principal;
 
-/// Tokens at once; those used longest ago make room. About 200 bytes each.
+/// Maximum number of tokens, of about 200 bytes each; the least recently used make room.
 const CAPACITY: u64 = 20_000;
 
-/// So long at most. A key that was revoked, or a table taken out of a configuration, is believed no longer than the keys
-/// are kept anyway.
+/// Longest time that a token is remembered. A revoked key, or a table removed from the configuration, is
+/// trusted no longer than keys are cached anyway.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// The whole SHA-256 of a token: nobody can make a second token with it, and no token lies in memory.
+/// The full SHA-256 of a token: nobody can make a second token with the same hash, and no token is kept in
+/// memory.
 type Hash = [u8; 32];
 
-/// See the module's documentation.
-pub(super) struct Verified(Cache<Hash, Known>);
+/// The cache of verified tokens; see the module's documentation.
+pub(super) struct Verified(Cache<Hash, VerifiedToken>);
 
 #[derive(Clone)]
-struct Known {
+struct VerifiedToken {
     principal: Principal,
     issuer: Arc<str>,
     until: Instant,
@@ -31,23 +32,23 @@ struct Known {
 impl Default for Verified {
     fn default() -> Self {
         let cache = Cache::builder().max_capacity(CAPACITY).time_to_live(LONGEST);
-        // moka's own policy may refuse a newcomer.
+        // moka's default policy may reject a new entry.
         Self(cache.eviction_policy(EvictionPolicy::lru()).build())
     }
 }
 
 impl Verified {
-    /// Whom `token` stands for and who issued it, if that was found out lately.
+    /// Returns whom `token` identifies and who issued it, if it was verified recently.
     pub(super) fn get(&self, token: &str) -> Option<(Principal, Arc<str>)> {
         // moka's clock is not tokio's.
         let known = self.0.get(&hash(token))?;
         (Instant::now() < known.until).then_some((known.principal, known.issuer))
     }
 
-    /// Remembers whom `token` stands for and who issued it, which still lives so long.
+    /// Remembers for at most `left` whom `token` identifies and who issued it.
     pub(super) fn insert(&self, token: &str, (principal, issuer): (Principal, Arc<str>), left: Duration) {
         let until = Instant::now() + left.min(LONGEST);
-        self.0.insert(hash(token), Known { principal, issuer, until });
+        self.0.insert(hash(token), VerifiedToken { principal, issuer, until });
     }
 }
 

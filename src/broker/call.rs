@@ -207,7 +207,7 @@ impl Broker {
             sent.as_ref().is_ok_and(|sent| sent.verdict == Verdict::NotConfigured)
         };
         let send = || self.send_with_retries(exchange, live);
-        secret::proving(exchange.client.adapter.client_secret(), is_refused, send).await
+        secret::retry_if_rotated(exchange.client.adapter.client_secret(), is_refused, send).await
     }
 
     async fn send_with_retries(&self, exchange: &Exchange<'_>, live: &LiveToken) -> Result<Sent, Error> {

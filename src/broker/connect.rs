@@ -2,7 +2,7 @@
 
 use super::{Answer, Broker, Error, Reason};
 use crate::{
-    auth0::connect::{Ask, LoginApplication, Scopes, State},
+    auth0::connect::{LinkRequest, LoginApplication, Scopes, State},
     context::Authorized,
     identity::Identity,
     policy::LinkPermit,
@@ -38,7 +38,7 @@ impl Broker {
         })?;
         let redirect_uri = application.redirect_uri(&connect.redirect_uri)?;
         let connection = call.permit().connection().as_str();
-        let ask = Ask {
+        let ask = LinkRequest {
             connection,
             strategy: self.providers.strategy_of(connection),
             scopes: &connect.scopes,
@@ -76,7 +76,7 @@ impl Broker {
 
     fn link(&self, identity: &Identity, scopes: &[String], offline: bool) -> Option<String> {
         let application: &LoginApplication = self.login.as_ref()?;
-        let ask = Ask {
+        let ask = LinkRequest {
             connection: identity.connection(),
             strategy: Some(&identity.provider),
             scopes: &Scopes::of_provider(scopes),

@@ -201,7 +201,7 @@ impl Error {
             Self::Auth0(error) | Self::Vault { cause: VaultError::Auth0(error), .. } => blame(error),
             Self::Vault { cause: VaultError::NotConnected | VaultError::SubjectRefused, .. }
             | Self::Invalid(_)
-            | Self::Caller(AuthenticationError::Missing | AuthenticationError::Refused(_))
+            | Self::Caller(AuthenticationError::Missing | AuthenticationError::Rejected(_))
             | Self::Denied(_)
             | Self::Select(_)
             | Self::ReauthenticationRequired { .. }

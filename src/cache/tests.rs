@@ -15,7 +15,7 @@ fn numbers(rest: Backoff<&'static str>) -> Numbers {
     Cache::new(100, Duration::from_secs(600), rest)
 }
 
-/// Loads that take a second and answer how many there have been.
+/// A source whose loads take a second and return how many there have been.
 #[derive(Clone, Default)]
 struct Source(Arc<AtomicU32>);
 
@@ -35,7 +35,7 @@ async fn read(cache: &Numbers, source: &Source) -> Result<u32, &'static str> {
     cache.get(&"key", |_| Lookup::Hit, |_, _| source.clone().load()).await.map(|loaded| loaded.value)
 }
 
-/// Takes only what began after this call.
+/// Accepts only a load that begins after this call.
 async fn read_anew(cache: &Numbers, source: &Source) -> Result<u32, &'static str> {
     let now = Instant::now();
     let judge = |kept: &Loaded<u32>| if kept.began < now { Lookup::MissSince(now) } else { Lookup::Hit };

@@ -1,4 +1,4 @@
-//! `call`: one RPC with a JSON request and a JSON answer, through reflection's own descriptor.
+//! `call`: one RPC with a JSON request and a JSON answer, using the descriptor that reflection serves.
 
 use std::{error::Error as _, time::Duration};
 
@@ -25,10 +25,10 @@ use crate::{
 
 const SERVICE: &str = "idptoken.v1.IdpTokenService";
 
-/// As long as the server's own default.
+/// Equal to the server's default deadline.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Bytes; the service answers bodies of up to 4 MiB, and headers beside them.
+/// Maximum size of an answer in bytes; the service returns bodies of up to 4 MiB, and headers beside them.
 const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
 
 #[derive(clap::Args)]
@@ -61,7 +61,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match answer {
         Ok(json) => say(json),
         Err(status) if is_foreign(&status) => Err(Failure::Unreachable(format!(
-            "{} answers, but is not this service; --address takes what `listen` is ({}: {})",
+            "{} answers, but is not this service; --address must be the service's `listen` address ({}: {})",
             arguments.address,
             code_name(status.code()),
             status.message()
@@ -70,15 +70,15 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-/// Whether the other side speaks something else than the contract. Every error of ours names its reason; without one
-/// it is a client's own complaint, about an answer that is not gRPC or about no answer.
+/// Returns whether the other side does not speak the contract. Every error of ours names its reason; one
+/// without is a client's own, about an answer that is not gRPC or about no answer.
 fn is_foreign(status: &Status) -> bool {
     let ours = status.get_details_error_info().is_some_and(|info| info.domain == DOMAIN);
     let odd = matches!(status.code(), Code::Unimplemented | Code::Internal | Code::Unknown);
     !ours && (odd || breaks_the_protocol(status))
 }
 
-/// Whether what came is not HTTP/2: hyper says so in words only.
+/// Returns whether the answer was not HTTP/2, which hyper says only in words.
 fn breaks_the_protocol(status: &Status) -> bool {
     let is_protocol = |text: &str| text.contains("FRAME_SIZE_ERROR") || text.contains("PROTOCOL_ERROR");
     let mut cause = status.source();
@@ -91,7 +91,7 @@ fn breaks_the_protocol(status: &Status) -> bool {
     false
 }
 
-/// The endpoint of an address in plain text.
+/// Returns the endpoint of an address in plain text.
 fn endpoint(address: &str) -> Result<Endpoint, Failure> {
     let bad = |what: &str| Err(Failure::Usage(format!("`{address}` {what}")));
     let Some((scheme, _)) = address.split_once("://") else {
@@ -129,7 +129,7 @@ impl Client {
         Ok(Self { channel, pool })
     }
 
-    /// The answer as JSON, or the status that came instead of one.
+    /// Returns the answer as JSON, or the error status.
     pub(super) async fn call(&self, method: &str, json: &str) -> Result<Result<String, Status>, Failure> {
         let service = self.pool.get_service_by_name(SERVICE).expect("the contract has its service");
         let Some(method) = service.methods().find(|candidate| candidate.name() == method) else {
@@ -140,7 +140,10 @@ impl Client {
             )));
         };
         if method.is_client_streaming() {
-            return Err(Failure::Usage(format!("{} streams, which this command does not", method.name())));
+            return Err(Failure::Usage(format!(
+                "{} is a streaming RPC, which this command does not support",
+                method.name()
+            )));
         }
         let request = read(method.input(), json)?;
         let path = PathAndQuery::try_from(format!("/{SERVICE}/{}", method.name()))
@@ -166,7 +169,7 @@ fn read(kind: MessageDescriptor, json: &str) -> Result<DynamicMessage, Failure> 
     })
 }
 
-/// Indented, without the fields that have their default.
+/// Returns indented JSON, without fields that have their default.
 fn write(message: &DynamicMessage) -> String {
     let mut text = Vec::new();
     let mut json = serde_json::Serializer::pretty(&mut text);
@@ -176,7 +179,7 @@ fn write(message: &DynamicMessage) -> String {
     String::from_utf8(text).expect("JSON is UTF-8")
 }
 
-/// A status in words: code, message, and what its details add.
+/// Describes a status in words: code, message, and what its details add.
 pub(super) fn describe(status: &Status) -> String {
     let details = status.get_error_details();
     let mut lines = vec![format!("{}: {}", code_name(status.code()), status.message())];
@@ -198,7 +201,7 @@ pub(super) fn describe(status: &Status) -> String {
     lines.join("\n")
 }
 
-/// Rounded up: who waits for so long has waited long enough.
+/// Rounds up, so that waiting that long is enough.
 fn whole_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }

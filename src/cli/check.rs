@@ -1,4 +1,4 @@
-//! `check`: what keeps a configuration from working, all of it at once.
+//! `check`: everything that keeps a configuration from working, reported at once.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,16 +19,16 @@ use crate::{
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes; the document has about 3 KiB.
+/// Maximum size of the metadata document in bytes; it has about 3 KiB.
 const METADATA_LIMIT: usize = 64 * 1024;
 
-/// How much a finding matters.
+/// Severity of a finding.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Grade {
     Well,
     Warning,
     Wrong,
-    /// Wrong, and for the configuration to mend.
+    /// An error that the configuration can fix.
     Misconfigured,
     Unreachable,
 }
@@ -56,7 +56,7 @@ pub(super) async fn run(config: &Config) -> Result<(), Failure> {
     findings.push(store);
     findings.push(check_audit(&config.audit));
     findings.push(metadata);
-    // Where the tenant is not there at all, once is enough.
+    // That the tenant is unreachable is reported only once.
     let is_told = |finding: &Finding| cause.as_ref().is_some_and(|cause| finding.text.contains(cause));
     findings.extend(grant.into_iter().filter(|finding| !is_told(finding)));
     for Finding { grade, text } in &findings {
@@ -112,13 +112,13 @@ fn check_audit(settings: &Settings) -> Finding {
     }
 }
 
-/// The tenant's own description: says whether the domain is the one that issues tokens.
+/// The tenant's metadata, which tells whether the domain is the one that issues tokens.
 #[derive(Deserialize)]
 struct Metadata {
     issuer: String,
 }
 
-/// What the tenant says of itself; and the bare cause, where it cannot be reached.
+/// Checks the tenant's metadata; also returns the bare cause if the tenant is unreachable.
 async fn check_metadata(config: &Config, transport: &Transport) -> (Finding, Option<String>) {
     let uri = format!("{}.well-known/openid-configuration", config.auth0.base_url);
     let Ok(request) = Request::get(&uri).body(Bytes::new()) else {
@@ -134,7 +134,7 @@ async fn check_metadata(config: &Config, transport: &Transport) -> (Finding, Opt
     }
 }
 
-/// The key that says where the tenant is reached.
+/// Returns the key that says where the tenant is reached.
 fn address_key(config: &Config) -> &'static str {
     let is_default = config.auth0.base_url.as_str() == own_url(config);
     if is_default { "`auth0.domain`" } else { "`auth0.base_url`" }
@@ -162,7 +162,7 @@ fn judge_metadata(config: &Config, uri: &str, answer: &Response<Bytes>) -> Findi
 }
 
 async fn check_grant(config: &Config, transport: &Transport) -> Vec<Finding> {
-    // A token that replicas share would tell what was granted when it was issued, not what is granted now.
+    // A token shared by replicas would tell what was granted when it was issued, not what is granted now.
     let store = Arc::new(Store::memory());
     let auth0 = Auth0::new(&config.auth0, transport, &store, &Arc::new(Metrics::default()));
     let granted = match auth0::granted_scopes(&auth0).await {

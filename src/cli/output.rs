@@ -1,4 +1,4 @@
-//! What a command says to its user.
+//! What a command tells its user.
 
 use std::{
     fmt::Display,
@@ -7,15 +7,15 @@ use std::{
 
 use super::Failure;
 
-/// Writes a line to standard output, now.
+/// Writes a line to standard output and flushes it.
 ///
 /// # Errors
-/// [`Failure::ReaderLeft`] where nobody reads any more, as in `check | head -1`.
+/// [`Failure::ReaderLeft`] if nobody reads any more, as in `check | head -1`.
 pub(super) fn say(line: impl Display) -> Result<(), Failure> {
     write(&mut io::stdout().lock(), line)
 }
 
-/// Writes a line to standard error. Where that is closed there is nobody to tell.
+/// Writes a line to standard error. If that is closed, there is nobody to tell.
 pub(super) fn complain(line: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
@@ -28,14 +28,14 @@ fn write(out: &mut impl Write, line: impl Display) -> Result<(), Failure> {
     })
 }
 
-/// The program as it was started, to be pasted into a shell.
+/// Returns the program as it was started, for commands to paste into a shell.
 #[expect(clippy::disallowed_methods, reason = "clap does not tell by which path it was started")]
 pub(super) fn program() -> String {
     let name = std::env::args().next().filter(|name| !name.is_empty());
     quoted(&name.unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned()))
 }
 
-/// `text` as one word of a POSIX shell.
+/// Quotes `text` as one word of a POSIX shell.
 pub(super) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:=@%+,".contains(c);
     if !text.is_empty() && text.chars().all(plain) {

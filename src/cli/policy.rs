@@ -22,8 +22,9 @@ use crate::{
 pub(super) enum Command {
     /// Say whether a caller may do something, by which rule, and what every other rule lacks
     ///
-    /// Decides as the service does with this configuration. Nobody is asked anything, and secrets may be made up:
-    /// `AUTH0_CLIENT_SECRET=x` takes the place of one. Ends with 0 if it is allowed, and with 1 if it is denied.
+    /// Decides as the service does with this configuration. Nobody is asked anything, and secrets may be made
+    /// up: `AUTH0_CLIENT_SECRET=x` takes the place of one. Ends with 0 if it is allowed, and with 1 if it is
+    /// denied.
     Explain(Arguments),
 }
 
@@ -58,7 +59,7 @@ pub(super) struct Arguments {
     request: Option<String>,
 }
 
-/// The identity that a question is about. Both are empty where all of a user's are meant.
+/// The identity that a question is about. Both fields are empty for all of a user's identities.
 #[derive(Default)]
 struct Whose {
     provider: String,
@@ -118,13 +119,13 @@ fn needs(arguments: &Arguments) -> Result<Vec<Permission>, Failure> {
     }
 }
 
-/// One identity, as far as the rules look at it. Lists are about all of a user's.
+/// Returns one identity, as far as the rules look at it. Lists are about all of a user's.
 fn whose<'a>(
     arguments: &Arguments,
     permission: Permission,
     strategy_of: impl Fn(&str) -> Option<&'a str>,
 ) -> Result<Whose, Failure> {
-    // A link is for a connection: whoever asks for one does not say its strategy.
+    // A link is for a connection: its request does not name the strategy.
     let provider =
         arguments.provider.clone().filter(|_| permission != Permission::Rpc(Rpc::CreateConnectLink));
     let named = arguments.connection.clone().or_else(|| arguments.provider.clone());
@@ -138,7 +139,7 @@ fn whose<'a>(
     }
 }
 
-/// The request as it is sent, and its path.
+/// Returns the request as it is sent, and its path.
 fn sent(
     arguments: &Arguments,
     permission: Permission,
@@ -172,7 +173,7 @@ fn sent(
     Ok(Some((request, path)))
 }
 
-/// That of the connection or, where it has none of its own, of the strategy.
+/// Returns the adapter of the connection or, if it has none of its own, of the strategy.
 fn adapter(config: &Config, whose: &Whose) -> Option<Box<dyn Provider>> {
     let configured = [&whose.connection, &whose.provider]
         .into_iter()
@@ -207,7 +208,7 @@ fn tell(decision: &Decision<'_>, question: &Question<'_>, file: Option<&Path>) -
     Ok(())
 }
 
-/// The rule with its place, as compilers write it.
+/// Names the rule with its place, as compilers write it.
 fn named(rule: &Rule, file: Option<&Path>) -> String {
     match (file, rule.line) {
         (Some(file), Some(line)) => format!("{}:{line} {}", file.display(), rule.who),

@@ -1,4 +1,5 @@
-//! `rekey`: puts every row of the token store under the first encryption key, so that the others can go.
+//! `rekey`: encrypts every row of the token store with the first encryption key, so that the others can be
+//! removed.
 
 use super::{Failure, output::say, start_logging};
 use crate::{
@@ -8,7 +9,7 @@ use crate::{
 };
 
 pub(super) async fn run(config: &Config) -> Result<(), Failure> {
-    // The store says of each row why it cannot be read.
+    // The store logs for each row why it cannot be read.
     start_logging("warn", Format::Text);
     let failed = |error| Failure::of_store(&error);
     let store = Store::open(&config.store.url, config.store.keys.clone(), &config.auth0.audience)
@@ -18,14 +19,14 @@ pub(super) async fn run(config: &Config) -> Result<(), Failure> {
         return Err(Failure::Usage(IN_MEMORY.to_owned()));
     }
     let Rekeyed { resealed, left } = store.rekey().await.map_err(failed)?;
-    say(format_args!("rows put under the first key: {resealed}; left under others: {left}"))?;
+    say(format_args!("rows moved to the first key: {resealed}; still under others: {left}"))?;
     if left > 0 {
         return Err(Failure::Other(LEFT.to_owned()));
     }
     say("the other keys can be removed from `store.encryption_keys_file`")
 }
 
-/// Whoever forgot `--config` must not believe that the old keys can go.
+/// A user who forgot `--config` must not believe that the old keys can be removed.
 const IN_MEMORY: &str = "`store.url` is `memory:`, where nothing is encrypted: name the database, or the configuration \
     file that does, with --config";
 

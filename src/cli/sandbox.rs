@@ -20,10 +20,10 @@ mod tour;
 
 use playground::Playground;
 
-/// The flag for the page's service.
+/// The flag for the address of the page's service.
 const PAGE_LISTEN: &str = "--page-listen";
 
-/// The application of the sample tenant that the service logs in as.
+/// The application of the sample tenant that the service uses.
 const CLIENT: (&str, &str) = ("sandbox-service", "sandbox-service-secret");
 
 #[derive(clap::Args)]
@@ -40,10 +40,12 @@ pub(super) struct Arguments {
     /// Where the page in the browser calls the service; the port after that of --listen if absent
     #[arg(long, value_name = "ADDR")]
     page_listen: Option<SocketAddr>,
-    /// Users, applications and limits of your own, instead of the sample (crates/sandbox/src/sample.toml); no tour then
+    /// Users, applications and limits of your own, instead of the sample (crates/sandbox/src/sample.toml); no
+    /// tour then
     #[arg(long, value_name = "FILE", conflicts_with = "once")]
     seed: Option<PathBuf>,
-    /// Let other machines reach it, with an address off loopback: everybody who does gets every token, and may steer it
+    /// Let other machines reach it, with an address off loopback: everybody who does gets every token, and
+    /// may steer it
     #[arg(long)]
     off_loopback: bool,
     /// Record every call in a file, as `serve` does; `-` is stdout
@@ -55,7 +57,8 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    /// A port that is left to the system, or that has none after it, gives one that is left to the system.
+    /// Returns the address for the page's service. A port that the system chooses, or that has no successor,
+    /// gives one that the system chooses.
     fn page_listen(&self) -> SocketAddr {
         let after = |port: u16| if port == 0 { 0 } else { port.wrapping_add(1) };
         self.page_listen.unwrap_or_else(|| SocketAddr::new(self.listen.ip(), after(self.listen.port())))
@@ -72,7 +75,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         .map_err(|error| Failure::Usage(format!("the service cannot work with this sandbox: {error}")))?;
     let server = Server::bind(&config)
         .await
-        .map_err(|error| Failure::Other(format!("{error}; another --listen or --admin-listen may do")))?;
+        .map_err(|error| Failure::Other(format!("{error}; try another --listen or --admin-listen")))?;
     let addresses = (server.address(), server.admin_address());
     let (Ok(grpc), Ok(admin)) = addresses else {
         return Err(Failure::Other("the system does not say which ports were taken".to_owned()));
@@ -85,7 +88,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     outcome
 }
 
-/// The services that run, and the word for them to stop.
+/// The running services, and the signal for them to stop.
 #[derive(Default)]
 struct Services {
     running: TaskTracker,
@@ -119,7 +122,7 @@ fn check_addresses(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Off loopback it must be told twice.
+/// Requires an explicit flag to listen off loopback.
 fn check_openness(arguments: &Arguments, flag: &str, address: SocketAddr) -> Result<(), Failure> {
     if !arguments.off_loopback {
         return Err(Failure::Usage(format!(
@@ -138,7 +141,7 @@ fn check_openness(arguments: &Arguments, flag: &str, address: SocketAddr) -> Res
 
 fn not_started(error: SandboxError) -> Failure {
     match error {
-        SandboxError::Listen { .. } => Failure::Other(format!("{error}; another --tenant-listen may do")),
+        SandboxError::Listen { .. } => Failure::Other(format!("{error}; try another --tenant-listen")),
         error => Failure::Usage(error.to_string()),
     }
 }
@@ -161,7 +164,7 @@ async fn show(
         tour::take(sandbox, grpc).await?;
     }
     say(tour::hints(people, sandbox, grpc, page.is_some()))?;
-    // Only now, since what it asks Auth0 for is no part of the tour.
+    // Started only now, since its requests to Auth0 are not part of the tour.
     if let Some(page) = page {
         services.running.spawn(page.run(services.stop.clone()));
     }
@@ -183,7 +186,7 @@ fn read_seed(file: &std::path::Path) -> Result<Seed, Failure> {
     Ok(seed)
 }
 
-/// Whether the service can log in as this application.
+/// Returns whether the service can authenticate as this application.
 fn is_service(client: &ClientSeed) -> bool {
     let has = |list: &[String], needed: &str| list.iter().any(|one| one == needed);
     let scopes = client.scopes.as_deref().unwrap_or_default();
@@ -193,10 +196,11 @@ fn is_service(client: &ClientSeed) -> bool {
         && NEEDED_SCOPES.iter().all(|scope| has(scopes, scope))
 }
 
-/// The configuration of a service whose tenant and providers are `sandbox`: the real one with other base URLs.
+/// Returns the configuration of a service whose tenant and providers are `sandbox`: the real one with other
+/// base URLs.
 ///
 /// # Panics
-/// Where the two addresses are the same, or the sandbox's domain is not a host name.
+/// When the two addresses are the same, or the sandbox's domain is not a host name.
 pub fn config(sandbox: &Sandbox, listen: SocketAddr, admin_listen: SocketAddr) -> Config {
     try_config(sandbox, listen, admin_listen, "")
         .expect("the addresses differ, and the domain is a host name")
@@ -215,7 +219,7 @@ fn try_config(
         ("AUTH0_CLIENT_ID", CLIENT.0),
         ("AUTH0_CLIENT_SECRET", CLIENT.1),
         ("IDP_TOKEN_LISTEN", &listen.to_string()),
-        // The flags decide that.
+        // The flags decide this.
         ("IDP_TOKEN_INSECURE", if listen.ip().is_loopback() { "" } else { "true" }),
         ("IDP_TOKEN_ADMIN_LISTEN", &admin_listen.to_string()),
         // stdout has the tour.
@@ -224,14 +228,14 @@ fn try_config(
     ]);
     let mut config = Config::load(None, &environment)?;
     let base = url::Url::parse(&sandbox.url()).expect("the sandbox's address makes a valid URL");
-    // No health check routes calls to a sandbox: it need not wait for one before it stops.
+    // No health check routes calls to a sandbox, so it need not wait for one before it stops.
     config.drain = std::time::Duration::from_secs(1);
     config.connect =
         sandbox.login_application().map(|(client_id, redirect_uris)| Connect { client_id, redirect_uris });
     config.providers.extend(sandbox.generic_providers().iter().map(generic));
     let hosts: Vec<String> = OTHER_HOSTS.into_iter().map(str::to_owned).chain(sandbox.hosts()).collect();
     for provider in config.providers.values_mut() {
-        provider.detours = hosts.iter().map(|host| (host.clone(), base.clone())).collect();
+        provider.host_overrides = hosts.iter().map(|host| (host.clone(), base.clone())).collect();
         if let Some(app) = sandbox.oauth_app(provider.strategy.as_str()) {
             provider.settings.client_id = Some(app.client_id.to_owned());
             provider.settings.client_secret = Some(Arc::new(Secret::fixed(app.client_secret)));
@@ -240,7 +244,7 @@ fn try_config(
     Ok(config)
 }
 
-/// A connection of the strategy `oauth2`, as an operator would describe it.
+/// Returns a connection of the strategy `oauth2`, as an operator would describe it.
 fn generic(seed: &GenericSeed) -> (String, Provider) {
     let url = |url: String| Some(url.parse().expect("the sandbox's endpoints have valid URLs"));
     let settings = Settings {
@@ -254,9 +258,9 @@ fn generic(seed: &GenericSeed) -> (String, Provider) {
         ..Settings::default()
     };
     let strategy = Strategy::named("oauth2").expect("there is an adapter for it");
-    (seed.connection.clone(), Provider { strategy, settings, detours: BTreeMap::new() })
+    (seed.connection.clone(), Provider { strategy, settings, host_overrides: BTreeMap::new() })
 }
 
-/// Hosts that an adapter reaches without being told to, beyond those that the sandbox plays: nothing is to leave the
+/// Hosts that an adapter reaches by default beyond those that the sandbox plays: nothing must leave the
 /// machine.
 const OTHER_HOSTS: [&str; 2] = ["*.googleapis.com", "login.live.com"];

@@ -12,7 +12,7 @@ use crate::{
 
 pub(super) async fn run(config: &Config) -> Result<(), Failure> {
     log_as_configured(config);
-    // Taken before anybody learns that there is a service to stop.
+    // Installed before anybody learns that there is a service to stop.
     let stop = stop_signal();
     outlive_hangups(config);
     let server = Server::bind(config).await.map_err(|error| not_started(&error))?;
@@ -39,7 +39,7 @@ fn not_started(error: &StartError) -> Failure {
     }
 }
 
-/// Starts logging, and logs what there is to say about the configuration.
+/// Starts logging, and logs the configuration's warnings.
 fn log_as_configured(config: &Config) {
     let format = match config.log.format {
         LogFormat::Text => Format::Text,
@@ -51,17 +51,17 @@ fn log_as_configured(config: &Config) {
     }
 }
 
-/// Whoever rotates a log may send SIGHUP, which ends a process that does not expect it. There is nothing to do: the audit log
-/// follows its file by itself.
+/// Ignores SIGHUP, which log rotation may send and which would end the process. The audit log reopens its
+/// file by itself.
 fn outlive_hangups(config: &Config) {
     if matches!(config.audit.destination, Destination::File(_)) {
-        // From here on the handler stays.
+        // The handler stays from here on.
         let _ = signal(SignalKind::hangup());
     }
 }
 
-/// Resolves at the first SIGTERM or SIGINT from now on; a second one ends the process at once, for who does not want to
-/// wait for calls to finish. Needs a tokio runtime.
+/// Resolves at the first SIGTERM or SIGINT; a second one ends the process at once, for users who do not want
+/// to wait for calls to finish. Needs a tokio runtime.
 pub(super) fn stop_signal() -> impl Future<Output = ()> {
     let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
     async {
@@ -72,7 +72,7 @@ pub(super) fn stop_signal() -> impl Future<Output = ()> {
     }
 }
 
-/// Waits for a signal; gives what a shell reports of a program that it ended.
+/// Waits for a signal; returns the exit code that a shell reports for it.
 async fn either(terminate: &mut Signal, interrupt: &mut Signal) -> i32 {
     let number = tokio::select! {
         _ = terminate.recv() => SignalKind::terminate(),

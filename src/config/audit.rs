@@ -1,4 +1,4 @@
-//! What is recorded of calls, `[audit]`.
+//! Settings of the audit log, `[audit]`.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -11,10 +11,10 @@ use super::{
 };
 use crate::audit::{Destination, Format, Level, Settings, UserIdKey};
 
-/// What `user_id_key` may be, for the documentation.
+/// Accepted values of `user_id_key`, for the documentation.
 const KEY: &str = "base64 of 32 bytes or more; better `user_id_key_file`";
 
-/// `None` where something is wrong, which was reported.
+/// Reads the table; `None` after a reported mistake.
 pub(super) fn read(section: &mut Section<'_, '_>) -> Option<Settings> {
     let destination = section.or("file", "-");
     let format = section.or("format", "json");
@@ -23,10 +23,10 @@ pub(super) fn read(section: &mut Section<'_, '_>) -> Option<Settings> {
     Some(Settings { destination, format, level, user_id_key })
 }
 
-/// Outside, whether something is wrong, which was reported; inside, whether there is a key.
+/// Reads the key. The outer `None` means a reported mistake, the inner one that no key is set.
 fn user_id_key(section: &mut Section<'_, '_>) -> Option<Option<Arc<UserIdKey>>> {
-    section.know("user_id_key", "none", KEY);
-    section.know("user_id_key_file", "none", FILE);
+    section.register("user_id_key", "none", KEY);
+    section.register("user_id_key_file", "none", FILE);
     let Some((name, raw)) = section.one_of(&["user_id_key", "user_id_key_file"]).ok()? else {
         return Some(None);
     };

@@ -1,4 +1,4 @@
-//! The Auth0 tenant and how the service proves itself to it.
+//! The Auth0 tenant, and how the service authenticates to it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,24 +20,26 @@ use crate::secret::Secret;
 pub struct Auth0 {
     /// The tenant's host name, or its custom domain. Required.
     pub domain: String,
-    /// Where the tenant is reached. `https://{domain}`; plain HTTP on loopback only, for tests.
+    /// The URL at which the tenant is reached; plain HTTP only on loopback, for tests. Default:
+    /// `https://{domain}`.
     pub base_url: Url,
-    /// The Management API's audience, with its slash. `https://{domain}/api/v2/`; with a custom domain it must name
-    /// the tenant's own domain.
+    /// The Management API's audience, with its slash. Default: `https://{domain}/api/v2/`; with a custom
+    /// domain it must name the tenant's own domain.
     pub audience: String,
-    /// The application that may read users and their tokens. Required.
+    /// The client id of the application that may read users and their tokens. Required.
     pub client_id: String,
-    /// How the application proves itself. Required.
+    /// How the application authenticates. Required.
     pub credential: ClientCredential,
-    /// How long a profile is kept. 1 s to 10 min; 60 s.
+    /// How long a profile is cached, 1 s to 10 min. Default: 60 s.
     pub profile_ttl: Duration,
-    /// Management API requests a second. 1 to 1000; 10. Auth0's own limit is shared by the whole tenant.
+    /// Maximum Management API requests per second, 1 to 1000. Default: 10. The whole tenant shares Auth0's
+    /// own limit.
     pub requests_per_second: u32,
-    /// The connections whose tokens are in Token Vault. None.
+    /// The connections whose tokens are in Token Vault. Default: none.
     pub token_vault: Option<TokenVault>,
 }
 
-/// How the application proves itself to Auth0.
+/// How the application authenticates to Auth0.
 #[derive(Clone, Debug)]
 pub enum ClientCredential {
     /// The application's client secret.
@@ -47,7 +49,7 @@ pub enum ClientCredential {
 }
 
 impl ClientCredential {
-    /// The secret or the key.
+    /// Returns the secret or the key.
     pub fn secret(&self) -> &Arc<Secret> {
         match self {
             Self::Secret(secret) | Self::PrivateKey(secret) => secret,
@@ -56,12 +58,12 @@ impl ClientCredential {
 }
 
 impl Auth0 {
-    /// The `iss` of the tenant's tokens.
+    /// Returns the `iss` of the tenant's tokens.
     pub fn issuer(&self) -> String {
         format!("https://{}/", self.domain)
     }
 
-    /// Where the tenant publishes its keys.
+    /// Returns the URL of the tenant's key set.
     pub fn jwks_url(&self) -> Uri {
         let url = format!("{}.well-known/jwks.json", self.base_url);
         url.parse().expect("a base URL ends with a slash, and so can be extended")
@@ -103,9 +105,9 @@ impl Auth0 {
 const CREDENTIALS: [&str; 3] = ["client_secret", "client_secret_file", "private_key_file"];
 
 fn credential(section: &mut Section<'_, '_>) -> Option<ClientCredential> {
-    section.know("client_secret", "one of three required", SECRET);
-    section.know("client_secret_file", "one of three required", FILE);
-    section.know("private_key_file", "one of three required", FILE);
+    section.register("client_secret", "one of three required", SECRET);
+    section.register("client_secret_file", "one of three required", FILE);
+    section.register("private_key_file", "one of three required", FILE);
     match section.one_of(&CREDENTIALS).ok()? {
         Some((name, raw)) => credential_in(section, name, &raw),
         None => {
@@ -156,7 +158,7 @@ impl Setting for Audience {
     }
 }
 
-/// What Auth0 calls an application.
+/// A client id of Auth0.
 pub(super) struct ClientId(pub(super) String);
 
 impl Setting for ClientId {

@@ -1,4 +1,4 @@
-//! Who may do what: `[[callers]]` and `[end_users]`. The policy judges by what is read here.
+//! The rules of the policy: `[[callers]]` and `[end_users]`.
 
 use std::collections::BTreeMap;
 
@@ -20,24 +20,25 @@ use names::Named;
 /// The end users of the tenant, `[end_users]`.
 #[derive(Clone, Debug)]
 pub struct EndUsers {
-    /// The `aud` that their access tokens must have: the identifier of an API of the tenant, this service.
+    /// The `aud` required of their access tokens: the identifier of the tenant's API that stands for this
+    /// service.
     pub audience: String,
     /// What each of them may do for themselves.
     pub rule: Rule,
 }
 
-/// The tables of services.
+/// The name of the services' tables.
 const CALLERS: &str = "callers";
-/// The table of end users.
+/// The name of the end users' table.
 const END_USERS: &str = "end_users";
 
-/// Ways in which a service proves who it is, each a key or a table.
+/// The keys and tables by which services can authenticate: table, key.
 const PROOFS: [(&str, &str); 3] = [("", "trusted_peers"), ("tls", "client_ca_file"), ("", "jwt_issuers")];
 
-/// The rules of services, in the order of the file. Must come before the keys that say how services prove who they
-/// are, which it looks for.
+/// Reads the rules of services, in the order of the file. Must run before the keys by which services
+/// authenticate are read, since it looks for them.
 pub(super) fn read_callers(root: &mut Section<'_, '_>) -> Vec<Rule> {
-    root.know_tables(
+    root.register_tables(
         CALLERS,
         &[
             ("id", "required", Id::EXPECTED),
@@ -56,11 +57,11 @@ pub(super) fn read_callers(root: &mut Section<'_, '_>) -> Vec<Rule> {
         root.problem_at_line(*line, NO_PROOF);
     }
     let rules: Vec<_> = rules.into_iter().filter_map(|(_, rule)| rule).collect();
-    refuse_twins(root, &rules);
+    refuse_duplicates(root, &rules);
     rules
 }
 
-/// Whether any key is set by which a service can prove who it is. Whoever adds another way adds it to [`PROOFS`].
+/// Returns whether any key is set by which a service can authenticate. Add new ways to [`PROOFS`].
 fn can_services_prove_who_they_are(root: &Section<'_, '_>) -> bool {
     let is_idle = |table: &str, key| table.is_empty() && root.is_empty_array(key);
     PROOFS.iter().any(|(table, key)| root.is_set(table, key) && !is_idle(table, key))
@@ -72,7 +73,7 @@ const NOBODY: &str = "must hold a table at least: write `[[callers]]` for those 
 const NO_PROOF: &str = "`callers` says who may do what, but no caller can prove who it is: set `tls.client_ca_file` for \
     certificates, `jwt_issuers` for JWTs, or `trusted_peers` for a sidecar that says who calls";
 
-/// The line of the table, and the rule if nothing is wrong with it.
+/// Returns the line of the table, and the rule if it is valid.
 fn read_caller(section: &mut Section<'_, '_>) -> (Option<usize>, Option<Rule>) {
     let id = section.own_value::<Id>("id");
     if let Ok(None) = id {
@@ -86,18 +87,18 @@ fn read_caller(section: &mut Section<'_, '_>) -> (Option<usize>, Option<Rule>) {
 }
 
 impl EndUsers {
-    /// Whether there are any. Must come before they are read.
+    /// Returns whether the table is set. Must run before it is read.
     pub(super) fn are_set(root: &Section<'_, '_>) -> bool {
         root.table.contains_key(END_USERS) || root.is_set(END_USERS, "audience")
     }
 
-    /// `None` where there are none, or where something is wrong, which was reported.
+    /// Reads the table; `None` if it is absent, or after a reported mistake.
     pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Self> {
         let is_there = Self::are_set(root);
         root.section(END_USERS, |section| {
-            section.know_own("allow", "required", Allowed::EXPECTED);
-            section.know_own("providers", "required", Named::EXPECTED);
-            section.know_own("requests", "none", Request::EXPECTED);
+            section.register_without_variable("allow", "required", Allowed::EXPECTED);
+            section.register_without_variable("providers", "required", Named::EXPECTED);
+            section.register_without_variable("requests", "none", Request::EXPECTED);
             let audience = section.optional::<Audience>("audience", "required");
             if !is_there {
                 return None;
@@ -117,8 +118,8 @@ impl EndUsers {
 
 const NO_RAW_TOKENS: &str = "must not hold `GetIdentityToken` or `refresh-token`: end users never get a raw token; `CallProvider` calls for them";
 
-/// A rule about end users, until somebody else is put in. Reads everything before it gives up, so that all that is wrong
-/// is told.
+/// Reads a rule about end users, for the caller to replace the subject. Reads everything before it gives up,
+/// so that every mistake is reported.
 fn read_rule(
     section: &mut Section<'_, '_>,
     refuse: impl Fn(Permission) -> Option<&'static str>,
@@ -147,9 +148,9 @@ const NO_PROVIDERS: &str = "has no `providers`: list strategies or connections, 
 const NO_REQUESTS: &str = "allows calls and has no `requests`: list them, such as `requests = [\"GET \
     www.googleapis.com/calendar/v3/**\"]`, or write `[\"**\"]` for all";
 
-const IDLE_REQUESTS: &str = "has `requests`, which mean nothing without `CallProvider` or `StreamProvider` in `allow`: add one, or remove them";
+const IDLE_REQUESTS: &str = "has `requests`, which have no effect without `CallProvider` or `StreamProvider` in `allow`: add one, or remove them";
 
-/// A list that must be there and hold something; `missing` says so after the table's name.
+/// Reads a list that must be present and not empty; `missing` completes the error after the table's name.
 fn required<T: Setting>(
     section: &mut Section<'_, '_>,
     name: &str,
@@ -164,8 +165,9 @@ fn required<T: Setting>(
     }
 }
 
-/// Two tables that say the same were pasted by mistake, and whoever changes one of them believes to have changed it all.
-fn refuse_twins(root: &mut Section<'_, '_>, rules: &[Rule]) {
+/// Rejects identical rules: one was pasted by mistake, and whoever changes only the other would not change
+/// the policy.
+fn refuse_duplicates(root: &mut Section<'_, '_>, rules: &[Rule]) {
     for (index, rule) in rules.iter().enumerate() {
         let is_twin = |other: &&Rule| Rule { line: rule.line, ..(*other).clone() } == *rule;
         if let Some(twin) = rules[..index].iter().find(is_twin) {
@@ -178,7 +180,8 @@ fn refuse_twins(root: &mut Section<'_, '_>, rules: &[Rule]) {
     }
 }
 
-/// What depends on the providers: a name that is a connection's of theirs, and warnings of requests that nobody sends.
+/// Does what depends on the providers: resolves names of their connections, and warns of requests that nobody
+/// sends.
 pub(super) fn settle<'a>(
     root: &mut Section<'_, '_>,
     rules: impl Iterator<Item = &'a mut Rule>,
@@ -190,7 +193,7 @@ pub(super) fn settle<'a>(
     }
 }
 
-/// Whom a rule is about.
+/// The caller that a rule is about.
 struct Id(Pattern);
 
 impl Setting for Id {
@@ -205,7 +208,7 @@ impl Setting for Id {
     }
 }
 
-/// A request that may be sent.
+/// A request that a rule allows.
 struct Request(RequestPattern);
 
 impl Setting for Request {
@@ -216,7 +219,7 @@ impl Setting for Request {
     }
 }
 
-/// What end users' access tokens are for.
+/// The audience of end users' access tokens.
 struct Audience(String);
 
 impl Setting for Audience {

@@ -1,4 +1,4 @@
-//! The login application behind connect links.
+//! The login application that connect links use.
 
 use toml::{Spanned, de::DeValue};
 use url::Url;
@@ -11,24 +11,26 @@ use super::{
     value::{self, Setting, must_be},
 };
 
-/// Links use one of these at a time; a list that is longer was pasted by mistake.
+/// Maximum number of redirect URIs. A link uses one; a longer list was pasted by mistake.
 const MOST_REDIRECT_URIS: usize = 20;
 
-/// Bytes; with everything else the link must fit into the headers of an error, of which clients take 8 KiB.
+/// Maximum bytes: with everything else the link must fit into the headers of an error, of which clients
+/// accept 8 KiB.
 const LONGEST_REDIRECT_URI: usize = 1024;
 
-/// The application that users log in to through a connect link, `[connect]`. It has no secret here: a link needs none.
+/// The application to which users log in through a connect link, `[connect]`. It has no secret here: a link
+/// needs none.
 #[derive(Clone, Debug)]
 pub struct Connect {
     /// The application's client id.
     pub client_id: String,
-    /// Where Auth0 may send the user afterwards: 1 to 20, as they were written, since Auth0 compares them exactly. The
-    /// first is that of links in errors.
+    /// Where Auth0 may send the user afterwards: 1 to 20 URIs, verbatim, since Auth0 compares them exactly.
+    /// Links in errors use the first.
     pub redirect_uris: Vec<String>,
 }
 
 impl Connect {
-    /// `None` where there is no such application, or where something is wrong, which was reported.
+    /// Reads the table; `None` if there is no such application, or after a reported mistake.
     pub(super) fn read(section: &mut Section<'_, '_>) -> Option<Self> {
         let client_id = section.optional::<ClientId>("client_id", "none");
         let redirect_uris = redirect_uris(section);
@@ -47,12 +49,13 @@ impl Connect {
     }
 }
 
-/// The key of this name.
+/// The name of the key.
 const KEY: &str = "redirect_uris";
 
-/// The array of the file, or the variable, which separates the URLs by commas, as Auth0's dashboard does.
+/// Reads the array in the file, or the variable, which separates the URLs by commas as Auth0's dashboard
+/// does.
 fn redirect_uris(section: &mut Section<'_, '_>) -> Read<Vec<String>> {
-    section.know(KEY, "none", RedirectUri::EXPECTED);
+    section.register(KEY, "none", RedirectUri::EXPECTED);
     let (origin, parsed) = match section.environment_value(KEY)? {
         Some(raw) => {
             section.table.remove(KEY);

@@ -6,43 +6,43 @@ use std::{
     fmt,
 };
 
-/// What the names of our variables begin with.
+/// Prefixes of the service's variables.
 const PREFIXES: [&str; 2] = ["AUTH0_", "IDP_TOKEN_"];
 
-/// Environment variables. Passed in, so that tests need no process environment.
+/// A set of environment variables. Passed in, so that tests need no process environment.
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, OsString>);
 
 impl Environment {
-    /// The variables of this process that may mean something to the service.
+    /// Returns the variables of this process that may concern the service.
     #[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
     pub fn of_process() -> Self {
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect()
     }
 
-    /// Whether no variable is set that could mean something to the service.
+    /// Returns whether no variable is set that may concern the service.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The value of a variable; an empty one counts as unset.
+    /// Returns the value of a variable; an empty one counts as unset.
     pub(super) fn get(&self, name: &str) -> Option<&OsStr> {
         self.0.get(name).map(OsString::as_os_str)
     }
 
-    /// The names of all variables that are set.
+    /// Returns the names of all variables that are set.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 }
 
-/// `RUST_LOG`, which takes the place of `log_level` in every command.
+/// Returns `RUST_LOG`, which overrides `log_level` in every command.
 #[expect(clippy::disallowed_methods, reason = "no key of the configuration")]
 pub fn log_directives() -> Option<String> {
     std::env::var("RUST_LOG").ok().filter(|directives| !directives.is_empty())
 }
 
-/// Keeps what begins with `AUTH0_` or `IDP_TOKEN_` and is not empty.
+/// Keeps variables that begin with `AUTH0_` or `IDP_TOKEN_` and are not empty.
 impl<N: Into<String>, V: Into<OsString>> FromIterator<(N, V)> for Environment {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
         let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
@@ -53,7 +53,7 @@ impl<N: Into<String>, V: Into<OsString>> FromIterator<(N, V)> for Environment {
     }
 }
 
-/// Names only: the values may be secrets.
+/// Shows only names: the values may be secrets.
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.names()).finish()

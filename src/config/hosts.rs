@@ -1,4 +1,4 @@
-//! `hosts`: which hosts a provider's API has, and where they are really reached.
+//! `hosts`: the hosts of a provider's API, and where they are really reached.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,33 +13,34 @@ use super::{
 };
 use crate::provider::HostRule;
 
-/// What may be written, for the documentation.
+/// Accepted values, for the documentation.
 const VALUES: &str =
     "hosts, or `*.` and a domain; or a table of them, with the URL where each is really reached";
 
-/// The key of this name.
+/// The name of the key.
 const KEY: &str = "hosts";
 
 /// The hosts of one provider.
 #[derive(Default)]
 pub(super) struct Hosts {
-    /// The API hosts, the default first; empty where the adapter knows them.
+    /// The API hosts, the default first; empty if the adapter knows them.
     pub(super) hosts: Vec<String>,
-    /// Where hosts are really reached.
-    pub(super) detours: BTreeMap<String, Url>,
+    /// The URLs at which hosts are really reached.
+    pub(super) host_overrides: BTreeMap<String, Url>,
 }
 
 impl Hosts {
-    /// `None` if something is wrong, which was reported. Without a strategy, which was reported too, all may be right.
+    /// Reads the key; `None` after a reported mistake. An unknown strategy was reported before, so any hosts
+    /// are accepted with it.
     pub(super) fn read(
         section: &mut Section<'_, '_>,
         strategy: Option<Strategy>,
         endpoints: Option<&Endpoints>,
     ) -> Option<Self> {
-        section.know_table(KEY, VALUES);
+        section.register_table(KEY, VALUES);
         let rule = strategy.map(|strategy| strategy.kind().hosts());
         let hosts = match rule {
-            Some(HostRule::Fixed) => Self { hosts: Vec::new(), detours: detours(section) },
+            Some(HostRule::Fixed) => Self { hosts: Vec::new(), host_overrides: host_overrides(section) },
             _ => Self::named(section, endpoints)?,
         };
         if rule == Some(HostRule::Required) && hosts.hosts.is_empty() {
@@ -59,35 +60,37 @@ impl Hosts {
     fn named(section: &mut Section<'_, '_>, endpoints: Option<&Endpoints>) -> Option<Self> {
         if section.is_array(KEY) {
             let hosts = section.list(KEY, |HostPattern(host)| host).ok()?;
-            return Some(Self { hosts, detours: BTreeMap::new() });
+            return Some(Self { hosts, host_overrides: BTreeMap::new() });
         }
-        let detours = detours(section);
-        Some(Self { hosts: api_hosts(&detours, endpoints), detours })
+        let host_overrides = host_overrides(section);
+        Some(Self { hosts: api_hosts(&host_overrides, endpoints), host_overrides })
     }
 }
 
-/// The table says where endpoints are reached, too: their hosts are API hosts only where the table has no others.
-fn api_hosts(detours: &BTreeMap<String, Url>, endpoints: Option<&Endpoints>) -> Vec<String> {
+/// Returns the API hosts. The table also says where endpoints are reached, whose hosts are API hosts only if
+/// it has no others.
+fn api_hosts(host_overrides: &BTreeMap<String, Url>, endpoints: Option<&Endpoints>) -> Vec<String> {
     let is_api = |host: &String| !endpoints.is_some_and(|endpoints| endpoints.are_at(host));
-    let hosts = default_first(detours);
+    let hosts = default_first(host_overrides);
     let of_api: Vec<_> = hosts.iter().filter(|host| is_api(host)).cloned().collect();
     if of_api.is_empty() { hosts } else { of_api }
 }
 
-/// A table has no order, so the first name without a `*` is the default.
-fn default_first(detours: &BTreeMap<String, Url>) -> Vec<String> {
-    let (wide, exact): (Vec<_>, Vec<_>) = detours.keys().cloned().partition(|host| host.starts_with("*."));
+/// Returns the names with the default first: a table has no order, so that is the first name without a `*`.
+fn default_first(host_overrides: &BTreeMap<String, Url>) -> Vec<String> {
+    let (wide, exact): (Vec<_>, Vec<_>) =
+        host_overrides.keys().cloned().partition(|host| host.starts_with("*."));
     exact.into_iter().chain(wide).collect()
 }
 
-fn detours(section: &mut Section<'_, '_>) -> BTreeMap<String, Url> {
-    let detours = section.entries(KEY, |host, url: Base| HostPattern::parse(host).map(|_| url.0));
-    let urls: BTreeSet<_> = detours.values().map(Url::as_str).collect();
+fn host_overrides(section: &mut Section<'_, '_>) -> BTreeMap<String, Url> {
+    let host_overrides = section.entries(KEY, |host, url: Base| HostPattern::parse(host).map(|_| url.0));
+    let urls: BTreeSet<_> = host_overrides.values().map(Url::as_str).collect();
     if !urls.is_empty() {
         let (key, urls) = (section.path.child(KEY).written, Vec::from_iter(urls).join(", "));
         section.warn(format!("`{key}` is for tests: tokens are sent to {urls}"));
     }
-    detours
+    host_overrides
 }
 
 /// A host, or all hosts directly below one.

@@ -1,4 +1,4 @@
-//! Whose tokens identify services, `[[jwt_issuers]]`.
+//! The issuers of tokens that identify services, `[[jwt_issuers]]`.
 
 use http::Uri;
 use url::Url;
@@ -11,10 +11,11 @@ use super::{
     value::{Setting, must_be},
 };
 
-/// Each is asked for its keys; more than this is a list of tenants, which has no place here.
+/// Maximum number of issuers. The keys of each are fetched; a longer list is one of tenants, which does not
+/// belong here.
 const MOST_ISSUERS: usize = 16;
 
-/// The tables of issuers.
+/// The name of the issuers' tables.
 const NAME: &str = "jwt_issuers";
 
 const NOBODY: &str = "must hold a table at least, since without an issuer no service can prove who it is: write \
@@ -23,16 +24,16 @@ const NOBODY: &str = "must hold a table at least, since without an issuer no ser
 /// An issuer of tokens that identify services.
 #[derive(Clone, Debug)]
 pub struct JwtIssuer {
-    /// The `iss` of its tokens, compared whole. Required.
+    /// The `iss` of its tokens, compared exactly. Required.
     pub issuer: String,
-    /// Its JSON Web Key Set. Required; plain HTTP on loopback only.
+    /// The URL of its JSON Web Key Set; plain HTTP only on loopback. Required.
     pub jwks_url: Uri,
-    /// The `aud`, or one of them, that a token must have. Required.
+    /// The value that a token's `aud` must be or contain. Required.
     pub audience: String,
 }
 
 impl JwtIssuer {
-    /// All of them; `None` where something is wrong, which was reported.
+    /// Reads all issuers; `None` after a reported mistake.
     pub(super) fn read_all(root: &mut Section<'_, '_>) -> Option<Vec<Self>> {
         let required = |key, expected| (key, "required", expected);
         let keys = [
@@ -40,7 +41,7 @@ impl JwtIssuer {
             required("jwks_url", JwksUrl::EXPECTED),
             required("audience", Identifier::EXPECTED),
         ];
-        root.know_tables(NAME, &keys);
+        root.register_tables(NAME, &keys);
         if root.is_empty_array(NAME) {
             root.refuse(NAME, NOBODY);
             return None;
@@ -61,7 +62,7 @@ impl JwtIssuer {
     }
 }
 
-/// A key that each of the tables must have.
+/// Reads a key that every table must have.
 fn required<T: Setting>(section: &mut Section<'_, '_>, name: &str, example: &str) -> Option<T> {
     let value = section.own_value::<T>(name);
     if let Ok(None) = value {
@@ -71,7 +72,7 @@ fn required<T: Setting>(section: &mut Section<'_, '_>, name: &str, example: &str
     value.ok().flatten()
 }
 
-/// Issuer and audience together say what a token makes of its caller: each pair may stand there once.
+/// Rejects duplicate pairs of issuer and audience, which together decide which caller a token identifies.
 pub(super) fn check_audiences(
     root: &mut Section<'_, '_>,
     auth0: &Auth0,
@@ -108,7 +109,7 @@ impl Setting for Identifier {
     }
 }
 
-/// Where an issuer publishes its keys.
+/// The URL at which an issuer publishes its keys.
 struct JwksUrl(Uri);
 
 impl Setting for JwksUrl {

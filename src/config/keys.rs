@@ -1,37 +1,38 @@
 //! The declarative reader: one line per key, with its default and its range.
 //!
-//! What is wrong is reported and the default taken, so that reading goes on and finds the next mistake.
+//! A mistake is reported and replaced by the default, so that reading continues and finds the next one.
 
 use std::collections::BTreeMap;
 
 use toml::{Spanned, de::DeValue};
 
 use super::{
-    known::Known,
+    known::KnownKey,
     raw::{Origin, Read, Reported},
     section::Section,
     value::{self, Setting},
 };
 
 impl Section<'_, '_> {
-    /// A key with a default, written as an operator would write it.
+    /// Reads a key with a default, written as an operator would write it.
     pub(super) fn or<T: Setting>(&mut self, name: &str, default: &str) -> T {
         self.checked(name, default, |_| Ok(()))
     }
 
-    /// A key with a default that must pass `check`, whose error goes on after the key's name: "must be ...".
+    /// Reads a key with a default. Its value must pass `check`, whose error completes the sentence after the
+    /// key's name: "must be ...".
     pub(super) fn checked<T: Setting>(
         &mut self,
         name: &str,
         default: &str,
         check: impl FnOnce(&T) -> Result<(), String>,
     ) -> T {
-        self.know(name, &format!("`{default}`"), T::EXPECTED);
+        self.register(name, &format!("`{default}`"), T::EXPECTED);
         let value = self.read(name, check).ok().flatten();
         value.unwrap_or_else(|| value::constant(default))
     }
 
-    /// A key with a default and a range that includes both ends.
+    /// Reads a key with a default and a range that includes both ends.
     pub(super) fn within<T: Setting + PartialOrd>(
         &mut self,
         name: &str,
@@ -39,7 +40,7 @@ impl Section<'_, '_> {
         from: &str,
         to: &str,
     ) -> T {
-        self.know(name, &format!("`{default}`"), &format!("{from} to {to}"));
+        self.register(name, &format!("`{default}`"), &format!("{from} to {to}"));
         let range = value::constant::<T>(from)..=value::constant::<T>(to);
         let check = |value: &T| {
             range.contains(value).then_some(()).ok_or_else(|| format!("must be from {from} to {to}"))
@@ -48,23 +49,23 @@ impl Section<'_, '_> {
         value.unwrap_or_else(|| value::constant(default))
     }
 
-    /// A key that may be absent; `default` says in words what holds then.
+    /// Reads a key that may be absent; `default` says in words what applies then.
     pub(super) fn optional<T: Setting>(&mut self, name: &str, default: &str) -> Read<T> {
         self.optional_checked(name, default, |_| Ok(()))
     }
 
-    /// A key that may be absent and must pass `check`.
+    /// Reads a key that may be absent and must pass `check`.
     pub(super) fn optional_checked<T: Setting>(
         &mut self,
         name: &str,
         default: &str,
         check: impl FnOnce(&T) -> Result<(), String>,
     ) -> Read<T> {
-        self.know(name, default, T::EXPECTED);
+        self.register(name, default, T::EXPECTED);
         self.read(name, check)
     }
 
-    /// A key that must be there, written like `example`.
+    /// Reads a required key, written like `example`.
     pub(super) fn required<T: Setting>(&mut self, name: &str, example: &str) -> Option<T> {
         let value = self.optional(name, "required");
         if let Ok(None) = value {
@@ -79,7 +80,7 @@ impl Section<'_, '_> {
         value.ok().flatten()
     }
 
-    /// A table whose keys the operator chooses; `read` makes a value of each key and what is written there.
+    /// Reads a table whose keys the operator chooses; `read` makes a value of each key and its text.
     pub(super) fn entries<T: Setting, V>(
         &mut self,
         name: &str,
@@ -93,12 +94,12 @@ impl Section<'_, '_> {
         .unwrap_or_default()
     }
 
-    /// Whether `name` is written as an array.
+    /// Returns whether `name` is an array.
     pub(super) fn is_array(&self, name: &str) -> bool {
         self.table.get(name).is_some_and(|value| value.get_ref().is_array())
     }
 
-    /// An array of values, in its order; every wrong one is reported.
+    /// Reads an array of values, in its order, and reports every wrong one.
     pub(super) fn list<T: Setting, V>(
         &mut self,
         name: &str,
@@ -111,14 +112,14 @@ impl Section<'_, '_> {
         items.into_iter().map(|item| item.map(&make)).collect()
     }
 
-    /// A key of several values that may be absent: an array in the file, words separated by spaces in the variable.
+    /// Reads a list that may be absent: an array in the file, words separated by spaces in the variable.
     pub(super) fn several<T: Setting, V>(
         &mut self,
         name: &str,
         default: &str,
         make: impl Fn(T) -> V,
     ) -> Result<Vec<V>, Reported> {
-        self.know(name, default, &format!("an array of {}", T::EXPECTED));
+        self.register(name, default, &format!("an array of {}", T::EXPECTED));
         let Some(raw) = self.environment_value(name)? else {
             self.check_array::<T>(name)?;
             return self.list(name, make);
@@ -156,12 +157,12 @@ impl Section<'_, '_> {
         value.map(Some).map_err(|what| self.wrong(&raw.origin, &what))
     }
 
-    /// A key without a variable that may be absent.
+    /// Reads a key that may be absent and has no variable.
     pub(super) fn own_value<T: Setting>(&mut self, name: &str) -> Read<T> {
         self.entry(name, |_, value: T| Ok(value))
     }
 
-    /// A key of several values without a variable, an array, that may be absent.
+    /// Reads an array that may be absent and has no variable.
     pub(super) fn own_list<T: Setting>(&mut self, name: &str) -> Read<Vec<T>> {
         if !self.table.contains_key(name) {
             return Ok(None);
@@ -170,27 +171,27 @@ impl Section<'_, '_> {
         self.list(name, |value| value).map(Some)
     }
 
-    /// Remembers that there is such a key, without a variable.
-    pub(super) fn know_own(&mut self, name: &str, default: &str, values: &str) {
+    /// Registers a key that has no variable.
+    pub(super) fn register_without_variable(&mut self, name: &str, default: &str, values: &str) {
         let path = self.path.child(name);
-        let known = Known { path, variable: None, default: default.to_owned(), values: values.to_owned() };
+        let known = KnownKey { path, variable: None, default: default.to_owned(), values: values.to_owned() };
         self.reader.known.push(known);
     }
 
-    /// Remembers that there are such tables with these keys, each with its default and its values.
-    pub(super) fn know_tables(&mut self, name: &str, keys: &[(&str, &str, &str)]) {
+    /// Registers the keys of an array of tables: name, default and values of each.
+    pub(super) fn register_tables(&mut self, name: &str, keys: &[(&str, &str, &str)]) {
         for (key, default, values) in keys {
             let path = self.path.child(name).child(key);
             let (default, values) = ((*default).to_owned(), (*values).to_owned());
-            self.reader.known.push(Known { path, variable: None, default, values });
+            self.reader.known.push(KnownKey { path, variable: None, default, values });
         }
     }
 
-    /// Remembers that there is such a key, settable by its variable.
-    pub(super) fn know(&mut self, name: &str, default: &str, values: &str) {
+    /// Registers a key that has a variable.
+    pub(super) fn register(&mut self, name: &str, default: &str, values: &str) {
         let path = self.path.child(name);
         let variable = Some(path.variable());
-        self.reader.known.push(Known {
+        self.reader.known.push(KnownKey {
             path,
             variable,
             default: default.to_owned(),
@@ -198,9 +199,9 @@ impl Section<'_, '_> {
         });
     }
 
-    /// Remembers that there is such a table, whose keys the operator chooses.
-    pub(super) fn know_table(&mut self, name: &str, values: &str) {
-        self.know_own(name, "none", values);
+    /// Registers a table whose keys the operator chooses.
+    pub(super) fn register_table(&mut self, name: &str, values: &str) {
+        self.register_without_variable(name, "none", values);
     }
 
     fn read<T: Setting>(&mut self, name: &str, check: impl FnOnce(&T) -> Result<(), String>) -> Read<T> {

@@ -1,27 +1,27 @@
-//! Which keys there are, and which was meant.
+//! The known keys, and guesses at which one was meant.
 
 use super::path::KeyPath;
 
-/// A key that the reader asked for.
+/// A known key.
 #[derive(Clone, Debug)]
 #[cfg_attr(
     not(test),
     expect(dead_code, reason = "`default` and `values` are what a test compares the documentation with")
 )]
-pub(super) struct Known {
+pub(super) struct KnownKey {
     /// Its name in the file.
     pub(super) path: KeyPath,
     /// Its environment variable; tables have none.
     pub(super) variable: Option<String>,
-    /// What holds where it is not set, as the documentation says it.
+    /// What applies if it is not set, for the documentation.
     pub(super) default: String,
-    /// What may be written, as the documentation says it.
+    /// Its accepted values, for the documentation.
     pub(super) values: String,
 }
 
-/// The key or table that was probably meant by `name` below the table `parent` (empty: the top):
-/// one of that very name elsewhere, else a near one of that table.
-pub(super) fn meant(known: &[Known], parent: &str, name: &str) -> Option<String> {
+/// Guesses the key or table that was meant by `name` in the table `parent` (empty for the top): one of the
+/// same name elsewhere, or else a similar one in that table.
+pub(super) fn meant(known: &[KnownKey], parent: &str, name: &str) -> Option<String> {
     let mut paths = known.iter().map(|key| &key.path.written);
     if let Some(elsewhere) = paths.find(|path| path.rsplit('.').next() == Some(name)) {
         return Some(elsewhere.clone());
@@ -31,13 +31,14 @@ pub(super) fn meant(known: &[Known], parent: &str, name: &str) -> Option<String>
     Some(if parent.is_empty() { near.to_owned() } else { format!("{parent}.{near}") })
 }
 
-/// The first segment of `path` below `parent`.
+/// Returns the first segment of `path` below `parent`.
 fn sibling<'a>(path: &'a str, parent: &str) -> Option<&'a str> {
     let rest = if parent.is_empty() { path } else { path.strip_prefix(parent)?.strip_prefix('.')? };
     rest.split('.').next()
 }
 
-/// The candidate that `name` was meant to be: a third of its letters are wrong at most, or it is a part of it.
+/// Returns the candidate most similar to `name`: at most a third of its letters differ, or it contains
+/// `name`.
 pub(super) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_ascii_lowercase().replace('-', "_");
     let limit = (name.len() / 3).clamp(1, 3);
@@ -50,7 +51,8 @@ pub(super) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a s
     ranked.min_by_key(|(distance, _)| *distance).map(|(_, candidate)| candidate)
 }
 
-/// The variable that `name` is a slip of the pen from. Stricter than for keys, since unknown variables are normal.
+/// Returns the variable of which `name` is a misspelling. Stricter than for keys, since unknown variables are
+/// normal.
 pub(super) fn misspelt<'a>(name: &str, variables: &[&'a str]) -> Option<&'a str> {
     variables.iter().copied().find(|variable| strsim::osa_distance(name, variable) <= 2)
 }

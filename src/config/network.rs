@@ -7,7 +7,7 @@ use url::{Host, Url};
 
 use super::value::{Setting, must_be};
 
-/// A scheme, a host and perhaps a port.
+/// The base of URLs: a scheme, a host and optionally a port.
 pub(super) struct Base(pub(super) Url);
 
 impl Setting for Base {
@@ -21,7 +21,7 @@ impl Setting for Base {
     }
 }
 
-/// In plain text nothing leaves this machine.
+/// Rejects plain text beyond this machine.
 fn check_scheme<T: Setting>(url: &Url) -> Result<(), String> {
     if has_safe_scheme(url) {
         return Ok(());
@@ -29,11 +29,11 @@ fn check_scheme<T: Setting>(url: &Url) -> Result<(), String> {
     Err(if url.scheme() == "http" { NO_PLAIN_HTTP.to_owned() } else { must_be::<T>() })
 }
 
-/// What is said of `http://` elsewhere.
+/// The error for `http://` beyond loopback.
 pub(super) const NO_PLAIN_HTTP: &str =
     "must begin with `https://`; `http://` is for loopback only, such as `http://127.0.0.1:9000`";
 
-/// Whether nobody on the way can read along: HTTPS, or HTTP that stays on this machine.
+/// Returns whether nobody can eavesdrop: HTTPS, or HTTP that stays on this machine.
 pub(super) fn has_safe_scheme(url: &Url) -> bool {
     match url.scheme() {
         "https" => true,
@@ -54,7 +54,7 @@ fn is_local(host: &Host<&str>) -> bool {
     }
 }
 
-/// Where requests that carry credentials are posted to.
+/// A URL to which requests with credentials are posted.
 pub(super) struct Endpoint(pub(super) Uri);
 
 impl Setting for Endpoint {
@@ -75,12 +75,13 @@ fn is_endpoint(url: &Url) -> bool {
     url.has_host() && !credentials && url.fragment().is_none()
 }
 
-/// Whether only this machine reaches `address`; an IPv4 address in IPv6 clothes counts as what it is.
+/// Returns whether only this machine reaches `address`; IPv4-mapped IPv6 addresses count as IPv4.
 pub(super) fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
-/// Whether `text` is a host name in lower case with at least two labels, and no address: `api.github.com`.
+/// Returns whether `text` is a lower-case host name of at least two labels, and not an address:
+/// `api.github.com`.
 pub(super) fn is_host_name(text: &str) -> bool {
     let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let label = |label: &str| label.chars().all(letter) && !label.starts_with('-') && !label.ends_with('-');

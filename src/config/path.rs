@@ -1,6 +1,6 @@
 //! The name of a key, in the file and in the environment.
 
-/// A key or a table, as seen from the top of the file: `auth0.domain`.
+/// The path of a key or table from the top of the file: `auth0.domain`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct KeyPath {
     /// As the operator writes it: `providers.github.hosts`.
@@ -10,23 +10,23 @@ pub(super) struct KeyPath {
 }
 
 impl KeyPath {
-    /// The key `name` below this table.
+    /// Returns the path of the key `name` in this table.
     pub(super) fn child(&self, name: &str) -> Self {
         self.named_child(name, name)
     }
 
-    /// The key `name` below this table, where the operator chooses the name; the documentation calls it `placeholder`.
+    /// Returns the path of a key whose name the operator chooses; the documentation calls it `placeholder`.
     pub(super) fn named_child(&self, name: &str, placeholder: &str) -> Self {
         Self { written: join(&self.written, name), pattern: join(&self.pattern, placeholder) }
     }
 
-    /// The environment variable that sets this key.
+    /// Returns the environment variable that sets this key.
     pub(super) fn variable(&self) -> String {
         variable(&self.written)
     }
 }
 
-/// The variable of a key: `AUTH0_` and its name below `[auth0]`, else `IDP_TOKEN_` and its whole path.
+/// Returns the variable of a key: `AUTH0_` and its name in `[auth0]`, else `IDP_TOKEN_` and its whole path.
 pub(super) fn variable(path: &str) -> String {
     let whole = if path.starts_with("auth0.") { path.to_owned() } else { format!("idp_token.{path}") };
     whole.replace(['.', '-'], "_").to_ascii_uppercase()

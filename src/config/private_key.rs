@@ -1,4 +1,4 @@
-//! What is in a file that should hold an RSA private key.
+//! Checks files that should hold an RSA private key.
 
 use aws_lc_rs::signature::RsaKeyPair;
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 const REMEDY: &str = "`private_key_jwt` takes an RSA private key of 2048 bits or more, without a passphrase";
 
-/// What is wrong with `pem`, as it follows "names"; `None` for a key that signs RS256.
+/// Says what is wrong with `pem`, to complete a sentence after "names"; `None` for a key that signs RS256.
 pub(super) fn fault(pem: &str) -> Option<String> {
     if signs(pem) {
         return None;
@@ -22,20 +22,20 @@ pub(super) fn fault(pem: &str) -> Option<String> {
     Some(format!("a file that holds {}; {REMEDY}", content(label, pem)))
 }
 
-/// Parsing alone takes public keys and certificates for private keys.
+/// Returns whether the key can sign: parsing alone accepts public keys and certificates as private keys.
 fn signs(pem: &str) -> bool {
     let claims = serde_json::json!({});
     EncodingKey::from_rsa_pem(pem.as_bytes())
         .is_ok_and(|key| jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key).is_ok())
 }
 
-/// `PRIVATE KEY` of `-----BEGIN PRIVATE KEY-----`.
+/// Returns `PRIVATE KEY` of `-----BEGIN PRIVATE KEY-----`.
 fn label(pem: &str) -> Option<&str> {
     let (_, rest) = pem.split_once("-----BEGIN ")?;
     rest.split_once("-----").map(|(label, _)| label)
 }
 
-/// What a file with that label holds, with its article. The label itself is not quoted.
+/// Describes, with an article, what a file with that label holds. The label itself is not quoted.
 fn content(label: &str, pem: &str) -> &'static str {
     match label {
         "PRIVATE KEY" => pkcs8(&der(pem)),
@@ -50,7 +50,7 @@ fn content(label: &str, pem: &str) -> &'static str {
 }
 
 fn pkcs8(der: &[u8]) -> &'static str {
-    /// The object identifier 1.2.840.10045.2.1, `id-ecPublicKey` (RFC 5480), which stands near the beginning.
+    /// The object identifier 1.2.840.10045.2.1, `id-ecPublicKey` (RFC 5480), which is near the beginning.
     const EC: &[u8] = &[0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
     let head = &der[..der.len().min(32)];
     if memchr::memmem::find(head, EC).is_some() {
@@ -66,7 +66,7 @@ fn rsa(key: &Result<RsaKeyPair, aws_lc_rs::error::KeyRejected>) -> &'static str 
     }
 }
 
-/// The bytes of the first block; none where it is not base64.
+/// Returns the bytes of the first block; empty if it is not base64.
 fn der(pem: &str) -> Zeroizing<Vec<u8>> {
     let lines = pem.lines().skip_while(|line| !line.starts_with("-----BEGIN ")).skip(1);
     let text: Zeroizing<String> =

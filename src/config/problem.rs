@@ -1,11 +1,11 @@
-//! What is wrong with a configuration, in words for the person who wrote it.
+//! Problems of a configuration, in words for the person who wrote it.
 
 use std::{
     fmt,
     path::{Path, PathBuf},
 };
 
-/// One mistake, or one thing to know: what it is and what to write instead. Never quotes a value.
+/// One mistake or warning: what it is and what to write instead. Never quotes a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     location: Option<Location>,
@@ -15,13 +15,13 @@ pub struct Problem {
 /// Why there is no configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// What is wrong: at least one thing.
+    /// What is wrong: at least one problem.
     pub problems: Vec<Problem>,
-    /// What is not wrong, but may be the reason.
+    /// What is valid, but may be the cause.
     pub warnings: Vec<Problem>,
 }
 
-/// A file that cannot be read at all: nothing else is known.
+/// Wraps the problems of a file that cannot be read or parsed, so that nothing else is known.
 impl From<Vec<Problem>> for ConfigError {
     fn from(problems: Vec<Problem>) -> Self {
         Self { problems, warnings: Vec::new() }
@@ -39,22 +39,22 @@ pub struct Location {
 }
 
 impl Problem {
-    /// `text` is a sentence without a full stop that names the key or the variable.
+    /// Makes a problem of `text`, a sentence without a full stop that names the key or the variable.
     pub(super) fn new(text: impl Into<String>) -> Self {
         Self { location: None, text: text.into() }
     }
 
-    /// The same problem, found at `location`.
+    /// Sets the problem's location.
     pub(super) fn at(self, location: Option<Location>) -> Self {
         Self { location, ..self }
     }
 
-    /// Where in the file; `None` for the environment, and for what is written nowhere.
+    /// Returns the place in the file; `None` for the environment, and for what is written nowhere.
     pub fn location(&self) -> Option<&Location> {
         self.location.as_ref()
     }
 
-    /// What is wrong and what to write, without the place.
+    /// Returns what is wrong and what to write, without the place.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -66,13 +66,13 @@ impl Location {
         Self { file: file.to_owned(), line, column }
     }
 
-    /// Line and column, counted from 1; zero where the whole file or line is meant.
+    /// Returns line and column, counted from 1; zero if the whole file or line is meant.
     pub fn position(&self) -> (usize, usize) {
         (self.line, self.column)
     }
 }
 
-/// `idp-token-service.toml:4: ...`, as compilers write it, so that editors find the place.
+/// Formats as compilers do, `idp-token-service.toml:4: ...`, so that editors find the place.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.location {

@@ -17,23 +17,24 @@ mod table;
 /// One provider, `[providers.NAME]`.
 #[derive(Clone, Debug)]
 pub struct Provider {
-    /// The kind of provider. The table's name where that is a strategy, else required.
+    /// The kind of provider. Default: the table's name, if that is a strategy; otherwise required.
     pub strategy: Strategy,
-    /// What the adapter is made with.
+    /// The settings of the adapter.
     pub settings: Settings,
-    /// Where hosts are really reached, for tests: a host or `*.` wildcard in lower case, and a URL without path.
-    pub detours: BTreeMap<String, Url>,
+    /// Where hosts are really reached, for tests: by a host or `*.` wildcard in lower case, a URL without a
+    /// path.
+    pub host_overrides: BTreeMap<String, Url>,
 }
 
 impl Provider {
-    /// All tables below `[providers]`, and those of the strategies that have none and need none.
+    /// Reads all tables below `[providers]`, and adds the strategies that have no table and need none.
     pub(super) fn read_all(section: &mut Section<'_, '_>) -> BTreeMap<String, Self> {
         let mut names: Vec<_> = section.table.keys().map(|name| name.get_ref().to_string()).collect();
         let alone = Strategy::all().filter(|strategy| strategy.kind().needs_nothing());
         names.extend(alone.map(|strategy| strategy.as_str().to_owned()));
         names.sort();
         names.dedup();
-        // What is not a connection's name stays in the table: an unknown key.
+        // What is not a connection's name stays in the table and becomes an unknown key.
         names.retain(|name| is_connection_name(name));
         let provider = |name: String| {
             let provider = section.named_section(&name, |section| Self::read(section, &name)).flatten()?;
@@ -42,11 +43,11 @@ impl Provider {
         names.into_iter().filter_map(provider).collect()
     }
 
-    /// Reads everything before it gives up, so that all that is wrong is told.
+    /// Reads the table. Reads everything before it gives up, so that every mistake is reported.
     fn read(section: &mut Section<'_, '_>, name: &str) -> Option<Self> {
         let strategy = table::strategy(section, name);
         if let Some(strategy) = strategy {
-            table::refuse_what_means_nothing(section, strategy);
+            table::refuse_keys_without_effect(section, strategy);
         }
         let application = Application::read(section, strategy);
         let endpoints = Endpoints::read(section);
@@ -58,7 +59,7 @@ impl Provider {
 
         let api_version = api_version.ok()?.map(|ApiVersion(version)| version);
         let (application, endpoints, renewal) = (application?, endpoints?, renewal?);
-        let Hosts { hosts, detours } = hosts?;
+        let Hosts { hosts, host_overrides } = hosts?;
         let settings = Settings {
             hosts,
             client_id: application.client_id,
@@ -75,11 +76,11 @@ impl Provider {
             lifetime: renewal.lifetime,
             api_version,
         };
-        Some(Self { strategy: strategy?, settings, detours })
+        Some(Self { strategy: strategy?, settings, host_overrides })
     }
 }
 
-/// A version, in the shape that the strategy wants.
+/// A version in the form that the strategy requires.
 struct ApiVersion(String);
 
 impl Setting for ApiVersion {

@@ -1,4 +1,4 @@
-//! The text of a key: its environment variable, else what the file says.
+//! The text of a key: its environment variable, or else its value in the file.
 
 use std::borrow::Cow;
 
@@ -8,13 +8,13 @@ use super::{
     value::{self, Shape},
 };
 
-/// The text of a key, and where it came from.
+/// The text of a key, and its origin.
 pub(super) struct Raw<'a> {
     pub(super) text: Cow<'a, str>,
     pub(super) origin: Origin,
 }
 
-/// Where a value was written.
+/// The place where a value was written.
 #[derive(Clone)]
 pub(super) struct Origin {
     /// The key or the variable.
@@ -23,26 +23,26 @@ pub(super) struct Origin {
     pub(super) variable: bool,
 }
 
-/// A problem with this key was reported: nothing more is to be said about it.
+/// The error for a problem that has been reported; there is nothing more to say about the key.
 pub(super) struct Reported;
 
-/// A key's value: absent, there, or wrong and reported.
+/// The result of reading a key: absent, present, or reported as wrong.
 pub(super) type Read<T> = Result<Option<T>, Reported>;
 
 impl Origin {
-    /// A variable.
+    /// Makes the origin of a variable.
     pub(super) fn variable(name: String) -> Self {
         Self { name, location: None, variable: true }
     }
 
-    /// A key of the file.
+    /// Makes the origin of a key in the file.
     pub(super) fn file(name: String, location: Option<Location>) -> Self {
         Self { name, location, variable: false }
     }
 }
 
 impl<'a> Section<'_, 'a> {
-    /// The key's variable, else its value in the file.
+    /// Returns the key's variable, or else its value in the file.
     pub(super) fn raw(&mut self, name: &str, shape: Shape, expected: &str) -> Read<Raw<'a>> {
         match self.environment_value(name) {
             Ok(None) => self.file_value(name, shape, expected),
@@ -53,7 +53,7 @@ impl<'a> Section<'_, 'a> {
         }
     }
 
-    /// The key's variable.
+    /// Returns the key's variable.
     pub(super) fn environment_value(&mut self, name: &str) -> Read<Raw<'a>> {
         let path = self.path.child(name);
         let variable = path.variable();
@@ -66,7 +66,7 @@ impl<'a> Section<'_, 'a> {
         }
     }
 
-    /// The key's value in the file.
+    /// Returns the key's value in the file.
     pub(super) fn file_value(&mut self, name: &str, shape: Shape, expected: &str) -> Read<Raw<'a>> {
         let Some(value) = self.table.remove(name) else { return Ok(None) };
         let location = self.reader.document.location(value.span());

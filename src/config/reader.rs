@@ -1,11 +1,11 @@
-//! What is gathered while the sections are read: known keys, keys that nobody asked for, problems.
+//! What is collected while the sections are read: known keys, unknown keys and problems.
 
 use std::collections::BTreeMap;
 
 use super::{
     document::Document,
     environment::Environment,
-    known::{self, Known},
+    known::{self, KnownKey},
     path::KeyPath,
     problem::{ConfigError, Location, Problem},
     secrets,
@@ -15,18 +15,18 @@ use super::{
 pub(super) struct Reader<'a> {
     pub(super) document: Document<'a>,
     pub(super) environment: &'a Environment,
-    pub(super) known: Vec<Known>,
+    pub(super) known: Vec<KnownKey>,
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<Problem>,
-    /// Keys of the file that no section asked for: table, name, line.
+    /// Unknown keys in the file.
     pub(super) leftovers: Vec<Leftover>,
     /// Whether the file itself holds a secret.
     pub(super) holds_secret: bool,
-    /// Which key each variable was used for.
+    /// The key that each variable was used for.
     used: BTreeMap<String, String>,
 }
 
-/// A key of the file that no section asked for.
+/// An unknown key in the file.
 pub(super) struct Leftover {
     pub(super) table: KeyPath,
     pub(super) name: String,
@@ -47,7 +47,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Notes that `variable` sets `key`: connections `a-b` and `a_b` share their variables, which cannot be right.
+    /// Notes that `variable` sets `key`, and rejects a second key: connections `a-b` and `a_b` would share
+    /// their variables.
     pub(super) fn claim(&mut self, variable: &str, key: &str) {
         let former = self.used.insert(variable.to_owned(), key.to_owned());
         if let Some(former) = former.filter(|former| former != key) {
@@ -56,10 +57,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The warnings.
+    /// Returns the warnings.
     ///
     /// # Errors
-    /// All problems: those of the sections, and the keys and variables that nobody asked for; and the warnings.
+    /// All problems, those of the sections and the unknown keys and variables, with the warnings.
     pub(super) fn finish(mut self) -> Result<Vec<Problem>, ConfigError> {
         let leftovers: Vec<_> = self.leftovers.iter().map(|leftover| self.judge(leftover)).collect();
         self.problems.extend(leftovers);
@@ -83,17 +84,17 @@ impl<'a> Reader<'a> {
         Problem::new(text).at(leftover.location.clone())
     }
 
-    /// Unknown variables are no mistake as such (Kubernetes makes `IDP_TOKEN_SERVICE_PORT` for a service of that
-    /// name), but one that is nearly right is worth a word.
+    /// Warns of nearly correct variables. Unknown ones are no mistake as such: Kubernetes sets
+    /// `IDP_TOKEN_SERVICE_PORT` for a service of that name.
     fn misspelt(&self) -> Vec<Problem> {
         let known: Vec<_> = self.known.iter().filter_map(|key| key.variable.as_deref()).collect();
         let unknown = self.environment.names().filter(|name| !known.contains(name));
         let near = unknown.filter_map(|name| Some((name, known::misspelt(name, &known)?)));
-        let text = |name, meant| format!("the variable `{name}` means nothing; did you mean `{meant}`?");
+        let text = |name, meant| format!("the variable `{name}` is unknown; did you mean `{meant}`?");
         near.map(|(name, meant)| Problem::new(text(name, meant))).collect()
     }
 
-    /// A configuration file that holds a secret should be its owner's alone.
+    /// Warns of a configuration file that holds a secret and that others than its owner can access.
     fn exposed(&self) -> Option<Problem> {
         let file = self.document.file.filter(|_| self.holds_secret)?;
         let mode = secrets::open_to_others(file)?;

@@ -1,4 +1,4 @@
-//! Secrets: written in the configuration, or in files of their own.
+//! Secrets in the configuration, or in files of their own.
 
 use std::{io, path::Path, sync::Arc};
 
@@ -12,14 +12,14 @@ use super::{
 };
 use crate::{provider, secret::Secret};
 
-/// What `client_secret` may be, for the documentation.
+/// Accepted values of `client_secret`, for the documentation.
 pub(super) const SECRET: &str = "a secret; better `client_secret_file`";
-/// What a `_file` key may be, for the documentation.
+/// Accepted values of a `_file` key, for the documentation.
 pub(super) const FILE: &str = "the path of a file";
 
 impl<'a> Section<'_, 'a> {
-    /// The one of `names` that is set. If the environment sets any of them, what the file says about them all is
-    /// void; two in the same place contradict each other.
+    /// Reads the one of `names` that is set. If the environment sets any of them, all of them in the file are
+    /// ignored; two in the same place are contradictory.
     pub(super) fn one_of(&mut self, names: &[&'static str]) -> Read<(&'static str, Raw<'a>)> {
         let set = self.all_of(names, Self::environment_value);
         if set.as_ref().is_ok_and(Vec::is_empty) {
@@ -51,7 +51,7 @@ impl<'a> Section<'_, 'a> {
         Err(self.wrong(&last.origin, &format!("contradicts {}; keep one of them", others.join(" and "))))
     }
 
-    /// The secret that is written in `raw` itself, less white space at its end.
+    /// Returns the secret that is written in `raw` itself, without trailing white space.
     pub(super) fn secret_in(&mut self, raw: &Raw<'a>) -> Option<Arc<Secret>> {
         self.reader.holds_secret |= !raw.origin.variable;
         let text = raw.text.trim_end();
@@ -62,7 +62,7 @@ impl<'a> Section<'_, 'a> {
         Some(Arc::new(Secret::fixed(text)))
     }
 
-    /// The secret in the file that `raw` names; a warning if others may read it.
+    /// Reads the secret in the file that `raw` names; warns if others may read the file.
     pub(super) fn secret_file(&mut self, raw: &Raw<'a>) -> Option<Arc<Secret>> {
         self.warn_if_open(raw);
         Secret::from_file(Path::new(raw.text.as_ref()))
@@ -71,12 +71,13 @@ impl<'a> Section<'_, 'a> {
             .ok()
     }
 
-    /// The same for a file that must hold an RSA private key; [`private_key`] says what else may be in it.
+    /// Reads a file that must hold an RSA private key; [`private_key`] says what else may be in it.
     pub(super) fn private_key_file(&mut self, raw: &Raw<'a>) -> Option<Arc<Secret>> {
         self.key_file(raw, private_key::fault)
     }
 
-    /// The same for a provider's application: the key's certificate may stand in the file too, or must.
+    /// Reads the private key of a provider's application; the file may, or must, also hold the key's
+    /// certificate.
     pub(super) fn providers_private_key_file(
         &mut self,
         raw: &Raw<'a>,
@@ -114,17 +115,17 @@ impl<'a> Section<'_, 'a> {
 const CERTIFICATE_MISSING: &str = "a file without a certificate: Microsoft wants to know which key signed, so append \
     the certificate that was uploaded for the application, in PEM form";
 
-/// Never quotes the path: somebody may have put the secret itself there.
+/// Describes the error without the path: the secret itself may have been written there.
 fn unreadable(error: &io::Error) -> String {
     let remedy = "write the path of a file that holds the secret alone";
-    // What `Secret::from_file` says of a file without content.
+    // The text of `Secret::from_file` for an empty file.
     if error.to_string() == "the file is empty" {
         return format!("names an empty file; {remedy}");
     }
     format!("names a file that cannot be read: {error}; {remedy}")
 }
 
-/// The mode of `file`, if its group or others may do anything with it.
+/// Returns the mode of `file` if it gives the group or others any access.
 pub(super) fn open_to_others(file: &Path) -> Option<u32> {
     let mode = mode(file)?;
     (mode & 0o077 != 0).then_some(mode & 0o7777)

@@ -1,4 +1,4 @@
-//! The tables of the configuration and what is said about them.
+//! The tables of the configuration, and reports about them.
 
 use toml::de::{DeTable, DeValue};
 
@@ -19,13 +19,13 @@ pub(super) struct Section<'r, 'a> {
 }
 
 impl<'r, 'a> Section<'r, 'a> {
-    /// The top of the file.
+    /// Makes the section of the top of the file.
     pub(super) fn root(reader: &'r mut Reader<'a>, table: DeTable<'a>) -> Self {
         Self { reader, path: KeyPath::default(), table, location: None }
     }
 
-    /// The table `name`, read by `read`; whatever that does not ask for is an unknown key.
-    /// `None` where something else than a table stands there, which was reported.
+    /// Reads the table `name` with `read`; keys that `read` does not ask for are unknown. `None` if something
+    /// other than a table is there, which is reported.
     pub(super) fn section<T>(
         &mut self,
         name: &str,
@@ -34,7 +34,7 @@ impl<'r, 'a> Section<'r, 'a> {
         self.section_at(name, self.path.child(name), read)
     }
 
-    /// The same for a table whose name the operator chooses.
+    /// Like [`Self::section`], for a table whose name the operator chooses.
     pub(super) fn named_section<T>(
         &mut self,
         name: &str,
@@ -43,7 +43,7 @@ impl<'r, 'a> Section<'r, 'a> {
         self.section_at(name, self.path.named_child(name, "NAME"), read)
     }
 
-    /// The tables of the array `name`, each read by `read`. Reported and passed over is what is no table.
+    /// Reads each table of the array `name` with `read`. Reports and skips what is not a table.
     pub(super) fn tables<T>(&mut self, name: &str, read: impl Fn(&mut Section<'_, 'a>) -> T) -> Vec<T> {
         let Some(value) = self.table.remove(name) else { return Vec::new() };
         let location = self.reader.document.location(value.span());
@@ -84,7 +84,7 @@ impl<'r, 'a> Section<'r, 'a> {
         Some(value)
     }
 
-    /// The table `name` and its place; an empty one where there is none.
+    /// Returns the table `name` and its place; an empty table if there is none.
     fn table_of(&mut self, name: &str, path: &KeyPath) -> Result<(Option<Location>, DeTable<'a>), Reported> {
         let Some(value) = self.table.remove(name) else { return Ok(Default::default()) };
         let location = self.reader.document.location(value.span());
@@ -95,18 +95,19 @@ impl<'r, 'a> Section<'r, 'a> {
         Err(self.wrong(&origin, &format!("must be a table: write `[{}]` and its keys below", path.written)))
     }
 
-    /// Reports what is wrong with this table; `what` goes on after its name.
+    /// Reports a problem of this table; `what` completes the sentence after its name.
     pub(super) fn wrong_table(&mut self, what: &str) {
         let problem = Problem::new(format!("`{}` {what}", self.path.written)).at(self.location.clone());
         self.reader.problems.push(problem);
     }
 
-    /// The line that the table begins on, counted from 1; `None` where it is not in a file.
+    /// Returns the line on which the table begins, counted from 1; `None` if it is not in a file.
     pub(super) fn line(&self) -> Option<usize> {
         self.location.as_ref().map(|location| location.position().0)
     }
 
-    /// Whether `key` of the table `table` below this one, or of this one itself where that is empty, is set anywhere.
+    /// Returns whether `key` is set anywhere, in the table `table` below this one or, if that is empty, in
+    /// this one.
     pub(super) fn is_set(&self, table: &str, key: &str) -> bool {
         let (path, table) = match table {
             "" => (self.path.child(key), Some(&self.table)),
@@ -119,19 +120,19 @@ impl<'r, 'a> Section<'r, 'a> {
         is_in_file || self.reader.environment.get(&path.variable()).is_some()
     }
 
-    /// Whether `name` is an array without anything in it.
+    /// Returns whether `name` is an empty array.
     pub(super) fn is_empty_array(&self, name: &str) -> bool {
         let array = self.table.get(name).and_then(|value| value.get_ref().as_array());
         array.is_some_and(|items| items.is_empty())
     }
 
-    /// Reports `text`, a whole sentence, about that line of the file.
+    /// Reports `text`, a whole sentence, about a line of the file.
     pub(super) fn problem_at_line(&mut self, line: Option<usize>, text: impl Into<String>) {
         let problem = Problem::new(text).at(self.reader.document.line(line));
         self.reader.problems.push(problem);
     }
 
-    /// Warns of `text`, about that line of the file.
+    /// Warns of `text`, a whole sentence, about a line of the file.
     pub(super) fn warn_at_line(&mut self, line: Option<usize>, text: impl Into<String>) {
         let problem = Problem::new(text).at(self.reader.document.line(line));
         self.reader.warnings.push(problem);
@@ -142,12 +143,13 @@ impl<'r, 'a> Section<'r, 'a> {
         self.reader.problems.push(Problem::new(text));
     }
 
-    /// Warns of `text`.
+    /// Warns of `text`, a whole sentence.
     pub(super) fn warn(&mut self, text: impl Into<String>) {
         self.reader.warnings.push(Problem::new(text));
     }
 
-    /// Reports what is wrong with the value at `origin`; `what` goes on after its name. A variable is not removed, but unset.
+    /// Reports a problem of the value at `origin`; `what` completes the sentence after its name. For
+    /// variables, "remove" becomes "unset".
     pub(super) fn wrong(&mut self, origin: &Origin, what: &str) -> Reported {
         let what = if origin.variable { what.replace("; remove it", "; unset it") } else { what.to_owned() };
         let problem = Problem::new(format!("`{}` {what}", origin.name)).at(origin.location.clone());
@@ -155,7 +157,7 @@ impl<'r, 'a> Section<'r, 'a> {
         Reported
     }
 
-    /// Reports that `name` is set where it must not be; `what` goes on after its name.
+    /// Reports that `name` is set where it must not be; `what` completes the sentence after its name.
     pub(super) fn refuse(&mut self, name: &str, what: &str) {
         let origin = match self.environment_value(name) {
             Ok(Some(raw)) => raw.origin,
@@ -167,7 +169,7 @@ impl<'r, 'a> Section<'r, 'a> {
         self.wrong(&origin, what);
     }
 
-    /// Hands the keys that nobody asked for to the reader.
+    /// Hands unknown keys to the reader.
     pub(super) fn finish(&mut self) {
         for name in std::mem::take(&mut self.table).into_iter().map(|(name, _)| name) {
             let location = self.reader.document.location(name.span());

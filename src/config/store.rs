@@ -1,4 +1,4 @@
-//! Where renewed tokens are kept, and the keys that they are encrypted with.
+//! Where renewed tokens are stored, and the keys that encrypt them.
 
 use std::{path::Path, sync::Arc};
 
@@ -16,9 +16,10 @@ use crate::store::{Keyring, StoreError, StoreUrl};
 /// The token store, `[store]`.
 #[derive(Clone, Debug)]
 pub struct Store {
-    /// Where it is. `memory:`, which forgets everything with the process.
+    /// The store's URL. Default: `memory:`, which forgets everything when the process ends.
     pub url: StoreUrl,
-    /// The keys of a database, which are read again from their file when a row is under an unknown one. None.
+    /// The keys of a database, which are read again from their file when a row needs an unknown one. Default:
+    /// none.
     pub keys: Option<Arc<Keyring>>,
 }
 
@@ -35,7 +36,7 @@ impl Store {
                 return None;
             }
             (false, Some(_)) => section.warn(
-                "`store.encryption_keys_file` is set and changes nothing, since `store.url` is `memory:`",
+                "`store.encryption_keys_file` is set but has no effect, since `store.url` is `memory:`",
             ),
             _ => {}
         }
@@ -53,8 +54,8 @@ const KEYS_MISSING: &str = "`store.encryption_keys_file` is missing: tokens in a
     with one key a line, each made by `openssl rand -base64 32`, or set `IDP_TOKEN_STORE_ENCRYPTION_KEYS_FILE`";
 
 fn url(section: &mut Section<'_, '_>) -> Option<StoreUrl> {
-    section.know("url", "`memory:`", URL);
-    section.know("url_file", "none", FILE);
+    section.register("url", "`memory:`", URL);
+    section.register("url_file", "none", FILE);
     let Some((name, raw)) = section.one_of(&["url", "url_file"]).ok()? else { return Some(StoreUrl::MEMORY) };
     if name == "url" {
         section.reader.holds_secret |= !raw.origin.variable && has_password(&raw.text);
@@ -73,18 +74,18 @@ fn has_password(url: &str) -> bool {
         .is_ok_and(|url| url.password().is_some() || url.query_pairs().any(|(name, _)| name == "password"))
 }
 
-/// Outside, whether something is wrong, which was reported; inside, whether there are keys.
+/// Reads the keys. The outer `None` means a reported mistake, the inner one that there are no keys.
 fn keys(section: &mut Section<'_, '_>) -> Option<Option<Arc<Keyring>>> {
-    section.know("encryption_keys_file", "none; required for a database", FILE);
+    section.register("encryption_keys_file", "none; required for a database", FILE);
     let Some(raw) = section.raw("encryption_keys_file", Shape::Text, FILE).ok()? else { return Some(None) };
     section.warn_if_open(&raw);
     keyring(section, &raw).map(Some)
 }
 
-/// Never quotes the path: somebody may have put the keys themselves there.
+/// Reads the key file. Errors never quote the path: the keys themselves may have been written there.
 fn keyring(section: &mut Section<'_, '_>, raw: &Raw<'_>) -> Option<Arc<Keyring>> {
     Keyring::from_file(Path::new(raw.text.as_ref()))
         .map(Arc::new)
-        .map_err(|error| section.wrong(&raw.origin, &format!("names a file of no use: {error}")))
+        .map_err(|error| section.wrong(&raw.origin, &format!("names an unusable file: {error}")))
         .ok()
 }

@@ -3,32 +3,32 @@
 use super::value::Setting;
 use crate::provider::{self, Kind};
 
-/// A kind of provider, as Auth0 names it: one that there is an adapter for.
+/// A kind of provider that there is an adapter for, by Auth0's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Strategy(&'static str);
 
 impl Strategy {
-    /// Every strategy of this version.
+    /// Returns every strategy of this version.
     pub fn all() -> impl Iterator<Item = Self> {
         provider::strategies().map(Self)
     }
 
-    /// Auth0's name, as in an identity's `provider`.
+    /// Returns Auth0's name, as in an identity's `provider`.
     pub fn as_str(self) -> &'static str {
         self.0
     }
 
-    /// The strategy of that name.
+    /// Returns the strategy of that name.
     pub fn named(name: &str) -> Option<Self> {
         Self::all().find(|strategy| strategy.0 == name)
     }
 
-    /// The kind of provider that it is.
+    /// Returns the adapter's description of the provider.
     pub(super) fn kind(self) -> &'static Kind {
         provider::kind(self.0).expect("a strategy is one that there is an adapter for")
     }
 
-    /// Whether `version` has the shape of the provider's versions.
+    /// Checks that `version` has the form of the provider's versions.
     pub(super) fn check_version(self, version: &str) -> Result<(), String> {
         provider::check_api_version(self.0, version)
     }

@@ -1,4 +1,4 @@
-//! The configuration as an operator meets it: files and variables in, settings or complaints out.
+//! The configuration as an operator meets it: files and variables in, settings or problems out.
 
 mod audit;
 mod callers;
@@ -25,14 +25,14 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// What is never to be seen in a problem, a warning or a debug text.
+/// A value that must never appear in a problem, a warning or a debug text.
 const CANARY: &str = "canary-2f9d";
 
-/// The least that a file must say; further top-level keys go in front, keys of `[auth0]` and tables behind.
+/// The minimal file; further top-level keys go before it, keys of `[auth0]` and tables after it.
 const LEAST: &str =
     "[auth0]\ndomain = \"acme.eu.auth0.com\"\nclient_id = \"app\"\nclient_secret = \"canary-2f9d\"\n";
 
-/// A file of which nobody but its owner may know.
+/// Creates a file with the given mode.
 fn file(folder: &TempDir, name: &str, text: &str, mode: u32) -> PathBuf {
     let path = folder.path().join(name);
     std::fs::write(&path, text).expect("the file can be written");
@@ -49,7 +49,7 @@ fn folder() -> TempDir {
     tempfile::tempdir().expect("a folder for the test")
 }
 
-/// Loads `text` as a file, with `variables`; problems as lines, with the file's folder cut off.
+/// Loads `text` as a file, with `variables`; problems are lines without the file's folder.
 fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
     let folder = folder();
     let path = file(&folder, "idp.toml", text, 0o600);
@@ -59,12 +59,12 @@ fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
     Config::load(Some(&path), &environment).map_err(|error| error.problems.iter().map(line).collect())
 }
 
-/// The problems of a configuration that is wrong.
+/// Returns the problems of a wrong configuration.
 fn problems(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
     load(text, variables).err().unwrap_or_else(|| panic!("accepted: {text}"))
 }
 
-/// The settings of a configuration that is right.
+/// Returns the settings of a valid configuration.
 fn config(text: &str, variables: &[(&str, &str)]) -> Config {
     load(text, variables).unwrap_or_else(|problems| panic!("{problems:#?}\n{text}"))
 }
@@ -73,7 +73,7 @@ fn pem(tag: &str, der: &[u8]) -> String {
     format!("-----BEGIN {tag}-----\n{}\n-----END {tag}-----\n", BASE64_STANDARD.encode(der))
 }
 
-/// A file with a good RSA private key, in a folder that goes with the guard.
+/// Creates a file with a valid RSA private key, in a folder that goes with the guard.
 fn rsa_key_file() -> (TempDir, String) {
     let key = KeyPair::generate(KeySize::Rsa2048).expect("a key for the test");
     let key: Pkcs8V1Der<'_> = key.as_der().expect("the key can be written");

@@ -1,11 +1,12 @@
-//! TLS on the gRPC port, `[tls]`, and what it takes to be reached from other machines.
+//! TLS on the gRPC port, `[tls]`, and the conditions for listening off loopback.
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use super::{network::is_loopback, raw::Raw, secrets::FILE, section::Section, value::Shape};
 use crate::tls::{Faults, File, Files};
 
-/// The files of `[tls]`, checked. Outside, whether something is wrong, which was reported; inside, whether there is TLS.
+/// Reads and checks the files of `[tls]`. The outer `None` means a reported mistake, the inner one that there
+/// is no TLS.
 pub(super) fn read(section: &mut Section<'_, '_>) -> Option<Option<Files>> {
     let certificate = file(section, "certificate_file", "none");
     let private_key = file(section, "private_key_file", "none; required with a certificate");
@@ -32,9 +33,9 @@ fn is_missing(name: &str) -> String {
     )
 }
 
-/// Outside, whether something is wrong, which was reported; inside, whether it is set.
+/// Reads the key of one file. The outer `None` means a reported mistake, the inner one that it is not set.
 fn file<'a>(section: &mut Section<'_, 'a>, name: &str, default: &str) -> Option<Option<Raw<'a>>> {
-    section.know(name, default, FILE);
+    section.register(name, default, FILE);
     section.raw(name, Shape::Text, FILE).ok()
 }
 
@@ -71,21 +72,23 @@ fn check(
     }
 }
 
-/// How calls arrive. Of what is configured wrongly the best is assumed: it was reported, and is enough to mend at once.
+/// How calls arrive. The best is assumed of wrong settings: their mistakes are reported already, and are
+/// enough to fix at once.
 #[derive(Clone, Copy)]
 pub(super) struct Arrival {
-    /// Nobody on the way can read along.
+    /// Whether nobody can eavesdrop.
     pub(super) encrypted: bool,
-    /// Callers prove who they are.
+    /// Whether callers must authenticate.
     pub(super) authenticated: bool,
-    /// There are trusted peers, who say who calls. Where `authenticated` is not set they are known by their address alone.
+    /// Whether trusted peers say who calls. Unless `authenticated` is set, these are known only by their
+    /// address.
     pub(super) by_address: bool,
 }
 
-/// Where gRPC is served, and whether `insecure` is set.
+/// Reads the gRPC address, and whether `insecure` is set.
 ///
-/// Off loopback, anybody who reaches the port could have every user's tokens, and anybody on the way could read them. So
-/// it takes encryption and callers that prove who they are, or an explicit word.
+/// Off loopback, anybody who reaches the port could get every user's tokens, and anybody on the way could
+/// read them. So it takes encryption and callers that authenticate, or an explicit `insecure`.
 pub(super) fn listen(root: &mut Section<'_, '_>, arrival: Arrival) -> (SocketAddr, bool) {
     let insecure: bool = root.or("insecure", "false");
     let lacks = lacking(arrival);
@@ -98,15 +101,15 @@ pub(super) fn listen(root: &mut Section<'_, '_>, arrival: Arrival) -> (SocketAdd
     match (insecure, is_loopback(listen.ip()), lacks) {
         (true, false, Some(lacks)) => root.warn(format!("`insecure` is set: {lacks}")),
         (true, false, None) => root.warn(
-            "`insecure` is set and changes nothing, since calls are encrypted and callers prove who they are",
+            "`insecure` is set but has no effect, since calls are encrypted and callers prove who they are",
         ),
-        (true, true, _) => root.warn("`insecure` is set and changes nothing, since `listen` is on loopback"),
+        (true, true, _) => root.warn("`insecure` is set but has no effect, since `listen` is on loopback"),
         (false, ..) => {}
     }
     (listen, insecure)
 }
 
-/// What off loopback would be missing.
+/// Returns what is missing for listening off loopback.
 fn lacking(arrival: Arrival) -> Option<&'static str> {
     match (arrival.encrypted, arrival.authenticated) {
         (true, true) => None,

@@ -1,4 +1,4 @@
-//! Auth0 Token Vault: whose tokens are there, and the key that opens it.
+//! Auth0 Token Vault: the connections whose tokens it has, and the key that opens it.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -13,26 +13,27 @@ use crate::{identity::is_connection_name, secret::Secret};
 /// The connections whose tokens are in Token Vault, `[auth0.token_vault]`.
 #[derive(Clone, Debug)]
 pub struct TokenVault {
-    /// The connections, by name. At least one.
+    /// The names of the connections. At least one.
     pub connections: BTreeSet<String>,
-    /// The RSA private key in PEM form that signs for users; the application's Privileged Worker has its public half.
+    /// The RSA private key in PEM form that signs for users. The application's Privileged Worker has its
+    /// public half.
     pub private_key: Arc<Secret>,
 }
 
-/// The key that lists connections.
+/// The name of the key that lists connections.
 const CONNECTIONS: &str = "connections";
-/// The key that names a file.
+/// The name of the key that names the private key's file.
 const PRIVATE_KEY: &str = "private_key_file";
 
-/// What the list may be, for the documentation.
+/// Accepted values of the list, for the documentation.
 const LIST: &str =
     "an array of connections, such as `[\"google-oauth2\"]`; in the variable, commas between them";
 
 impl TokenVault {
-    /// `None` where the table is absent or empty, and where something is wrong, which was reported.
+    /// Reads the table; `None` if it is absent or empty, and after a reported mistake.
     pub(super) fn read(section: &mut Section<'_, '_>) -> Option<Self> {
-        section.know(CONNECTIONS, "none", LIST);
-        section.know(PRIVATE_KEY, "none", FILE);
+        section.register(CONNECTIONS, "none", LIST);
+        section.register(PRIVATE_KEY, "none", FILE);
         let connections = connections(section);
         let private_key = section.one_of(&[PRIVATE_KEY]);
         let (connections, private_key) = (connections.ok()?, private_key.ok()?);
@@ -49,7 +50,7 @@ impl TokenVault {
     }
 }
 
-/// Neither of the two keys is of use alone.
+/// Reports that one of the two keys is missing: neither is of use alone.
 fn missing(section: &mut Section<'_, '_>, name: &str, what: &str) -> Option<TokenVault> {
     let path = section.path.child(name);
     section.problem(format!("`{}` is missing: name {what}, or set `{}`", path.written, path.variable()));
@@ -72,7 +73,7 @@ fn connections(section: &mut Section<'_, '_>) -> Read<BTreeSet<String>> {
     }
     let names = section.list(CONNECTIONS, |connection| connection)?;
     if names.is_empty() {
-        // Nobody lists nothing on purpose: without the vault, both keys are left out.
+        // Nobody writes an empty list on purpose: without the vault, both keys are left out.
         return Err(section.wrong(&origin, "is empty: list a connection, or remove `[auth0.token_vault]`"));
     }
     Ok(set(names))

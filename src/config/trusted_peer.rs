@@ -1,4 +1,4 @@
-//! Whose `x-forwarded-client-cert` is believed.
+//! The proxies whose `x-forwarded-client-cert` is believed.
 
 use std::net::IpAddr;
 
@@ -9,17 +9,17 @@ use super::{
 };
 use crate::caller::{Peer, San};
 
-/// A proxy, by its certificate or by where it connects from.
+/// A proxy, identified by its certificate or by its address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TrustedPeer {
-    /// A name in its certificate, compared whole; DNS names without regard to case.
+    /// A name in its certificate, compared exactly; DNS names case-insensitively.
     San(San),
-    /// Its address.
+    /// A range that contains its address.
     Range(AddressRange),
 }
 
 impl TrustedPeer {
-    /// Whether `peer` is the one that is meant.
+    /// Returns whether this identifies `peer`.
     pub fn is(&self, peer: &Peer) -> bool {
         match self {
             Self::Range(range) => range.contains(peer.address.ip()),
@@ -33,16 +33,16 @@ impl TrustedPeer {
     }
 }
 
-/// Addresses that begin with the same bits: `10.0.0.0/8`.
+/// A range of addresses with a common prefix: `10.0.0.0/8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressRange {
     network: IpAddr,
-    /// How many bits; 1 to 32, or to 128.
+    /// Length of the prefix in bits: 1 to 32, or to 128 for IPv6.
     prefix: u32,
 }
 
 impl AddressRange {
-    /// Whether `address` is one of them. An IPv4 address in IPv6 clothes counts as what it is.
+    /// Returns whether `address` is in the range. IPv4-mapped IPv6 addresses count as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         address.is_ipv4() == self.network.is_ipv4() && host_bits(address, self.prefix).0 == self.network
@@ -70,7 +70,7 @@ impl AddressRange {
     }
 }
 
-/// The first address of the range of `address`, and whether that is another one.
+/// Returns the first address of the range of `address`, and whether `address` is another one.
 fn host_bits(address: IpAddr, prefix: u32) -> (IpAddr, bool) {
     let first: IpAddr = match address {
         IpAddr::V4(address) => {
@@ -85,7 +85,7 @@ fn host_bits(address: IpAddr, prefix: u32) -> (IpAddr, bool) {
     (first, first != address)
 }
 
-/// All of them; none where something is wrong, which was reported.
+/// Reads all trusted peers; none after a reported mistake.
 pub(super) fn read(root: &mut Section<'_, '_>) -> Vec<TrustedPeer> {
     root.several("trusted_peers", "none", |peer: TrustedPeer| peer).unwrap_or_default()
 }

@@ -7,9 +7,10 @@ use rustls::pki_types::CertificateDer;
 use super::{raw::Raw, secrets::FILE, section::Section, value::Shape};
 use crate::tls::authorities;
 
-/// The authorities that are trusted with the system's: none where none are configured. There is no way to trust everybody.
+/// Reads the certificate authorities that are trusted in addition to the system's; none by default. There is
+/// no way to trust every certificate.
 pub(super) fn read(section: &mut Section<'_, '_>) -> Option<Vec<CertificateDer<'static>>> {
-    section.know("ca_file", "none", FILE);
+    section.register("ca_file", "none", FILE);
     let Some(raw) = section.raw("ca_file", Shape::Text, FILE).ok()? else { return Some(Vec::new()) };
     trusted(section, &raw)
 }

@@ -1,11 +1,11 @@
-//! The kinds of values and how they are written.
+//! The kinds of values, and how they are written.
 
 use std::{borrow::Cow, fmt, net::SocketAddr, time::Duration};
 
 use toml::de::DeValue;
 use tracing::Level;
 
-/// How a value is written in TOML. The environment knows text only.
+/// The TOML type of a value. The environment only has text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     /// `"in quotes"`
@@ -16,24 +16,24 @@ pub(super) enum Shape {
     Boolean,
 }
 
-/// A kind of value. What goes wrong is said in words that follow the key's name and never quote the value, since
-/// any value may be a secret in the wrong place.
+/// A kind of value. Errors complete a sentence after the key's name, and never quote the value, since any
+/// value may be a misplaced secret.
 pub(super) trait Setting: Sized {
-    /// What may be written, as it follows "must be" and as the documentation says it.
+    /// Accepted values, to complete a sentence after "must be", and for the documentation.
     const EXPECTED: &'static str;
-    /// How it is written in TOML.
+    /// The TOML type.
     const SHAPE: Shape = Shape::Text;
 
-    /// The value, or what is wrong with it.
+    /// Returns the value, or what is wrong with it.
     fn parse(text: &str) -> Result<Self, String>;
 }
 
-/// A value that this program itself wrote: a default, the end of a range.
+/// Parses a value that this program itself wrote: a default, or the end of a range.
 pub(super) fn constant<T: Setting>(text: &str) -> T {
     T::parse(text).unwrap_or_else(|what| panic!("a default or a limit {what}"))
 }
 
-/// The text of a TOML value, if it has the right shape.
+/// Returns the text of a TOML value if it has the right type.
 pub(super) fn text_of(value: DeValue<'_>, shape: Shape) -> Option<Cow<'_, str>> {
     match (shape, value) {
         (Shape::Text, DeValue::String(text)) => Some(text),
@@ -45,14 +45,14 @@ pub(super) fn text_of(value: DeValue<'_>, shape: Shape) -> Option<Cow<'_, str>> 
     }
 }
 
-/// The kind of a TOML value, with its article.
+/// Returns the type of a TOML value, with its article.
 pub(super) fn kind(value: &DeValue<'_>) -> String {
     let kind = value.type_str();
     let article = if kind.starts_with(['a', 'i']) { "an" } else { "a" };
     format!("{article} {kind}")
 }
 
-/// The usual complaint.
+/// Returns the usual error.
 pub(super) fn must_be<T: Setting>() -> String {
     format!("must be {}", T::EXPECTED)
 }
@@ -114,13 +114,13 @@ impl Setting for Level {
     }
 }
 
-/// How events are written.
+/// The format of log events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
-    /// A line of text per event, for people.
+    /// One line of text per event, for people.
     #[default]
     Text,
-    /// A JSON object per line and event, for log stores.
+    /// One JSON object per line and event, for log stores.
     Json,
 }
 

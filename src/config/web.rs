@@ -1,4 +1,4 @@
-//! Browsers.
+//! What browsers may do, `[web]`.
 
 use http::HeaderValue;
 use url::{Origin, Url};
@@ -9,18 +9,18 @@ use super::{
     value::{Setting, must_be},
 };
 
-/// More origins than that were pasted by mistake.
+/// Maximum number of origins; a longer list was pasted by mistake.
 const MOST_ORIGINS: usize = 100;
 
 /// What browsers may do, `[web]`.
 #[derive(Clone, Debug, Default)]
 pub struct Web {
-    /// The origins whose pages may read answers, at most 100, each as browsers write it. None.
+    /// The origins whose pages may read answers, at most 100, each as browsers write it. Default: none.
     pub allowed_origins: Vec<HeaderValue>,
 }
 
 impl Web {
-    /// `None` if something is wrong, which was reported.
+    /// Reads the table; `None` after a reported mistake.
     pub(super) fn read(section: &mut Section<'_, '_>) -> Option<Self> {
         let origins = section.several("allowed_origins", "none", |AllowedOrigin(origin)| origin);
         let allowed_origins = origins.ok()?;
@@ -32,7 +32,7 @@ impl Web {
     }
 }
 
-/// A scheme, a host, and a port that is not the scheme's own.
+/// An origin: a scheme, a host, and a port unless it is the scheme's own.
 struct AllowedOrigin(HeaderValue);
 
 impl Setting for AllowedOrigin {
@@ -40,7 +40,9 @@ impl Setting for AllowedOrigin {
 
     fn parse(text: &str) -> Result<Self, String> {
         if text.contains('*') {
-            return Err("must name each origin: `*` is not taken, since any page could then call".to_owned());
+            return Err(
+                "must name each origin: `*` is not accepted, since any page could then call".to_owned()
+            );
         }
         let url = Url::parse(text).map_err(|_| must_be::<Self>())?;
         let Origin::Tuple(..) = url.origin() else { return Err(must_be::<Self>()) };

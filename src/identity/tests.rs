@@ -24,7 +24,7 @@ fn selector(provider: &str, connection: &str, account_id: &str) -> Selector {
     }
 }
 
-/// The chosen identity, or the error's name with what its metadata would say.
+/// Returns the selected identity, or the error's name with its metadata.
 fn outcome(profile: &Profile, selector: &Selector) -> String {
     match profile.select(selector, |_| true) {
         Ok(index) => profile.identities[index].to_string(),

@@ -118,7 +118,7 @@ impl ProviderClient {
                 InspectionVerdict::Transient(transient) => Err(transient.into()),
             }
         };
-        let told = secret::proving(inspection.credential(), is_refused, once).await?;
+        let told = secret::retry_if_rotated(inspection.credential(), is_refused, once).await?;
         if matches!(told, Told::Active(_)) {
             self.application.prove();
         }
@@ -169,7 +169,7 @@ impl ProviderClient {
                 RevocationVerdict::Transient(transient) => Err(transient.into()),
             }
         };
-        let outcome = secret::proving(revocation.credential(), is_refused, once).await;
+        let outcome = secret::retry_if_rotated(revocation.credential(), is_refused, once).await;
         metrics.revocation(&self.name, outcome.as_ref().copied().unwrap_or_else(ProviderError::outcome));
         outcome.map(drop)
     }

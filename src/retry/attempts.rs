@@ -5,19 +5,18 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tower::retry::budget::{Budget, TpsBudget};
 
-/// A request is sent at most this often: a third try rarely succeeds where two failed, and each one burdens a service
-/// that is in trouble.
+/// Maximum number of attempts: a third rarely succeeds where two failed, and each one burdens a service that
+/// is in trouble.
 const MOST: u32 = 3;
 
-/// The first pause is up to this long; later ones double.
+/// The longest first pause; later ones double.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// Nobody is kept waiting for longer than this between two attempts: a longer wish of the other side is for the
-/// caller to weigh.
+/// The longest pause between two attempts: whether to wait longer is for the caller to decide.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Bounds how much of the traffic to one destination may be repetitions, so that retries cannot turn trouble into
-/// an overload: a fifth of what was sent in the last ten seconds, and at least one a second.
+/// Bounds the share of retries in the traffic to one destination, so that retries cannot turn trouble into an
+/// overload: a fifth of the requests of the last ten seconds, and at least one a second.
 #[derive(Clone)]
 pub struct RetryBudget(Arc<TpsBudget>);
 
@@ -28,14 +27,14 @@ impl Default for RetryBudget {
 }
 
 impl RetryBudget {
-    /// Begins a request that must be settled by `deadline`.
+    /// Begins a request that must be finished by `deadline`.
     pub fn begin(&self, deadline: Instant) -> Attempts<'_> {
         self.0.deposit();
         Attempts { budget: &self.0, deadline, made: 1 }
     }
 }
 
-/// The attempts at one request.
+/// The attempts of one request.
 pub struct Attempts<'a> {
     budget: &'a TpsBudget,
     deadline: Instant,
@@ -43,8 +42,8 @@ pub struct Attempts<'a> {
 }
 
 impl Attempts<'_> {
-    /// Waits before the next attempt: for as long as the other side asks, or else with exponential back-off and full
-    /// jitter. Answers `false`, at once, when there is to be none.
+    /// Waits before the next attempt: for as long as the other side asks, or else with exponential back-off
+    /// and full jitter. Returns `false` at once if there must be no further attempt.
     pub async fn again(&mut self, retry_after: Option<Duration>) -> bool {
         let pause = retry_after.unwrap_or_else(|| backoff(self.made));
         let too_late = Instant::now() + pause >= self.deadline;

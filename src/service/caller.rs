@@ -9,7 +9,7 @@ use http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
 use secrecy::SecretString;
 
 use crate::{
-    authentication::{Authentication, AuthenticationError, Proven, Refusal},
+    authentication::{Authenticated, Authentication, AuthenticationError, CredentialRejection},
     caller::{Caller, Peer, Proof},
 };
 
@@ -18,7 +18,7 @@ const FORWARDED: HeaderName = HeaderName::from_static("x-forwarded-client-cert")
 /// What is known about a caller without waiting.
 pub(super) enum Identified {
     /// The caller.
-    Caller(Proven),
+    Caller(Authenticated),
     /// A bearer token that was not verified recently.
     Bearer(SecretString),
 }
@@ -33,7 +33,7 @@ pub(super) fn identify(
     extensions: &Extensions,
 ) -> Result<Identified, AuthenticationError> {
     if !authentication.is_required() {
-        return Ok(Identified::Caller(Proven { caller: Caller::Anonymous, proof: Proof::None }));
+        return Ok(Identified::Caller(Authenticated { caller: Caller::Anonymous, proof: Proof::None }));
     }
     if authentication.takes_tokens()
         && let Some(token) = bearer(headers)?
@@ -48,12 +48,12 @@ pub(super) fn identify(
 }
 
 /// Reads the token of `authorization: Bearer TOKEN` (RFC 6750, section 2.1).
-fn bearer(headers: &HeaderMap) -> Result<Option<SecretString>, Refusal> {
+fn bearer(headers: &HeaderMap) -> Result<Option<SecretString>, CredentialRejection> {
     let mut values = headers.get_all(header::AUTHORIZATION).into_iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
-        (Some(value), None) => token(value).map(Some).ok_or(Refusal::Authorization),
-        (Some(_), Some(_)) => Err(Refusal::Authorization),
+        (Some(value), None) => token(value).map(Some).ok_or(CredentialRejection::Authorization),
+        (Some(_), Some(_)) => Err(CredentialRejection::Authorization),
     }
 }
 
@@ -71,7 +71,7 @@ mod tests {
 
     use super::*;
 
-    fn found(values: &[&'static str]) -> Result<Option<String>, Refusal> {
+    fn found(values: &[&'static str]) -> Result<Option<String>, CredentialRejection> {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(header::AUTHORIZATION, HeaderValue::from_static(value));
@@ -95,7 +95,7 @@ mod tests {
             &["Bearer a.b.c", "Bearer a.b.c"],
             &["Bearer a.b.c", ""],
         ] {
-            assert_eq!(found(values), Err(Refusal::Authorization), "{values:?}");
+            assert_eq!(found(values), Err(CredentialRejection::Authorization), "{values:?}");
         }
     }
 }

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     audit::{Audit, AuditGuard, AuditScope},
-    authentication::{Authentication, Proven},
+    authentication::{Authenticated, Authentication},
     broker::{Broker, Error},
     caller::Peer,
     deadline::Deadline,
@@ -144,7 +144,7 @@ impl Gate {
         let request = request.map(|body| self.count(body, MESSAGE_LIMIT));
         let api = {
             let (deadline, calls) = (deadline.clone(), Arc::clone(&self.calls));
-            move |Proven { caller, proof }| {
+            move |Authenticated { caller, proof }| {
                 scope.caller(&caller, proof);
                 let api = IdpToken::new(broker, caller, deadline, calls, scope);
                 IdpTokenServiceServer::new(api).max_decoding_message_size(MESSAGE_LIMIT)

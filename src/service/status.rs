@@ -119,7 +119,7 @@ fn parts(error: &Error, message: &str) -> Parts {
     match error {
         Error::Invalid(invalid) => Parts::new(Code::InvalidArgument, ErrorReason::InvalidField)
             .field(&invalid.field, &invalid.problem),
-        Error::Caller(AuthenticationError::Missing | AuthenticationError::Refused(_)) => {
+        Error::Caller(AuthenticationError::Missing | AuthenticationError::Rejected(_)) => {
             Parts::new(Code::Unauthenticated, ErrorReason::CallerUnauthenticated)
         }
         Error::Caller(AuthenticationError::KeysUnavailable { issuer, is_tenant, .. }) => {

@@ -21,7 +21,8 @@ pub(crate) struct Wires<'a> {
     pub(crate) front: Option<&'a Proof>,
     /// What it proves itself with to the service.
     pub(crate) back: Option<&'a Proof>,
-    /// What it does with its clients' own words: `forward_client_cert_details`; `SANITIZE` where nothing is said.
+    /// What it does with its clients' own words: `forward_client_cert_details`; `SANITIZE` where nothing is
+    /// said.
     pub(crate) forwarding: Option<&'a str>,
 }
 

@@ -1,4 +1,5 @@
-//! oidc-provider, an OAuth 2.0 server that others wrote and certified, as the provider behind a generic connection.
+//! oidc-provider, an OAuth 2.0 server that others wrote and certified, as the provider behind a generic
+//! connection.
 
 use std::{
     process::Stdio,

@@ -1,5 +1,5 @@
-//! The playground in a real browser: tests/clients/node/playground.mjs drives Chromium through the sandbox as people
-//! start it.
+//! The playground in a real browser: tests/clients/node/playground.mjs drives Chromium through the sandbox as
+//! people start it.
 
 use idp_token_testkit::people::ADA;
 use serde_json::json;

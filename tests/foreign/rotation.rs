@@ -1,4 +1,5 @@
-//! TLS files replaced under the real program while clients of two languages call: none of their calls may fail.
+//! TLS files replaced under the real program while clients of two languages call: none of their calls may
+//! fail.
 
 mod load;
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use idp_token_sandbox::{Sandbox, Seed};
 use idp_token_testkit::{
     ANYWHERE, keys,
-    process::{Running, command, detours, environment},
+    process::{Running, command, environment, host_overrides},
     tls::{self, Pki},
 };
 use rcgen::ExtendedKeyUsagePurpose::{ClientAuth, ServerAuth};
@@ -49,13 +49,14 @@ impl Stage {
 
     /// The same, with environment variables.
     pub(crate) async fn serve_with(&self, settings: &str, variables: &[(&str, &str)]) -> Running {
-        let file = self.pki.write("service.toml", &format!("{settings}\n{}", detours(&self.sandbox)));
+        let file = self.pki.write("service.toml", &format!("{settings}\n{}", host_overrides(&self.sandbox)));
         let mut serve = command(&["serve", "--config", file.to_str().unwrap()]);
         serve.envs(environment(&self.sandbox)).envs(variables.iter().copied());
         Running::start(serve).await
     }
 
-    /// Settings of a service that asks for certificates, believes the sidecar, and lets [`CALENDAR`] and [`REPORTS`] list.
+    /// Settings of a service that asks for certificates, believes the sidecar, and lets [`CALENDAR`] and
+    /// [`REPORTS`] list.
     pub(crate) fn mutual(&self) -> String {
         let [certificate, key, ca] = ["server.pem", "server.key", "ca.pem"].map(|name| self.pki.path(name));
         let callers = callers(&[CALENDAR, REPORTS]);

@@ -108,7 +108,8 @@ async fn a_compressed_message_is_refused_and_not_inflated() {
     let bomb = bomb();
     let length = u32::try_from(bomb.len()).unwrap().to_be_bytes();
     let message = [&[1][..], &length, &bomb].concat();
-    // UNIMPLEMENTED with what is accepted, as gRPC's compression document has it; without a coding it makes no sense.
+    // UNIMPLEMENTED with what is accepted, as gRPC's compression document has it; without a coding it makes
+    // no sense.
     for (coding, code) in
         [("gzip", "12"), ("deflate", "12"), ("zstd", "12"), ("br", "12"), ("identity", "3"), ("", "3")]
     {

@@ -23,7 +23,8 @@ use tonic::{Code::Unauthenticated, Request, Status};
 /// The audience of end users' tokens.
 pub(crate) const API: &str = "https://idp-token.acme.example";
 
-/// Users of the tenant may do everything that can be allowed, and what cannot besides: that holds whatever rules say.
+/// Users of the tenant may do everything that can be allowed, and what cannot besides: that holds whatever
+/// rules say.
 pub(crate) fn admit_end_users(config: &mut Config) {
     config.end_users = Some(EndUsers { audience: API.to_owned(), rule: everything(Who::EndUsers) });
 }

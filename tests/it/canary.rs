@@ -1,5 +1,5 @@
-//! Distinctive secrets are put wherever there are secrets, all kinds of calls and failures are made, and then no
-//! log, metric, status or printed message may hold any of them in any spelling: only `access_token` may.
+//! Distinctive secrets are put wherever there are secrets, all kinds of calls and failures are made, and then
+//! no log, metric, status or printed message may hold any of them in any spelling: only `access_token` may.
 
 mod search;
 mod tokens;
@@ -20,7 +20,7 @@ use idp_token_testkit::{
     pair,
     people::{ADA, DONALD, EDSGER, GRACE, facebook, github, google},
     post,
-    process::{Running, command, detours, environment},
+    process::{Running, command, environment, host_overrides},
     within,
 };
 use search::{Find, Secrets};
@@ -101,7 +101,7 @@ impl Stage {
         let sandbox = Sandbox::start(sow(&key), ANYWHERE).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-        std::fs::write(path("service.toml"), detours(&sandbox)).unwrap();
+        std::fs::write(path("service.toml"), host_overrides(&sandbox)).unwrap();
         std::fs::write(path("facebook"), FACEBOOK_SECRET).unwrap();
         std::fs::write(path("key"), &key.private_pem).unwrap();
         std::fs::write(path("secret"), MANAGEMENT_SECRET).unwrap();
@@ -220,7 +220,8 @@ impl Stage {
         self.keep(streamed.map(|_| Response::new(())));
     }
 
-    /// Secrets where the contract wants something else: a confused caller's own mistake, and still not for the log.
+    /// Secrets where the contract wants something else: a confused caller's own mistake, and still not for
+    /// the log.
     async fn misplaced_secrets(&mut self) {
         let secret = || GITHUB.to_owned();
         let ada = || google(ADA);
@@ -442,7 +443,8 @@ async fn nothing_leaks(format: &str, keyed: bool) {
     }
 }
 
-/// The log has the failures at every level, and nothing of other crates below `info`: they write headers and frames there.
+/// The log has the failures at every level, and nothing of other crates below `info`: they write headers and
+/// frames there.
 fn assert_every_level_was_heard(log: &str) {
     assert!(log.lines().count() > 30);
     let told = ["Fetched a Management token", "Cannot share the Management token", "DEADLINE_EXCEEDED"];

@@ -194,7 +194,7 @@ async fn a_misspelt_variable_is_told_of_with_what_is_missing() {
         assert_eq!(ended.code, 64);
         let (problems, warnings) = ended.stderr.split_once("\nwarnings:\n").unwrap();
         assert!(problems.contains("3 problems to fix"), "{problems}");
-        assert!(warnings.contains("`AUTH0_CLIENTID` means nothing; did you mean `AUTH0_CLIENT_ID`?"));
+        assert!(warnings.contains("`AUTH0_CLIENTID` is unknown; did you mean `AUTH0_CLIENT_ID`?"));
         assert!(!ended.stderr.contains("without an account"), "something is configured: {}", ended.stderr);
     }
 }
@@ -346,7 +346,7 @@ async fn a_sandbox_that_cannot_work_says_which_flag_or_key_to_change() {
     let taken = holder.local_addr().unwrap().to_string();
     let ended = run(&["sandbox", "--once", "--tenant-listen", &taken], &[]).await;
     assert_eq!(ended.code, 1, "{}", ended.stderr);
-    for part in ["cannot listen on", "in use", "another --tenant-listen may do"] {
+    for part in ["cannot listen on", "in use", "try another --tenant-listen"] {
         assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
     }
 

@@ -1,4 +1,5 @@
-//! Clients that send too much, too slowly or nothing: they cost little, and keep nobody else from being served.
+//! Clients that send too much, too slowly or nothing: they cost little, and keep nobody else from being
+//! served.
 
 use idp_token_testkit::{
     PATIENCE, World,
@@ -51,7 +52,8 @@ async fn a_client_whose_headers_never_end_is_sent_away() {
 async fn a_client_that_breaks_the_protocol_again_and_again_is_sent_away() {
     let world = World::start().await.ready().await;
     let stream = greet(world.service.address).await;
-    // A window that grows beyond its maximum is an error of its stream, which the server has to reset (RFC 9113, section 6.9.1).
+    // A window that grows beyond its maximum is an error of its stream, which the server has to reset (RFC
+    // 9113, section 6.9.1).
     let breach = |stream: u32| {
         let open = frame(HEADERS, END_HEADERS, stream, &headers(METHOD));
         [open, frame(WINDOW_UPDATE, 0, stream, &[0x7f, 0xff, 0xff, 0xff])].concat()

@@ -275,8 +275,8 @@ impl tower::Service<Request<Body>> for Direct {
     }
 }
 
-/// A gate before the tenant of `world` that records its calls in `audit`, and whose adapter for Google panics at paths that say
-/// so.
+/// A gate before the tenant of `world` that records its calls in `audit`, and whose adapter for Google panics
+/// at paths that say so.
 pub(crate) fn buggy_gate(world: &World, audit: Audit) -> (Gate, Arc<Metrics>) {
     let config =
         idp_token_service::cli::sandbox_config(&world.sandbox, world.service.address, world.service.admin);
@@ -286,8 +286,8 @@ pub(crate) fn buggy_gate(world: &World, audit: Audit) -> (Gate, Arc<Metrics>) {
     let mut providers = Providers::default();
     let google_adapter = provider::build("google-oauth2", Settings::default()).unwrap();
     let name = "google-oauth2".to_owned();
-    let detouring = transport.detouring(config.providers[&name].detours.clone());
-    providers.insert(ProviderClient::new(name.clone(), name, Box::new(Buggy(google_adapter)), detouring));
+    let overridden = transport.with_host_overrides(config.providers[&name].host_overrides.clone());
+    providers.insert(ProviderClient::new(name.clone(), name, Box::new(Buggy(google_adapter)), overridden));
     let providers = Arc::new(providers);
     let store = Arc::new(Store::memory());
     let tokens = Tokens::new(Arc::clone(&auth0), Arc::clone(&providers), store, Arc::clone(&metrics));

@@ -1,4 +1,5 @@
-//! Facebook's Graph API as a proxy sees it: bodies that change the request, and answers with tokens of others.
+//! Facebook's Graph API as a proxy sees it: bodies that change the request, and answers with tokens of
+//! others.
 
 use idp_token_sandbox::Fault;
 use idp_token_service::service::pb::HttpRequest;

@@ -1,5 +1,5 @@
-//! Hostile spellings of what a rule allows, through the real port with the policy on: none reaches a provider, and none
-//! reaches the sentinel, which listens wherever a host leads that is not a provider's.
+//! Hostile spellings of what a rule allows, through the real port with the policy on: none reaches a
+//! provider, and none reaches the sentinel, which listens wherever a host leads that is not a provider's.
 
 use std::{
     collections::BTreeMap,
@@ -52,15 +52,15 @@ impl Sentinel {
     }
 
     /// Leads every host in `hosts` here.
-    fn lure(&self, detours: &mut BTreeMap<String, url::Url>, hosts: &[String]) {
+    fn lure(&self, host_overrides: &mut BTreeMap<String, url::Url>, hosts: &[String]) {
         for host in hosts {
             let name = host.to_lowercase();
-            detours.entry(name).or_insert_with(|| self.url.clone());
+            host_overrides.entry(name).or_insert_with(|| self.url.clone());
         }
         for wild in
             ["*.example", "*.evil.example", "*.com", "*.googleapis.com", "*.github.com", "*.facebook.com"]
         {
-            detours.entry(wild.to_owned()).or_insert_with(|| self.url.clone());
+            host_overrides.entry(wild.to_owned()).or_insert_with(|| self.url.clone());
         }
     }
 }
@@ -307,7 +307,7 @@ async fn no_spelling_leads_elsewhere_than_the_rule_says() {
         issuer.trust(config);
         config.callers = vec![rule()];
         for (provider, host, _) in ALLOWED {
-            sentinel.lure(&mut config.providers.get_mut(provider).unwrap().detours, &hosts(host));
+            sentinel.lure(&mut config.providers.get_mut(provider).unwrap().host_overrides, &hosts(host));
         }
     })
     .await;

@@ -1,4 +1,5 @@
-//! What CallProvider does with tokens that a provider refuses, or surely would: once more with a newer one, and no more.
+//! What CallProvider does with tokens that a provider refuses, or surely would: once more with a newer one,
+//! and no more.
 
 use std::time::Duration;
 
@@ -189,7 +190,8 @@ async fn forty(world: &World) -> Vec<Result<i32, tonic::Status>> {
     calls.join_all().await
 }
 
-/// A refusal outdates what was read before the first of them; all who learn of it later share the read that follows.
+/// A refusal outdates what was read before the first of them; all who learn of it later share the read that
+/// follows.
 #[tokio::test]
 async fn forty_callers_with_a_refused_token_share_one_read_and_all_get_the_new_one() {
     let world = warm().await;
@@ -203,7 +205,8 @@ async fn forty_callers_with_a_refused_token_share_one_read_and_all_get_the_new_o
     assert!(sent.len() <= 80, "nobody sends more than twice: {}", sent.len());
 }
 
-/// One cold read and one after the refusal. A third belongs to a machine so slow that the second is 5 s old by then.
+/// One cold read and one after the refusal. A third belongs to a machine so slow that the second is 5 s old
+/// by then.
 #[tokio::test]
 async fn forty_callers_whose_token_is_dead_cost_two_reads() {
     let world = World::start().await;

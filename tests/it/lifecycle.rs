@@ -9,7 +9,7 @@ use idp_token_service::service::pb::{
 use idp_token_testkit::{
     ANYWHERE, channel, eventually, get, keys,
     people::{ADA, DONALD, google},
-    process::{Running, command, detours, environment, run},
+    process::{Running, command, environment, host_overrides, run},
 };
 use tokio::process::Command;
 use tonic::transport::Channel;
@@ -33,7 +33,7 @@ impl Stage {
         let seed = Seed { signing_key: Some(keys::SIGNING_KEY.clone()), ..Seed::sample() };
         let sandbox = Sandbox::start(seed, ANYWHERE).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("service.toml"), detours(&sandbox)).unwrap();
+        std::fs::write(folder.path().join("service.toml"), host_overrides(&sandbox)).unwrap();
         Self { sandbox, folder }
     }
 

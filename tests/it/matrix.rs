@@ -1,6 +1,7 @@
-//! THE MATRIX: every kind of caller, with every RPC, every provider and many requests, through the real server with rules out
-//! of a file. What must come of it stands in plain tables ([`table`]), and is compared with three things: the answer's code
-//! and reason, the call's audit record, and what reached Auth0 and the providers.
+//! THE MATRIX: every kind of caller, with every RPC, every provider and many requests, through the real
+//! server with rules out of a file. What must come of it stands in plain tables ([`table`]), and is compared
+//! with three things: the answer's code and reason, the call's audit record, and what reached Auth0 and the
+//! providers.
 
 mod actors;
 mod table;

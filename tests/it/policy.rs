@@ -1,5 +1,5 @@
-//! Who may do what: the use cases with the callers that authentication will give them, and the real server for nobody in
-//! particular.
+//! Who may do what: the use cases with the callers that authentication will give them, and the real server
+//! for nobody in particular.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -63,7 +63,7 @@ impl Office {
         for (name, configured) in &config.providers {
             let strategy = configured.strategy.as_str().to_owned();
             let adapter = provider::build(&strategy, configured.settings.clone()).unwrap();
-            let transport = transport.detouring(configured.detours.clone());
+            let transport = transport.with_host_overrides(configured.host_overrides.clone());
             strategies.insert(name.clone(), strategy.clone());
             providers.insert(ProviderClient::new(name.clone(), strategy, adapter, transport));
         }
@@ -97,7 +97,8 @@ impl Office {
         Ok(lent.refresh.map(|refresh| refresh.expose().to_owned()).unwrap_or_default())
     }
 
-    /// Has `GET api.github.com/user`, or the like, sent as an identity of `provider`; to its main host without any.
+    /// Has `GET api.github.com/user`, or the like, sent as an identity of `provider`; to its main host
+    /// without any.
     async fn call(&self, caller: &Caller, id: &str, provider: &str, request: &str) -> Result<u16, Error> {
         let (method, place) = request.split_once(' ').unwrap();
         let (host, path) = place.split_at(place.find('/').unwrap());
@@ -262,7 +263,8 @@ async fn every_caller_gets_what_its_rules_allow_and_nothing_is_sent_for_what_the
         for (provider, action) in PROVIDERS.iter().flat_map(|one| ACTIONS.map(|action| (*one, action))) {
             let outcome = office.outcome(&caller, action, provider).await;
             let expected = allowed.contains(&format!("{provider} {action}")) || action == "list" && lists;
-            // What no host of the provider is called with is malformed, whoever asks, if they may call it at all.
+            // What no host of the provider is called with is malformed, whoever asks, if they may call it at
+            // all.
             let is_elsewhere = action.contains("www.googleapis.com") && provider != "google-oauth2";
             match outcome {
                 "malformed" => assert!(is_elsewhere, "{caller:?} {provider} {action}"),

@@ -1,4 +1,5 @@
-//! CallProvider as a proxy: what reaches the provider, what never does, and that no byte is changed on the way.
+//! CallProvider as a proxy: what reaches the provider, what never does, and that no byte is changed on the
+//! way.
 
 use std::{io::Write, sync::Arc};
 

@@ -164,7 +164,7 @@ async fn a_broken_connection_is_tried_again_where_that_is_safe() {
 async fn a_provider_that_nobody_reaches_is_unavailable() {
     let world = World::configured(|config| {
         let nowhere = "http://127.0.0.1:1".parse().unwrap();
-        config.providers.get_mut("github").unwrap().detours.insert(GITHUB.to_owned(), nowhere);
+        config.providers.get_mut("github").unwrap().host_overrides.insert(GITHUB.to_owned(), nowhere);
     })
     .await;
     let token = world.sandbox.access_token(ADA, "github").unwrap();
@@ -177,7 +177,8 @@ async fn a_provider_that_nobody_reaches_is_unavailable() {
     }
 }
 
-/// A fifth of what was sent in ten seconds, and one a second: about 130 requests, or less than 200 on a slow machine.
+/// A fifth of what was sent in ten seconds, and one a second: about 130 requests, or less than 200 on a slow
+/// machine.
 #[tokio::test]
 async fn a_storm_of_failures_does_not_become_three_storms() {
     let world = World::start().await;
@@ -242,8 +243,8 @@ mod deadlines {
         assert_eq!(world.provider_calls(GITHUB), 0);
     }
 
-    /// tonic's client gives up at the same moment, with a bare CANCELLED. A machine that stalls for more than the head
-    /// start lets it win now and then, but not five times in a row.
+    /// tonic's client gives up at the same moment, with a bare CANCELLED. A machine that stalls for more than
+    /// the head start lets it win now and then, but not five times in a row.
     #[tokio::test]
     async fn the_typed_error_arrives_before_the_clients_own_clock_runs_out() {
         let world = World::start().await;

@@ -47,7 +47,8 @@ async fn half_sent_calls_take_nobodys_place() {
     let log = Log::new();
     let world = World::configured(|config| log.record(config)).await.ready().await;
     let mut connections = Vec::new();
-    // The server works on 1024 calls at once, has 8192 places in its audit log, and takes 200 calls on one connection.
+    // The server works on 1024 calls at once, has 8192 places in its audit log, and takes 200 calls on one
+    // connection.
     for _ in 0..42 {
         let mut stream = greet(world.service.address).await;
         let half = |stream: u32| {

@@ -40,7 +40,7 @@ async fn a_store_that_cannot_be_opened_is_told_with_the_code_of_its_kind() {
     for command in ["serve", "check"] {
         for (changes, code, part) in [
             (&[][..], 64, "a row under the encryption key"),
-            (&[("IDP_TOKEN_STORE_ENCRYPTION_KEYS_FILE", "/nowhere")], 64, "names a file of no use"),
+            (&[("IDP_TOKEN_STORE_ENCRYPTION_KEYS_FILE", "/nowhere")], 64, "names an unusable file"),
             (&nowhere, 64, "cannot use /nowhere/at/all.db"),
             (&[("IDP_TOKEN_STORE_URL", nobody.as_str())], 69, "the token store is unavailable"),
         ] {
@@ -124,11 +124,11 @@ async fn rekey_puts_every_row_under_the_first_key_and_says_so() {
     database.write_keys(&[2, 1]);
     let changed = rekey(&database).await;
     assert_eq!((changed.code, changed.stderr.as_str()), (0, ""), "{}", changed.stdout);
-    let said = "rows put under the first key: 3; left under others: 0\nthe other keys can be removed";
+    let said = "rows moved to the first key: 3; still under others: 0\nthe other keys can be removed";
     assert!(changed.stdout.starts_with(said), "two records and the index key: {}", changed.stdout);
     let again = rekey(&database).await;
     assert_eq!(again.code, 0);
-    assert!(again.stdout.starts_with("rows put under the first key: 0"), "{}", again.stdout);
+    assert!(again.stdout.starts_with("rows moved to the first key: 0"), "{}", again.stdout);
     database.write_keys(&[2]);
     assert_eq!(database.refresh_token("b").await.as_deref(), Some("b"), "the old key is not needed any more");
 }
@@ -143,7 +143,7 @@ async fn rekey_with_a_lost_key_says_what_to_do_and_destroys_nothing() {
     database.write_keys(&[1]);
     let ended = rekey(&database).await;
     assert_eq!(ended.code, 1, "{}", ended.stderr);
-    assert!(ended.stdout.contains("rows put under the first key: 0; left under others: 1"));
+    assert!(ended.stdout.contains("rows moved to the first key: 0; still under others: 1"));
     assert!(ended.stderr.contains("which `store.encryption_keys_file` does not hold"), "{}", ended.stderr);
     assert!(ended.stderr.contains("keep all keys") && !ended.stdout.contains("can be removed"));
 

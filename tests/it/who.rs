@@ -13,7 +13,7 @@ use idp_token_testkit::{
     keys,
     people::{ADA, github, google},
     post,
-    process::{Running, command, detours, environment},
+    process::{Running, command, environment, host_overrides},
     tls::{self, Pki},
 };
 use tonic::{
@@ -38,7 +38,7 @@ impl Office {
         let seed = Seed { signing_key: Some(keys::SIGNING_KEY.clone()), ..Seed::sample() };
         let sandbox = Sandbox::start(seed, ANYWHERE).await.unwrap();
         let file = folder.join("idp.toml");
-        std::fs::write(&file, format!("{}{rules}", detours(&sandbox))).unwrap();
+        std::fs::write(&file, format!("{}{rules}", host_overrides(&sandbox))).unwrap();
         let mut serve = command(&["serve", "--config"]);
         serve.arg(file).envs(environment(&sandbox));
         let service = Running::start(serve).await;
@@ -156,7 +156,8 @@ async fn a_certificate_names_the_service_that_a_rule_is_about() {
     assert_error(inspect(&calendar, google(ADA)).await, PermissionDenied, NOT_ALLOWED);
     assert_error(revoke(&calendar, google(ADA)).await, PermissionDenied, NOT_ALLOWED);
 
-    // Of several identities only that of the rule exists for the janitor, so it need not say which one it means.
+    // Of several identities only that of the rule exists for the janitor, so it need not say which one it
+    // means.
     let janitor = certified(&pki, &office, &["Janitor.acme.example"]);
     assert_eq!(inspect(&janitor, any()).await.unwrap(), "google-oauth2");
     for outcome in [inspect(&janitor, github(ADA)).await, revoke(&janitor, github(ADA)).await] {

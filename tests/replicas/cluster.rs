@@ -116,7 +116,8 @@ impl Cluster {
         assert_eq!(self.sandbox.reuse(), Reuse::default());
     }
 
-    /// [`CALLERS`] of each replica, who come within `spread`; they hold `rejected` and say that it is refused.
+    /// [`CALLERS`] of each replica, who come within `spread`; they hold `rejected` and say that it is
+    /// refused.
     pub(crate) fn crowd(&self, person: &Person, spread: Duration, rejected: Option<&str>) -> JoinSet<Lent> {
         let mut crowd = JoinSet::new();
         for replica in &self.replicas {

@@ -94,13 +94,15 @@ async fn a_replica_that_wakes_up_after_another_took_over_overwrites_nothing_and_
 async fn a_replica_that_sleeps_just_before_it_asks_does_not_ask_with_what_another_has_spent_meanwhile() {
     let cluster = Cluster::start(&Server::shared().database().await).await;
     let crm = cluster.expired(CRM, 1);
-    // Under the lease the profile is read a second time for who reports the token as refused, and that takes a while.
+    // Under the lease the profile is read a second time for who reports the token as refused, and that takes
+    // a while.
     let profile = Fault::on(cluster.sandbox.domain()).path("/api/v2/users/");
     cluster.sandbox.faults().script(profile.after(1).delay(Duration::from_secs(2)));
     let [sleeper, others @ ..] = &cluster.replicas[..] else { panic!("there are replicas") };
     let old = cluster.sandbox.access_token(&crm.id, CRM.connection).unwrap();
     let mut late = JoinSet::new();
-    // One comes first: among many, one might begin a renewal ahead of need, which does without the second read.
+    // One comes first: among many, one might begin a renewal ahead of need, which does without the second
+    // read.
     sleeper.first(&mut late, &crm, &old);
     eventually("the second read", async || cluster.sandbox.journal().profile_reads() == 2).await;
     sleeper.crowd(&mut late, &crm, Duration::ZERO, Some(&old));

@@ -7,7 +7,8 @@ use tokio::{
     sync::watch,
 };
 
-/// Passes on what is said to a database, unless it is closed: then connections break, and new ones break at once.
+/// Passes on what is said to a database, unless it is closed: then connections break, and new ones break at
+/// once.
 pub(crate) struct Way {
     /// The database by this way.
     pub(crate) url: String,

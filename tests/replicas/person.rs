@@ -82,8 +82,8 @@ pub(crate) struct Person {
 }
 
 impl Person {
-    /// A user as the seed knows it, whose token was issued `age` ago and lives for an hour. `number` tells users of a
-    /// provider apart.
+    /// A user as the seed knows it, whose token was issued `age` ago and lives for an hour. `number` tells
+    /// users of a provider apart.
     pub(crate) fn new(kind: Kind, number: u32, age: Duration) -> (Self, UserSeed) {
         let account = match kind {
             CRM => format!("acme-crm|{number}"),

@@ -62,8 +62,8 @@ struct Network {
     stalled: bool,
 }
 
-/// Passes everything on. While stalled nothing gets through, and connections of a former generation are dead for ever,
-/// though nobody is told: as behind a firewall that has lost its state.
+/// Passes everything on. While stalled nothing gets through, and connections of a former generation are dead
+/// for ever, though nobody is told: as behind a firewall that has lost its state.
 async fn proxy(to: u16) -> (u16, watch::Sender<Network>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

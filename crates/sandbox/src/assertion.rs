@@ -34,8 +34,8 @@ pub(crate) fn claimed_issuer(assertion: &str) -> Option<String> {
     Some(unverified.claims.iss)
 }
 
-/// The claims of an assertion that the key signed for the audience, and that is good at that time. Whether its `jti` is
-/// new is for the caller to see to.
+/// The claims of an assertion that the key signed for the audience, and that is good at that time. Whether
+/// its `jti` is new is for the caller to see to.
 pub(crate) fn verified(assertion: &str, pem: &str, audience: &str, now: SystemTime) -> Option<Assertion> {
     if assertion.len() > BYTES {
         return None;

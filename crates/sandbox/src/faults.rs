@@ -49,7 +49,8 @@ impl Faults {
         lock(&self.script).iter().filter(|waiting| !waiting.is_over()).cloned().collect()
     }
 
-    /// What happens to this request, if anything. `host` is the canonical one: the tenant's domain for the tenant.
+    /// What happens to this request, if anything. `host` is the canonical one: the tenant's domain for the
+    /// tenant.
     pub(crate) fn pick(&self, host: &str, method: &Method, path: &str) -> Option<Act> {
         let mut script = lock(&self.script);
         let matching = script.iter_mut().filter(|waiting| waiting.fault.matches(host, method, path));

@@ -37,7 +37,8 @@ impl Form {
     }
 }
 
-/// A refusal of `/oauth/token`: `error` and `error_description`, and no `errorCode`, unlike the Management API's.
+/// A refusal of `/oauth/token`: `error` and `error_description`, and no `errorCode`, unlike the Management
+/// API's.
 pub(crate) fn refusal(status: StatusCode, error: &str, description: &str) -> Refused {
     reply::json(status, &json!({"error": error, "error_description": description})).into()
 }

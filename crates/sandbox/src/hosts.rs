@@ -5,9 +5,9 @@ use http::request::Parts;
 
 use super::seed::GenericSeed;
 
-/// Every API and OAuth host that the sandbox plays whatever the seed says, `*.` for all directly below a domain; the
-/// hosts of generic providers come with the seed ([`Sandbox::hosts`](super::Sandbox::hosts)). Any other `Host` is the
-/// tenant.
+/// Every API and OAuth host that the sandbox plays whatever the seed says, `*.` for all directly below a
+/// domain; the hosts of generic providers come with the seed ([`Sandbox::hosts`](super::Sandbox::hosts)). Any
+/// other `Host` is the tenant.
 pub const PROVIDER_HOSTS: &[&str] = &[
     "www.googleapis.com",
     "gmail.googleapis.com",

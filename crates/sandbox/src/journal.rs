@@ -21,8 +21,8 @@ pub const JOURNAL_BODY_BYTES: usize = 256 * 1024 * 1024;
 
 /// A request that arrived.
 ///
-/// It shows what really arrived, secrets included, so that tests can check them; it has no `Debug` for that reason.
-/// The journal over HTTP names secrets by their fingerprints.
+/// It shows what really arrived, secrets included, so that tests can check them; it has no `Debug` for that
+/// reason. The journal over HTTP names secrets by their fingerprints.
 #[derive(Clone)]
 pub struct Entry {
     /// Counts from 1 and never repeats.

@@ -1,8 +1,8 @@
 //! A loopback stand-in for an Auth0 tenant and the identity providers behind it.
 //!
-//! One listener plays everything; the `Host` header picks the system (see [`PROVIDER_HOSTS`]), and any other host is the
-//! tenant. State is real: a revoked token is refused, an empty bucket answers 429. It speaks HTTP and imports nothing of the
-//! service, so that the service under test is the real one with other base URLs.
+//! One listener plays everything; the `Host` header picks the system (see [`PROVIDER_HOSTS`]), and any other
+//! host is the tenant. State is real: a revoked token is refused, an empty bucket answers 429. It speaks HTTP
+//! and imports nothing of the service, so that the service under test is the real one with other base URLs.
 //!
 //! Tests use [`Sandbox`] itself; people and other languages steer it over HTTP, on the tenant:
 //!
@@ -17,8 +17,10 @@
 //!
 //! `GET /playground` is a page that calls the service from a browser.
 //!
-//! `docs/sandbox.md` has examples. A fault is `{"host", "path", "method", "after": 0, "times": 1, "always", "delay": "3s", "processed"}` and one of
-//! `"answer": {"status", "headers", "body"}`, `"amend": {FIELD: VALUE}`, `"kind": "cut" | "hang" | "garbage" | "empty"`, `"cut_body": BYTES`.
+//! `docs/sandbox.md` has examples. A fault is
+//! `{"host", "path", "method", "after": 0, "times": 1, "always", "delay": "3s", "processed"}` and one of
+//! `"answer": {"status", "headers", "body"}`, `"amend": {FIELD: VALUE}`,
+//! `"kind": "cut" | "hang" | "garbage" | "empty"`, `"cut_body": BYTES`.
 
 mod assertion;
 mod bitbucket;
@@ -90,8 +92,8 @@ impl Sandbox {
         self.address
     }
 
-    /// The tenant's base URL, and where every provider host is really reached: `http://127.0.0.1:PORT`, also where it
-    /// listens on all addresses.
+    /// The tenant's base URL, and where every provider host is really reached: `http://127.0.0.1:PORT`, also
+    /// where it listens on all addresses.
     pub fn url(&self) -> String {
         local_url(self.address)
     }
@@ -103,7 +105,8 @@ impl Sandbox {
         PROVIDER_HOSTS.iter().map(|&host| host.to_owned()).chain(own).collect()
     }
 
-    /// How often refresh tokens were used again that had died at an earlier use, and how many grants that cost.
+    /// How often refresh tokens were used again that had died at an earlier use, and how many grants that
+    /// cost.
     pub fn reuse(&self) -> Reuse {
         self.world.state().grants.reuse()
     }
@@ -138,9 +141,9 @@ impl Sandbox {
         self.url() + playground::PATH
     }
 
-    /// Opens the playground, a page that users of the tenant log in to through [`PLAYGROUND_CLIENT`], to call the service
-    /// at `service`, an origin such as `http://127.0.0.1:50052`, with their own access tokens for `audience`. Opened
-    /// again it stays as it is.
+    /// Opens the playground, a page that users of the tenant log in to through [`PLAYGROUND_CLIENT`], to call
+    /// the service at `service`, an origin such as `http://127.0.0.1:50052`, with their own access tokens for
+    /// `audience`. Opened again it stays as it is.
     pub fn open_playground(&self, service: &str, audience: &str) {
         playground::open(&self.world, &self.url(), service, audience);
     }
@@ -192,8 +195,8 @@ impl Sandbox {
     }
 }
 
-/// Users and their tokens. `connection` is Auth0's connection name, or `connection|identity user id` where a user has
-/// several identities of one connection.
+/// Users and their tokens. `connection` is Auth0's connection name, or `connection|identity user id` where a
+/// user has several identities of one connection.
 impl Sandbox {
     /// Adds a user, or replaces the one of that id.
     pub fn add_user(&self, user: UserSeed) {
@@ -203,8 +206,8 @@ impl Sandbox {
 
     /// The user logs in again: the provider issues a new token, Auth0 keeps it and moves `last_login`.
     ///
-    /// As in reality the new identity replaces the old: at Google, whose ordinary login brings no refresh token, the old one
-    /// is gone from the profile, though it lives on at Google.
+    /// As in reality the new identity replaces the old: at Google, whose ordinary login brings no refresh
+    /// token, the old one is gone from the profile, though it lives on at Google.
     pub fn log_in(&self, user_id: &str, connection: &str) -> Result<String, SandboxError> {
         self.log_in_as(user_id, connection, LoginKind::default())
     }
@@ -259,8 +262,8 @@ impl Sandbox {
         self.world.state().revoke_token(user_id, connection)
     }
 
-    /// The user changes the password at the provider, which ends all tokens of the account; at Microsoft, where only an
-    /// administrator's change does so, it is that.
+    /// The user changes the password at the provider, which ends all tokens of the account; at Microsoft,
+    /// where only an administrator's change does so, it is that.
     pub fn change_password(&self, user_id: &str, connection: &str) -> Result<(), SandboxError> {
         self.world.state().change_password(user_id, connection)
     }

@@ -1,4 +1,5 @@
-//! Microsoft: the token endpoints, Graph and SharePoint, for work accounts (`waad`) and personal ones (`windowslive`).
+//! Microsoft: the token endpoints, Graph and SharePoint, for work accounts (`waad`) and personal ones
+//! (`windowslive`).
 
 mod access;
 mod graph;

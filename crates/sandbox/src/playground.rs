@@ -1,7 +1,7 @@
 //! One page that calls the service from a browser, as a user of the tenant who logged in.
 //!
-//! It is the tenant's neighbour, on the same origin, so that nothing has to be let in from another one but the service's
-//! port. Its requests for itself and for what it shows are not in the journal; its logins are.
+//! It is the tenant's neighbour, on the same origin, so that nothing has to be let in from another one but
+//! the service's port. Its requests for itself and for what it shows are not in the journal; its logins are.
 
 use std::sync::Arc;
 
@@ -68,8 +68,8 @@ async fn page(State(world): State<Arc<World>>, headers: HeaderMap) -> Response {
     let Some(playground) = world.playground.get() else {
         return not_found("There is no service that the page could call.");
     };
-    // `localhost` is another origin, from which neither the login nor the service's port would take it. Nor would a
-    // browser do the cryptography of the login off loopback.
+    // `localhost` is another origin, from which neither the login nor the service's port would take it. Nor
+    // would a browser do the cryptography of the login off loopback.
     if headers.get(HOST).is_none_or(|host| host.as_bytes() != playground.authority.as_bytes()) {
         let there = format!("http://{}{PATH}", playground.authority);
         return reply::redirect(StatusCode::FOUND, &there);
@@ -95,8 +95,8 @@ impl Playground {
             .replace("{{journal}}", &journal.to_string())
     }
 
-    /// Nothing is loaded but the page's own files, nobody is talked to but the tenant and the service, and no text can
-    /// become a script.
+    /// Nothing is loaded but the page's own files, nobody is talked to but the tenant and the service, and no
+    /// text can become a script.
     fn content_security_policy(&self) -> String {
         let service = &self.service;
         format!(

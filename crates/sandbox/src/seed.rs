@@ -28,8 +28,8 @@ pub struct Seed {
     /// The tenant's canonical domain, which names its issuer and the Management API's audience.
     #[serde(default = "default_domain")]
     pub domain: String,
-    /// The tenant's signing key as a PKCS #8 PEM. A new one each time if absent, which takes about 150 ms: suites that
-    /// start many sandboxes give them all one of [`Seed::new_signing_key`].
+    /// The tenant's signing key as a PKCS #8 PEM. A new one each time if absent, which takes about 150 ms:
+    /// suites that start many sandboxes give them all one of [`Seed::new_signing_key`].
     #[serde(default)]
     pub signing_key: Option<String>,
     /// The Management API.
@@ -63,8 +63,8 @@ impl Seed {
         keys::new_pem()
     }
 
-    /// Reads a seed; an unknown key, a wrong type or a bad duration is an error that names its line, and what cannot work
-    /// is one that names its key.
+    /// Reads a seed; an unknown key, a wrong type or a bad duration is an error that names its line, and what
+    /// cannot work is one that names its key.
     pub fn from_toml(text: &str) -> Result<Self, SandboxError> {
         let seed: Self = toml::from_str(text).map_err(|error| SandboxError::Seed(error.to_string()))?;
         seed.check().map_err(SandboxError::Seed)?;
@@ -125,7 +125,8 @@ pub struct ClientSeed {
     pub redirect_uris: Vec<String>,
     /// The right to open Token Vault for any user; absent means none.
     pub privileged_worker: Option<PrivilegedWorkerSeed>,
-    /// The API whose own client this is, by its audience: it may exchange that API's access tokens in Token Vault.
+    /// The API whose own client this is, by its audience: it may exchange that API's access tokens in Token
+    /// Vault.
     pub resource_server: Option<String>,
 }
 

@@ -1,4 +1,5 @@
-//! One listener for everything: reads a request, writes it down, lets a fault happen or the right system answer.
+//! One listener for everything: reads a request, writes it down, lets a fault happen or the right system
+//! answer.
 
 mod amended;
 mod broken;

@@ -16,7 +16,8 @@ pub const KATHERINE: &str = "google-oauth2|100000000000000000005";
 pub const BARBARA: &str = "google-oauth2|100000000000000000003";
 /// A GitHub token that expires in ten minutes, with a refresh token.
 pub const MARGARET: &str = "github|2000003";
-/// A provider that only the standards describe, through the connection `acme-crm`: five minutes left, and it rotates.
+/// A provider that only the standards describe, through the connection `acme-crm`: five minutes left, and it
+/// rotates.
 pub const FRANCES: &str = "oauth2|acme-crm|501";
 /// A work account at Microsoft, through the connection `acme-entra`: expired, with a refresh token.
 pub const RADIA: &str = "waad|dGhpcyBpcyBhIHBhaXJ3aXNlIHN1Yg";

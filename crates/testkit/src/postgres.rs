@@ -18,8 +18,8 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 /// The user `nobody`: PostgreSQL refuses to run as root.
 const NOBODY: u32 = 65534;
 
-/// Ends the server when the test process does, however that ends, since then the pipe closes; and cleans up, unless
-/// it is told that there is more to come.
+/// Ends the server when the test process does, however that ends, since then the pipe closes; and cleans up,
+/// unless it is told that there is more to come.
 const WATCHDOG: &str = r#"
     folder=$1; shift
     "$@" >"$folder/log" 2>&1 &

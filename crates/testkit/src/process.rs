@@ -53,8 +53,9 @@ pub fn environment(sandbox: &Sandbox) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// The `[providers]` part of a configuration file that finds every provider at `sandbox`, as the app that it knows.
-pub fn detours(sandbox: &Sandbox) -> String {
+/// The `[providers]` part of a configuration file that finds every provider at `sandbox`, as the app that it
+/// knows.
+pub fn host_overrides(sandbox: &Sandbox) -> String {
     let table = |strategy: &str, suffix: &str| {
         let hosts = PROVIDER_HOSTS.iter().filter(|host| host.ends_with(suffix));
         let hosts: Vec<_> = hosts.map(|host| format!("{host:?} = {:?}", sandbox.url())).collect();

@@ -113,8 +113,8 @@ pub struct Spoken {
     pub certificate: CertificateDer<'static>,
 }
 
-/// Shakes hands and waits for the first bytes of HTTP/2 or 1.1: in TLS 1.3 a client thinks that all went well before the
-/// server has looked at its certificate.
+/// Shakes hands and waits for the first bytes of HTTP/2 or 1.1: in TLS 1.3 a client thinks that all went well
+/// before the server has looked at its certificate.
 pub async fn speak(address: SocketAddr, config: ClientConfig) -> io::Result<Spoken> {
     let mut stream = connect(address, config).await?;
     let (_, session) = stream.get_ref();

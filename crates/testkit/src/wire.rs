@@ -17,7 +17,8 @@ use tonic::Status;
 
 use super::{ANYWHERE, Service};
 
-/// A GitHub that answers every request with the same bytes and hangs up. It keeps what it was sent, byte for byte.
+/// A GitHub that answers every request with the same bytes and hangs up. It keeps what it was sent, byte for
+/// byte.
 pub struct RawGitHub {
     url: url::Url,
     heard: Arc<Mutex<Vec<String>>>,
@@ -43,7 +44,7 @@ impl RawGitHub {
     /// Makes the service take this one for GitHub.
     pub fn replace_github(&self, config: &mut Config) {
         let hosts = BTreeMap::from([("api.github.com".to_owned(), self.url.clone())]);
-        config.providers.get_mut("github").unwrap().detours = hosts;
+        config.providers.get_mut("github").unwrap().host_overrides = hosts;
     }
 
     /// The requests that came, as they came.
@@ -75,7 +76,8 @@ fn is_whole(request: &str) -> bool {
 }
 
 impl Service {
-    /// The failure of a call by a client without a clock of its own, which tonic's has: so only the service ends it.
+    /// The failure of a call by a client without a clock of its own, which tonic's has: so only the service
+    /// ends it.
     pub async fn fail_within(&self, timeout: &str, message: &CallProviderRequest) -> Status {
         fail_within(self.address, timeout, message).await
     }

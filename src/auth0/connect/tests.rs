@@ -16,17 +16,17 @@ fn scopes(list: &[&str]) -> Scopes {
     Scopes::parse(list.iter().map(|&scope| scope.to_owned()).collect()).expect("scopes")
 }
 
-fn ask<'a>(strategy: Option<&'a str>, scopes: &'a Scopes, state: &'a State) -> Ask<'a> {
-    Ask { connection: "con", strategy, scopes, offline: true, state }
+fn ask<'a>(strategy: Option<&'a str>, scopes: &'a Scopes, state: &'a State) -> LinkRequest<'a> {
+    LinkRequest { connection: "con", strategy, scopes, offline: true, state }
 }
 
-/// The parameters of a link as a server reads them.
+/// Returns the parameters of a link as a server reads them.
 fn read(link: &str) -> Vec<(String, String)> {
     Url::parse(link).expect("a link is a URL").query_pairs().into_owned().collect()
 }
 
-/// What a link says besides what every link says.
-fn extra(ask: &Ask<'_>) -> String {
+/// Returns what a link says beyond what every link says.
+fn extra(ask: &LinkRequest<'_>) -> String {
     let always = ["response_type", "client_id", "redirect_uri", "connection", "scope"];
     let pairs = read(&application().link(ask, BACK));
     let more = pairs.iter().filter(|(name, _)| !always.contains(&name.as_str()));
@@ -36,7 +36,8 @@ fn extra(ask: &Ask<'_>) -> String {
 #[test]
 fn a_link_is_an_authorization_request_of_the_login_application() {
     let (scopes, state) = (Scopes::default(), State::default());
-    let link = application().link(&Ask { offline: false, ..ask(Some("github"), &scopes, &state) }, BACK);
+    let link =
+        application().link(&LinkRequest { offline: false, ..ask(Some("github"), &scopes, &state) }, BACK);
     assert_eq!(
         link,
         "https://login.acme.example/authorize?response_type=code&client_id=app\
@@ -61,7 +62,7 @@ fn each_strategy_asks_for_a_refresh_token_in_its_own_way() {
     ] {
         let (scopes, state) = (scopes(&["a"]), State::default());
         assert_eq!(extra(&ask(strategy, &scopes, &state)), expected, "{strategy:?}");
-        let online = Ask { offline: false, ..ask(strategy, &scopes, &state) };
+        let online = LinkRequest { offline: false, ..ask(strategy, &scopes, &state) };
         assert_eq!(extra(&online), "connection_scope=a", "{strategy:?}");
     }
     let both = scopes(&["offline_access", "a"]);
@@ -125,7 +126,7 @@ proptest! {
         state in ".{0,40}",
     ) {
         let (scopes, state) = (Scopes::parse(names.clone()).expect("scopes"), State(state));
-        let ask = Ask { connection: &connection, ..ask(Some("google-oauth2"), &scopes, &state) };
+        let ask = LinkRequest { connection: &connection, ..ask(Some("google-oauth2"), &scopes, &state) };
         let mut expected = vec![
             ("response_type", "code".to_owned()),
             ("client_id", "app".to_owned()),

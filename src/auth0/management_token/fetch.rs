@@ -1,4 +1,4 @@
-//! The request that buys a Management token: with retries, and with a secret that may just have been rotated.
+//! Requests a Management token, with retries and a second try if the client secret was just rotated.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,33 +20,36 @@ use crate::{
     transport::Transport,
 };
 
-/// One fetch with its retries. Shared by all callers, so it has a limit of its own.
+/// Limit of one fetch with its retries. All callers share it, so it does not depend on their deadlines.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// One attempt; a fetch normally takes well below a second.
+/// Limit of one attempt, which normally takes well below a second.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// A whole [`Fetch::run`]: with the secret at hand, and with the one that its file holds meanwhile.
+/// Longest [`Fetch::run`]: one fetch with the current secret, and one with the secret read again from its
+/// file.
 pub(super) const LONGEST_RUN: Duration = Duration::from_secs(2 * FETCH_TIMEOUT.as_secs());
 
-/// Bytes; a Management token with every scope there is has about 8 KiB.
+/// Maximum size of an answer in bytes; a Management token with every scope has about 8 KiB.
 const ANSWER_LIMIT: usize = 64 * 1024;
 
-/// Seconds: the longest that Auth0 can be told to issue tokens for, 30 days. A larger number is nonsense.
+/// Longest lifetime in seconds that Auth0 can be configured to issue tokens for: 30 days. A larger number is
+/// nonsense.
 const LONGEST_LIFETIME: u64 = 2_592_000;
 
-/// Assumed where Auth0 does not say: the Management API's default is a day, but guessing low is harmless.
+/// Lifetime in seconds assumed if Auth0 gives none: the Management API's default is a day, but guessing low
+/// is harmless.
 const DEFAULT_LIFETIME: u64 = 3600;
 
-/// A token that was just issued.
+/// A newly issued token.
 pub(super) struct Issued {
     /// The token.
     pub(super) token: Token,
-    /// When it was asked for.
+    /// When it was requested.
     pub(super) began: Instant,
 }
 
-/// All that a token request needs.
+/// Everything that a token request needs.
 pub(super) struct Fetch {
     client: Client,
     audience: String,
@@ -66,10 +69,10 @@ impl Fetch {
         }
     }
 
-    /// A new token, within [`LONGEST_RUN`].
+    /// Fetches a new token, within [`LONGEST_RUN`].
     pub(super) async fn run(&self) -> Result<Issued, Auth0Error> {
         match self.with_retries().await {
-            // The secret may have been rotated: what the file says now has not been tried yet.
+            // The secret may have been rotated: what its file holds now has not been tried yet.
             Err(Auth0Error::Misconfigured { .. }) if self.client.secret().reload().await => {
                 self.with_retries().await
             }
@@ -108,7 +111,7 @@ impl Fetch {
     }
 }
 
-/// What the token endpoint's answer means.
+/// Interprets the token endpoint's answer.
 fn judge(answer: &Response<Bytes>) -> Result<Token, Auth0Error> {
     if answer.status() == StatusCode::OK {
         return accept(answer.body());

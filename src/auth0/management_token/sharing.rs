@@ -1,4 +1,5 @@
-//! One Management token for all replicas: the store has it, or one of them fetches it and puts it there.
+//! Shares one Management token between all replicas: it is in the store, or one replica fetches it and puts
+//! it there.
 //!
 //! The store only saves requests: whenever it cannot help, a replica fetches a token of its own.
 
@@ -19,46 +20,47 @@ use crate::{
     store::{Acquired, Lease, LeaseName, SharedSwap, Store, StoreError},
 };
 
-/// For one question to the store, which normally takes a few milliseconds.
+/// Limit of one store operation, which normally takes a few milliseconds.
 const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Who fetches does so alone for as long as a fetch and its writing down may take.
+/// Lease of the replica that fetches: the longest that a fetch and its storing may take.
 const LEASE: Duration = Duration::from_secs(LONGEST_RUN.as_secs() + 10);
 
-/// How long to wait for another replica's fetch, which normally takes well below a second. The other one may be dead.
+/// How long to wait for another replica's fetch, which normally takes well below a second. That replica may
+/// be dead.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Between two looks at what another replica is fetching.
+/// Pause between two checks whether another replica has finished.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// See the module's documentation.
+/// Shares Management tokens through the store; see the module's documentation.
 pub(super) struct Sharing {
     store: Arc<Store>,
-    /// Of the shared value and of its lease.
+    /// Name of the shared value and of its lease.
     name: String,
 }
 
-/// What the store has to say.
+/// What the store holds.
 enum Found {
-    /// A token that serves.
+    /// A usable token.
     Grant(Grant),
-    /// None: it is this replica's turn.
+    /// No usable token: it is this replica's turn to fetch one.
     Nothing {
-        /// The right to be the only one, save after [`PATIENCE`].
+        /// The exclusive right to fetch; `None` after [`PATIENCE`] ran out.
         lease: Option<Lease>,
-        /// What the new token takes the place of.
+        /// The generation that the new token replaces.
         expected: u64,
     },
 }
 
 impl Sharing {
-    /// `None` where nobody could share, nor any token survive.
+    /// `None` if the store is not durable, so that no other replica could share the token.
     pub(super) fn new(settings: &config::Auth0, store: &Arc<Store>) -> Option<Self> {
         let name = format!("management-token/{}", digest(settings));
         store.is_durable().then(|| Self { store: Arc::clone(store), name })
     }
 
-    /// A token whose generation is not `avoid`, which ran out, soon will, or was refused.
+    /// Returns a token of a generation other than `avoid`, which has expired, will soon, or was refused.
     pub(super) async fn obtain(&self, fetch: &Fetch, avoid: Option<u64>) -> Result<Grant, Auth0Error> {
         match self.look(avoid).await {
             Ok(Found::Grant(grant)) => {
@@ -95,7 +97,7 @@ impl Sharing {
         }
     }
 
-    /// Another replica may have finished just before the lease was taken.
+    /// Looks again: another replica may have finished just before this one took the lease.
     async fn look_again(&self, avoid: Option<u64>, lease: Lease) -> Result<Found, StoreError> {
         match self.read(avoid).await {
             Ok(Found::Nothing { expected, .. }) => Ok(Found::Nothing { lease: Some(lease), expected }),
@@ -119,7 +121,7 @@ impl Sharing {
         Ok(grant.map_or(Found::Nothing { lease: None, expected: shared.generation }, Found::Grant))
     }
 
-    /// The token serves, whether or not others get it.
+    /// Stores the token for the other replicas. It is used here even if that fails.
     async fn share(&self, issued: &Issued, expected: u64) -> Grant {
         let left = issued.token.lifetime.saturating_sub(issued.began.elapsed());
         let written = issued.token.write();
@@ -134,7 +136,7 @@ impl Sharing {
         issued.grant(generation)
     }
 
-    /// A lease that cannot be given back runs out.
+    /// Releases the lease; one that cannot be released expires.
     async fn release(&self, lease: Option<Lease>) {
         if let Some(lease) = lease {
             let _ = within(self.store.release(lease)).await;
@@ -147,8 +149,8 @@ async fn within<T>(question: impl Future<Output = Result<T, StoreError>>) -> Res
     tokio::time::timeout(STORE_TIMEOUT, question).await.unwrap_or_else(|_| Err(late()))
 }
 
-/// What the token is valid for, besides the tenant whose store this is: other applications may use it, and
-/// the token's issuer is the domain. Names are stored in plain text, so it is hashed.
+/// Digest of what the token is valid for, within the tenant whose store this is: the application and the
+/// domain, which is the issuer. Names in the store are plain text, so they are hashed.
 fn digest(settings: &config::Auth0) -> String {
     let mut context = Context::new(&SHA256);
     for part in [&settings.domain, &settings.client_id] {

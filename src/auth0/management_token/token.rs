@@ -1,4 +1,4 @@
-//! A Management token, and how it is written down for other replicas.
+//! A Management token, and its serialised form for other replicas.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-/// What comes before the token in the header.
+/// Scheme in front of the token in the header.
 const SCHEME: &str = "Bearer ";
 
 /// A Management token as Auth0 issued it.
 pub(super) struct Token {
     /// `Bearer ...`, marked as sensitive.
     pub(super) authorization: HeaderValue,
-    /// What was granted, separated by spaces.
+    /// The granted scopes, separated by spaces.
     pub(super) scope: String,
-    /// From its issue to its end.
+    /// From issue to expiry.
     pub(super) lifetime: Duration,
 }
 
@@ -34,7 +34,7 @@ struct Read {
 }
 
 impl Token {
-    /// `None` for what a header cannot hold.
+    /// `None` if a header cannot hold the token.
     pub(super) fn new(token: &SecretString, scope: String, lifetime: Duration) -> Option<Self> {
         let mut authorization = HeaderValue::try_from(format!("{SCHEME}{}", token.expose_secret())).ok()?;
         authorization.set_sensitive(true);
@@ -46,14 +46,14 @@ impl Token {
         text.strip_prefix(SCHEME).expect("the header was made with it")
     }
 
-    /// As the store keeps it.
+    /// Serialises the token for the store.
     pub(super) fn write(&self) -> SecretString {
         let lifetime_s = self.lifetime.as_secs();
         let written = Written { token: self.value(), scope: &self.scope, lifetime_s };
         serde_json::to_string(&written).expect("texts and a number can be written as JSON").into()
     }
 
-    /// What [`Self::write`] wrote; `None` for what another version did.
+    /// Parses what [`Self::write`] wrote; `None` for what another version wrote.
     pub(super) fn read(written: &SecretString) -> Option<Self> {
         let Read { token, scope, lifetime_s } = serde_json::from_str(written.expose_secret()).ok()?;
         Self::new(&token, scope, Duration::from_secs(lifetime_s))

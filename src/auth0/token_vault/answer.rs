@@ -1,4 +1,4 @@
-//! What Auth0's answers to an exchange mean.
+//! Interprets Auth0's answers to an exchange.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +16,7 @@ use crate::{
     token::{AccessToken, Expiry, ExpiryBasis, TokenSource, TokenType},
 };
 
-/// The token, or what is wrong; `by_end_user` tells on whose word it was asked for, at `sent`.
+/// Returns the token, or what is wrong; `by_end_user` tells on whose authority it was requested at `sent`.
 pub(super) fn judge(
     answer: &Response<Bytes>,
     connection: &str,
@@ -31,10 +31,10 @@ pub(super) fn judge(
         return Err(error.into());
     }
     let (status, code) = (answer.status().as_u16(), body.code());
-    // Auth0 documents 401 alone for an account that is not in the vault; the code is the one that SDKs and users
-    // report: `federated_connection_refresh_token_not_found`, and below it `tokenset_not_found`.
+    // Auth0 documents only 401 for an account that is not in the vault; the codes are those that SDKs and
+    // users report: `federated_connection_refresh_token_not_found`, and below it `tokenset_not_found`.
     let is_absent = code.ends_with("_not_found");
-    // RFC 8693 (section 2.2.2) has `invalid_request` for a subject token that is invalid for any reason.
+    // RFC 8693 (section 2.2.2) uses `invalid_request` for a subject token that is invalid for any reason.
     let is_about_subject = matches!(code, "invalid_request" | "invalid_grant" | "invalid_token");
     match status {
         400..=499 if is_absent => Err(VaultError::NotConnected),
@@ -45,7 +45,8 @@ pub(super) fn judge(
     }
 }
 
-/// What an operator should look at. Auth0 documents no codes for these, so each sentence names all that fits.
+/// Says what an operator should check. Auth0 documents no codes for these errors, so each sentence names all
+/// likely causes.
 fn remedy(status: u16, code: &str, connection: &str) -> String {
     let what = format!("{status} {code}").trim_end().to_owned();
     match (status, code) {
@@ -81,7 +82,7 @@ fn accept(body: &[u8], sent: SystemTime) -> Result<StoredToken, Auth0Error> {
     if answer.access_token.expose_secret().is_empty() {
         return Err(nonsense());
     }
-    // From when it was asked for: never later than it really ends.
+    // Counted from the request, so never later than the true expiry.
     let end = answer.expires_in.and_then(|seconds| sent.checked_add(Duration::from_secs(seconds)));
     Ok(StoredToken {
         access: AccessToken::new(answer.access_token),

@@ -1,4 +1,4 @@
-//! One exchange: the request, its retries, and the secrets that are read again when they are refused.
+//! One exchange: the request, its retries, and a second try if a refused secret was rotated.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -23,26 +23,26 @@ use crate::{
     transport::Transport,
 };
 
-/// One exchange with its retries. Shared by all callers that want the same token, so it has a limit of its own,
-/// shorter than the default deadline of a call.
+/// Limit of one exchange with its retries. All callers that want the same token share it, so it does not
+/// depend on their deadlines; it is shorter than the default one.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// One attempt. Auth0 may have to renew the token at the provider, so it takes longer than a read.
+/// Limit of one attempt. Auth0 may have to renew the token at the provider, so it takes longer than a read.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes; the largest tokens, of Microsoft, have a few KiB.
+/// Maximum size of an answer in bytes; the largest tokens, Microsoft's, have a few KiB.
 const ANSWER_LIMIT: usize = 64 * 1024;
 
 /// <https://auth0.com/docs/secure/call-apis-on-users-behalf/token-vault/privileged-worker-token-exchange-with-token-vault>
 const GRANT_TYPE: &str = "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token";
 
-/// The `typ` without which Auth0 takes no subject token of a worker.
+/// The `typ` that Auth0 requires of a worker's subject token.
 const SUBJECT_TYPE: &str = "token-vault-req+jwt";
 
-/// Why a worker wants the token, for the tenant's log. Says nothing about the user.
+/// The worker's purpose, for the tenant's log. Says nothing about the user.
 const AUDIT_CONTEXT: &str = "idp-token-service: a provider call for this user";
 
-/// Whose token is wanted.
+/// The account whose token is wanted.
 #[derive(Clone, Debug)]
 pub(in crate::auth0) struct Account {
     pub(in crate::auth0) user: UserId,
@@ -51,18 +51,19 @@ pub(in crate::auth0) struct Account {
     pub(in crate::auth0) account_id: String,
 }
 
-/// All that an exchange needs.
+/// Everything that an exchange needs.
 pub(super) struct Exchange {
     client: Client,
     private_key: Arc<Secret>,
     transport: Transport,
     budget: RetryBudget,
     metrics: Arc<Metrics>,
-    /// Until when Auth0 wants to be left alone. Its limit is the tenant's, not a user's.
+    /// Until when Auth0 asks not to be called. Its limit applies to the tenant, not to a user.
     closed_until: Mutex<Option<Instant>>,
 }
 
-/// What a worker signs: for this user, just now, once. Auth0 takes none that is older than 60 s, whatever `exp` says.
+/// The claims that a worker signs for one user and one request. Auth0 accepts none older than 60 s, whatever
+/// `exp` says.
 #[derive(Serialize)]
 struct Claims<'a> {
     iss: &'a str,
@@ -84,7 +85,8 @@ impl Exchange {
         Self { client, private_key, transport, budget, metrics, closed_until: Mutex::new(None) }
     }
 
-    /// Gets the token of `account`, on the word of `end_user`'s access token or, without one, on our own.
+    /// Gets the token of `account`, on the authority of `end_user`'s access token or, without one, on our
+    /// own.
     ///
     /// # Errors
     /// When the vault gives none.
@@ -96,7 +98,7 @@ impl Exchange {
         let deadline = Instant::now() + EXCHANGE_TIMEOUT;
         let used = [self.client.secret().get(), self.private_key.get()];
         match self.with_retries(account, end_user, deadline).await {
-            // The secret or the key may have been rotated: what the files say now has not been tried yet.
+            // The secret or the key may have been rotated: what the files hold now has not been tried yet.
             Err(VaultError::Auth0(Auth0Error::Misconfigured { .. })) if self.is_rotated(&used).await => {
                 self.with_retries(account, end_user, deadline).await
             }
@@ -104,7 +106,7 @@ impl Exchange {
         }
     }
 
-    /// Whether the secret or the key is another one than `used`, once their files have been read again.
+    /// Reads the files again and returns whether the secret or the key differs from `used`.
     async fn is_rotated(&self, used: &[Arc<SecretString>; 2]) -> bool {
         let [secret, key] = used;
         let is_new_secret = self.client.secret().is_replaced(secret).await;
@@ -180,14 +182,14 @@ impl Exchange {
         };
         body["grant_type"] = json!(GRANT_TYPE);
         body["connection"] = json!(account.connection);
-        // Auth0 documents this for end users' exchanges, and says nothing of it for workers'.
+        // Auth0 documents this for end users' exchanges, and says nothing about workers'.
         if !account.account_id.is_empty() {
             body["login_hint"] = Value::from(account.account_id.as_str());
         }
         self.client.request(body)
     }
 
-    /// A subject token for `user`.
+    /// Signs a subject token for `user`.
     fn subject(&self, user: &UserId) -> Result<SecretString, Auth0Error> {
         let claims = Claims {
             iss: &self.client.id,

@@ -1,4 +1,4 @@
-//! Messages whose type is known at run time only, to and from the wire.
+//! A codec for messages whose type is known only at run time.
 
 use bytes::{Buf, BufMut};
 use prost::Message;
@@ -8,7 +8,7 @@ use tonic::{
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
 };
 
-/// Encodes and decodes messages whose type is known at run time only; it holds the type of the answer.
+/// Encodes and decodes messages whose type is known only at run time; holds the type of the answer.
 pub(super) struct Dynamic(pub(super) MessageDescriptor);
 
 impl Codec for Dynamic {

@@ -1,8 +1,9 @@
 //! The service that the sandbox's page calls.
 //!
-//! It is a second one, with the same tenant and providers. A service either takes anybody's calls or asks every caller for
-//! a proof: the first does the former, so that the commands of the tour and of the README need no token; this one does the
-//! latter, as a service must whose port browsers reach. Each has caches and a store of its own.
+//! It is a second service with the same tenant and providers. A service either accepts anybody's calls or
+//! requires every caller to authenticate: the first does the former, so that the commands of the tour and of
+//! the README need no token; this one does the latter, as a service whose port browsers reach must. Each has
+//! its own caches and store.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -18,7 +19,7 @@ use crate::{
     server::Server,
 };
 
-/// Its admin endpoint is for nobody.
+/// Nobody uses its admin endpoint.
 const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// What users may do for themselves, over the page as over any program that has their token.
@@ -27,20 +28,20 @@ const ALLOW: [Permission; 3] = [
     Permission::Rpc(Rpc::CallProvider),
     Permission::Rpc(Rpc::CreateConnectLink),
 ];
-/// With these identities.
+/// The identities for which they may do so.
 const PROVIDERS: [&str; 3] = ["google-oauth2", "github", "facebook"];
-/// By these requests.
+/// The requests that they may send.
 const REQUESTS: [&str; 3] =
     ["GET www.googleapis.com/**", "GET api.github.com/**", "GET graph.facebook.com/**"];
 
-/// The page's service, before it serves.
+/// The page's service before it serves.
 pub(super) struct Playground {
     server: Server,
 }
 
 impl Playground {
-    /// Takes the port, and opens the page in the tenant. `None` where the tenant has no API that users could get tokens for.
-    /// Its calls go on record where those of the first service do.
+    /// Binds the port, and tells the tenant about the page. `None` if the tenant has no API that users could
+    /// get tokens for. Its calls are recorded where those of the first service are.
     pub(super) async fn open(
         sandbox: &Sandbox,
         listen: SocketAddr,
@@ -49,7 +50,7 @@ impl Playground {
         let Some(audience) = sandbox.audiences().next() else { return Ok(None) };
         let server = Server::bind(&config(sandbox, audience, listen, audit)?)
             .await
-            .map_err(|error| Failure::Other(format!("{error}; another --page-listen may do")))?;
+            .map_err(|error| Failure::Other(format!("{error}; try another --page-listen")))?;
         let address = server.address().map_err(|error| Failure::Other(error.to_string()))?;
         sandbox.open_playground(&local_url(address), audience);
         Ok(Some(Self { server }))

@@ -1,4 +1,5 @@
-//! A short tour with a real client: three RPCs, a renewal and one error, and what of it reached Auth0 and the providers.
+//! A short tour with a real client: three RPCs, a renewal and one error, and which requests reached Auth0 and
+//! the providers.
 
 use std::{net::SocketAddr, time::SystemTime};
 
@@ -18,12 +19,12 @@ use crate::service::pb::{
 
 /// The sample's user with three providers.
 const ADA: &str = "google-oauth2|108204268033311374519";
-/// The sample's user whose Google token has ended, with a refresh token.
+/// The sample's user whose Google token has expired, with a refresh token.
 const BARBARA: &str = "google-oauth2|100000000000000000003";
 /// The sample's user with two GitHub accounts.
 const GRACE: &str = "github|2000001";
 
-/// What is called as Ada: provider, host and path.
+/// The calls made as Ada: provider, host and path.
 const CALLS: [(&str, &str, &str); 3] = [
     ("google-oauth2", "www.googleapis.com", "/calendar/v3/users/me/calendarList"),
     ("github", "api.github.com", "/user/repos?per_page=2"),
@@ -130,7 +131,7 @@ async fn renew(client: &mut Client) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The beginning of a body on one line.
+/// Returns the beginning of a body, on one line.
 fn excerpt(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let line: Vec<_> = text.split_whitespace().collect();
@@ -167,15 +168,15 @@ fn count(sandbox: &Sandbox) -> Result<(), Failure> {
     ))
 }
 
-/// The commands that are worth trying are about these users of the seed.
+/// The users of the seed that the suggested commands are about.
 pub(super) struct People {
-    /// A user with an account that calls can be made to: id, provider and path.
+    /// A user with an account for which calls can be made: id, provider and path.
     caller: Option<(String, &'static str, &'static str)>,
     /// A user to list: the second, since the tour began with the first.
     listed: Option<String>,
 }
 
-/// What shows an account: provider and path.
+/// The request that shows the user's account, by provider: provider and path.
 const OWN_ACCOUNT: [(&str, &str); 3] =
     [("github", "/user"), ("google-oauth2", "/oauth2/v3/userinfo"), ("facebook", "/me?fields=id,name")];
 
@@ -190,13 +191,13 @@ impl People {
     }
 }
 
-/// Whether a selector of `provider` finds exactly one account of `user`.
+/// Returns whether a selector of `provider` matches exactly one account of `user`.
 fn has_one(user: &UserSeed, provider: &str) -> bool {
     let strategies = user.identities.iter().map(|one| one.provider.as_deref().unwrap_or(&one.connection));
     strategies.filter(|strategy| *strategy == provider).count() == 1
 }
 
-/// Commands to try, as they can be pasted.
+/// Returns commands to try, ready to paste.
 pub(super) fn hints(people: &People, sandbox: &Sandbox, grpc: SocketAddr, has_page: bool) -> String {
     let url = sandbox.url();
     let mut lines = vec!["\nIt keeps serving until Ctrl-C. To try:\n".to_owned()];

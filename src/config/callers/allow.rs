@@ -1,11 +1,11 @@
-//! `allow`: what a rule permits.
+//! `allow`: the permissions of a rule.
 
 use std::collections::BTreeSet;
 
 use super::super::{known, raw::Reported, section::Section, value::Setting};
 use crate::{policy::Permission, rpc::Rpc};
 
-/// The permissions of a rule. `refuse` says of some why they must not be there.
+/// Reads the permissions of a rule. `refuse` explains why some must not be there.
 pub(super) fn read(
     section: &mut Section<'_, '_>,
     refuse: impl Fn(Permission) -> Option<&'static str>,
@@ -28,9 +28,9 @@ pub(super) fn read(
 const MISSING: &str = "has no `allow`: list RPCs, such as `allow = [\"ListIdentities\", \"CallProvider\"]`";
 
 const LONELY: &str =
-    "allows `refresh-token`, which means nothing without `GetIdentityToken`: add that, or remove it";
+    "allows `refresh-token`, which has no effect without `GetIdentityToken`: add that, or remove it";
 
-/// One of `allow`.
+/// One value of `allow`.
 pub(super) struct Allowed(Permission);
 
 impl Setting for Allowed {

@@ -1,4 +1,4 @@
-//! `providers`: whose tokens a rule is about.
+//! `providers`: the providers that a rule is about.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::{
     provider,
 };
 
-/// One of `providers`.
+/// One value of `providers`.
 pub(super) struct Named(pub(super) ProviderName);
 
 impl Setting for Named {
@@ -33,7 +33,7 @@ impl Setting for Named {
 const SHARED: &str = "must not hold a strategy that unrelated providers share: name the connections instead, or write `**` for \
     all";
 
-/// Tells names that are connections of `providers` from names that nothing else is known of.
+/// Turns names that are connections of `providers` into connections, and leaves unknown names.
 pub(super) fn settle(rule: &mut Rule, providers: &BTreeMap<String, Provider>) {
     for provider in &mut rule.providers {
         if let ProviderName::Name(name) = provider

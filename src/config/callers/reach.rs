@@ -1,4 +1,4 @@
-//! Warns of requests that no adapter sends: right in their shape, but probably not what was meant.
+//! Warns of requests that no adapter sends: valid, but probably not what was meant.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,9 @@ use crate::{
     provider::{self, HostPattern, Provider},
 };
 
-/// Warns of each of the rule's requests that none of its providers' adapters sends.
+/// Warns of each request in the rule that none of its providers' adapters sends.
 pub(super) fn warn(root: &mut Section<'_, '_>, rule: &Rule, providers: &BTreeMap<String, Configured>) {
-    // What is known by name alone may be a connection of any strategy.
+    // An unknown name may be a connection of any strategy.
     if rule.providers.iter().any(|name| matches!(name, ProviderName::Name(_))) {
         return;
     }
@@ -40,25 +40,23 @@ fn is_meant(rule: &Rule, table: &str, configured: &Configured) -> bool {
 
 fn problem(request: &RequestPattern, adapters: &[Box<dyn Provider>]) -> Option<String> {
     let (host, path) = (request.host()?, request.path()?);
-    let is_called = |adapter: &&dyn Provider| adapter.hosts().iter().any(|own| meet(own, host));
+    let is_called = |adapter: &&dyn Provider| adapter.hosts().iter().any(|own| overlap(own, host));
     let called: Vec<_> = adapters.iter().map(|adapter| &**adapter).filter(is_called).collect();
     if called.is_empty() {
-        return Some("whose host none of the rule's providers is called at".to_owned());
+        return Some("whose host none of the rule's providers uses".to_owned());
     }
-    let other: Option<Vec<_>> = called.iter().map(|adapter| otherwise(path, *adapter)).collect();
+    let other: Option<Vec<_>> = called.iter().map(|adapter| sent_instead(path, *adapter)).collect();
     let other = other?.into_iter().next()?;
-    Some(format!(
-        "whose path is never sent so, but as `{other}`: write that, or `*` in the place of the version"
-    ))
+    Some(format!("whose path is sent as `{other}`: write that, or `*` in place of the version"))
 }
 
-/// Whether some host is meant by both.
-fn meet(one: &HostPattern, other: &HostPattern) -> bool {
+/// Returns whether some host matches both.
+fn overlap(one: &HostPattern, other: &HostPattern) -> bool {
     one == other || one.matches(other.as_str()) || other.matches(one.as_str())
 }
 
-/// What is sent instead of the path that `path` begins with; `None` where it is sent as it is, or may be.
-fn otherwise(path: &Pattern, adapter: &dyn Provider) -> Option<String> {
+/// Returns the path that is sent instead of `path`; `None` if it is sent as it is, or may be.
+fn sent_instead(path: &Pattern, adapter: &dyn Provider) -> Option<String> {
     let first = path.as_str().split('/').nth(1)?;
     let sent = adapter.sent_path(path.as_str());
     (!first.contains('*') && sent != path.as_str()).then(|| sent.into_owned())

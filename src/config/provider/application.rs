@@ -1,4 +1,4 @@
-//! The application at the provider, and how it proves itself there.
+//! The application at the provider, and how it authenticates there.
 
 use std::sync::Arc;
 
@@ -15,17 +15,18 @@ use crate::{
 
 /// The application that a provider issues tokens to.
 pub(super) struct Application {
-    /// Its public name. None.
+    /// The client id. Default: none.
     pub(super) client_id: Option<String>,
-    /// Its secret. None.
+    /// The client secret. Default: none.
     pub(super) client_secret: Option<Arc<Secret>>,
-    /// Its RSA private key in PEM form, for `private_key_jwt`. None.
+    /// The RSA private key in PEM form, for `private_key_jwt`. Default: none.
     pub(super) private_key: Option<Arc<Secret>>,
-    /// How it proves itself to the token endpoint. The strategy's own way, or by a private key if that is all there is.
+    /// How the application authenticates to the token endpoint. Default: the strategy's own way, or the
+    /// private key if only that is set.
     pub(super) token_auth_method: Option<AuthMethod>,
 }
 
-/// Which of the keys are set.
+/// The keys that are set.
 struct Set {
     id: bool,
     secret: bool,
@@ -34,7 +35,7 @@ struct Set {
 }
 
 impl Application {
-    /// `None` if something is wrong, which was reported.
+    /// Reads the application; `None` after a reported mistake.
     pub(super) fn read(section: &mut Section<'_, '_>, strategy: Option<Strategy>) -> Option<Self> {
         let client_id = section.optional("client_id", "none");
         let client_secret = client_secret(section);
@@ -59,7 +60,7 @@ impl Application {
 }
 
 impl Set {
-    /// What does not fit together, as it follows the table's name.
+    /// Says which settings contradict each other, to complete a sentence after the table's name.
     fn contradiction(&self, strategy: Option<Strategy>) -> Option<&'static str> {
         let secret_may_be_alone = strategy.is_none_or(|strategy| strategy.kind().takes_lone_secret());
         match *self {
@@ -87,10 +88,10 @@ const PROOF_WITHOUT_ID: &str = "has a client secret or a private key and no `cli
 const ID_WITHOUT_PROOF: &str = "has a `client_id` and nothing to prove it with: name the file that holds the client \
     secret in `client_secret_file`";
 
-/// Outside, whether something is wrong, which was reported; inside, whether there is one.
+/// Reads the secret. The outer `None` means a reported mistake, the inner one that no secret is set.
 fn client_secret(section: &mut Section<'_, '_>) -> Option<Option<Arc<Secret>>> {
-    section.know("client_secret", "none", SECRET);
-    section.know("client_secret_file", "none", FILE);
+    section.register("client_secret", "none", SECRET);
+    section.register("client_secret_file", "none", FILE);
     let Some((name, raw)) = section.one_of(&["client_secret", "client_secret_file"]).ok()? else {
         return Some(None);
     };
@@ -99,13 +100,13 @@ fn client_secret(section: &mut Section<'_, '_>) -> Option<Option<Arc<Secret>>> {
 }
 
 fn private_key(section: &mut Section<'_, '_>, strategy: Option<Strategy>) -> Option<Option<Arc<Secret>>> {
-    section.know("private_key_file", "none", FILE);
+    section.register("private_key_file", "none", FILE);
     let Some((_, raw)) = section.one_of(&["private_key_file"]).ok()? else { return Some(None) };
     let wants_certificate = strategy.is_some_and(|strategy| strategy.kind().wants_certificate());
     section.providers_private_key_file(&raw, wants_certificate).map(Some)
 }
 
-/// What the provider calls the application.
+/// A client id of a provider.
 struct ClientId(String);
 
 impl Setting for ClientId {

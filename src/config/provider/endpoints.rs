@@ -1,21 +1,21 @@
-//! Where the provider renews, inspects and revokes tokens.
+//! The endpoints at which the provider renews, inspects and revokes tokens.
 
 use http::Uri;
 
 use crate::config::{network::Endpoint, section::Section};
 
-/// URLs in place of the provider's own.
+/// URLs that replace the provider's own.
 pub(in crate::config) struct Endpoints {
-    /// The token endpoint. The strategy's.
+    /// The token endpoint. Default: the strategy's.
     pub(super) token_url: Option<Uri>,
-    /// Where tokens are inspected. The strategy's.
+    /// The endpoint that inspects tokens. Default: the strategy's.
     pub(super) inspect_url: Option<Uri>,
-    /// Where tokens are revoked. The strategy's.
+    /// The endpoint that revokes tokens. Default: the strategy's.
     pub(super) revoke_url: Option<Uri>,
 }
 
 impl Endpoints {
-    /// `None` if something is wrong, which was reported.
+    /// Reads the URLs; `None` after a reported mistake.
     pub(super) fn read(section: &mut Section<'_, '_>) -> Option<Self> {
         let mut read = |name| section.optional(name, "the strategy's");
         let (token_url, inspect_url, revoke_url) =
@@ -28,7 +28,7 @@ impl Endpoints {
         })
     }
 
-    /// Whether one of the endpoints is at `host`.
+    /// Returns whether one of the endpoints is at `host`.
     pub(in crate::config) fn are_at(&self, host: &str) -> bool {
         let urls = [&self.token_url, &self.inspect_url, &self.revoke_url];
         urls.into_iter().flatten().any(|url| url.host() == Some(host))

@@ -1,4 +1,4 @@
-//! What a renewal asks for, and what only the operator knows of it.
+//! Settings of renewals, and of the provider's tokens as only the operator knows them.
 
 use std::time::Duration;
 
@@ -10,22 +10,23 @@ use crate::{
     provider::IdentityApi,
 };
 
-/// What a renewal asks for, and what only the operator knows of it.
+/// Settings of renewals, and of the provider's tokens as only the operator knows them.
 pub(super) struct Renewal {
-    /// Scopes that are asked for again. None.
+    /// Scopes that a renewal requests. Default: none.
     pub(super) scopes: Vec<String>,
-    /// Which of Microsoft's token endpoints issued the tokens. `microsoft-identity-platform-v2.0`.
+    /// The one of Microsoft's token endpoints that issued the tokens. Default:
+    /// `microsoft-identity-platform-v2.0`.
     pub(super) identity_api: IdentityApi,
-    /// What tokens of Microsoft's older endpoint are for. What the last token was for.
+    /// The resource of tokens from Microsoft's older endpoint. Default: that of the last token.
     pub(super) resource: Option<String>,
-    /// Whether a refresh token dies at use. True.
+    /// Whether a refresh token is invalidated by its use. Default: true.
     pub(super) rotates: Option<bool>,
-    /// How long tokens live where the provider does not say it. 1 min to 365 days; unknown.
+    /// How long tokens live if the provider does not say so, 1 min to 365 days. Default: unknown.
     pub(super) lifetime: Option<Duration>,
 }
 
 impl Renewal {
-    /// `None` if something is wrong, which was reported.
+    /// Reads the settings; `None` after a reported mistake.
     pub(super) fn read(section: &mut Section<'_, '_>) -> Option<Self> {
         let scopes = section.several("scopes", "none", |Scope(scope)| scope);
         let identity_api = section.optional("identity_api", "`microsoft-identity-platform-v2.0`");
@@ -60,7 +61,7 @@ const RESOURCE_OF_V2: &str = "has a `resource`, and tokens of the Microsoft iden
 const SCOPES_OF_V1: &str = "has `scopes`, and tokens of `azure-active-directory-v1.0` are for a resource: write \
     `resource` instead";
 
-/// What a user may grant, as RFC 6749 (section 3.3) writes it.
+/// A scope as in RFC 6749, section 3.3.
 struct Scope(String);
 
 impl Setting for Scope {
@@ -97,7 +98,7 @@ impl Setting for Resource {
     }
 }
 
-/// How long tokens live.
+/// A lifetime of tokens.
 struct Lifetime(Duration);
 
 impl Setting for Lifetime {

@@ -1,11 +1,11 @@
-//! Which strategy a table is for, and which keys mean something there.
+//! The strategy of a provider's table, and the keys that apply to it.
 
 use crate::{
     config::{known, section::Section, strategy::Strategy},
     provider,
 };
 
-/// Keys that do not mean something to every strategy. A key that would change nothing is refused, never ignored.
+/// Keys that do not apply to every strategy. A key without effect is rejected, never ignored.
 const NOT_FOR_ALL: [&str; 13] = [
     "client_id",
     "client_secret",
@@ -22,7 +22,7 @@ const NOT_FOR_ALL: [&str; 13] = [
     "lifetime",
 ];
 
-/// A table is called after a strategy, or says which strategy the connection has.
+/// Returns the strategy that the table is named after, or names for its connection.
 pub(super) fn strategy(section: &mut Section<'_, '_>, name: &str) -> Option<Strategy> {
     let own = Strategy::named(name);
     let agrees = |written: &Strategy| {
@@ -45,7 +45,8 @@ pub(super) fn strategy(section: &mut Section<'_, '_>, name: &str) -> Option<Stra
     strategy
 }
 
-/// The tokens of one provider must not reach the hosts of another.
+/// The error for a table named after a shared strategy: tokens of one provider must not reach another's
+/// hosts.
 fn shared(name: &str) -> String {
     format!(
         "is a strategy that unrelated providers share: call the table after the connection, as \
@@ -60,9 +61,10 @@ fn unknown(name: &str) -> String {
     format!("is none of {expected}{meant}; for a connection of another name, add its `strategy`")
 }
 
-/// Whoever writes `rotates` for a provider whose adapter knows it better would rely on what nobody reads.
-pub(super) fn refuse_what_means_nothing(section: &mut Section<'_, '_>, strategy: Strategy) {
-    let what = format!("means nothing for the strategy `{}`; remove it", strategy.as_str());
+/// Rejects keys without effect: an operator who sets `rotates` for a provider whose adapter knows better
+/// would rely on it.
+pub(super) fn refuse_keys_without_effect(section: &mut Section<'_, '_>, strategy: Strategy) {
+    let what = format!("has no effect for the strategy `{}`; remove it", strategy.as_str());
     for key in NOT_FOR_ALL.into_iter().filter(|key| !strategy.kind().takes(key)) {
         section.refuse(key, &what);
     }

@@ -1,4 +1,4 @@
-//! What is recorded of calls.
+//! `[audit]`: what is accepted and what is rejected.
 
 use super::*;
 use crate::audit::{Destination, Format, Level};

@@ -12,10 +12,10 @@ const CALLER: &str = "[[callers]]\nid = 'spiffe://acme/ns/*/sa/calendar'\nallow 
 const END_USERS: &str = "[end_users]\naudience = 'https://idp-token.acme.example'\nallow = ['CallProvider']\n\
     providers = ['github']\nrequests = ['GET api.github.com/**']\n";
 
-/// What is said about rules that nobody can be.
+/// The problem of rules whose callers cannot authenticate.
 const NO_PROOF: &str = "`callers` says who may do what, but no caller can prove who it is";
 
-/// The rules of `text`, behind what a file must say at least, with problems and warnings.
+/// Returns the rules in `text`, appended to the minimal file, with problems and warnings.
 fn read(text: &str) -> (Vec<Rule>, Vec<String>, Vec<String>) {
     let environment = Environment::from_iter([("IDP_TOKEN_TRUSTED_PEERS", "spiffe://acme/envoy")]);
     let text = format!("{LEAST}{text}");
@@ -97,7 +97,7 @@ fn a_list_of_nobody_lets_nobody_in_by_mistake() {
     }
 }
 
-/// Each wrong table of a caller, without its `id`, and what is said about it.
+/// Every wrong table of a caller, without its `id`, has its own error.
 #[test]
 fn a_wrong_rule_gets_its_remedy() {
     let rest = "providers = ['github']\nrequests = ['**']";
@@ -135,7 +135,7 @@ fn a_wrong_rule_gets_its_remedy() {
             "allow = ['StreamProvider']\nproviders = ['**']\nrequests = []".to_owned(),
             "allows calls and has no `requests`",
         ),
-        (format!("allow = ['ListIdentities']\n{rest}"), "has `requests`, which mean nothing without"),
+        (format!("allow = ['ListIdentities']\n{rest}"), "has `requests`, which have no effect without"),
         (
             "allow = ['CallProvider']\nproviders = ['github']\nrequests = [\n'**',\n'api.github.com/user']"
                 .to_owned(),
@@ -229,10 +229,10 @@ fn a_request_that_no_adapter_of_the_rule_sends_is_warned_of() {
         ("'facebook'", "GET graph.facebook.com/**", None),
         ("'linkedin'", "GET api.linkedin.com/**", None),
         ("'github'", "**", None),
-        ("'github'", "GET api.gihub.com/user", Some("whose host none of the rule's providers is called at")),
+        ("'github'", "GET api.gihub.com/user", Some("whose host none of the rule's providers uses")),
         ("'google-oauth2'", "GET api.github.com/user", Some("whose host none of the rule's")),
         ("'google-oauth2'", "GET oauth2.googleapis.com/token", Some("whose host none of the rule's")),
-        ("'facebook'", "GET graph.facebook.com/me", Some("never sent so, but as `/v25.0/me`")),
+        ("'facebook'", "GET graph.facebook.com/me", Some("whose path is sent as `/v25.0/me`")),
     ] {
         let (_, problems, warnings) = read(&format!(
             "[[callers]]\nid = 'x'\nallow = ['CallProvider']\nproviders = [{providers}]\nrequests = ['{request}']\n"

@@ -1,8 +1,8 @@
-//! What wrong configurations are told.
+//! The errors of wrong configurations.
 
 use super::*;
 
-/// Each wrong line and what is said about it, placed in front of, or behind, what a file must say at least.
+/// Asserts the error of each wrong line, put before or after the minimal file.
 fn assert_complaints(cases: &[(&str, &str)], place: impl Fn(&str) -> String) {
     for (wrong, expected) in cases {
         let problems = problems(&place(wrong), &[]);
@@ -202,7 +202,7 @@ fn a_misspelt_variable_is_told_of_beside_what_it_leaves_missing() {
     let error = Config::load(None, &variables.into_iter().collect()).expect_err("two are missing");
     assert_eq!(error.problems.len(), 2, "{error}");
     let warnings: Vec<_> = error.warnings.iter().map(Problem::text).collect();
-    assert_eq!(warnings, ["the variable `AUTH0_CLIENTID` means nothing; did you mean `AUTH0_CLIENT_ID`?"]);
+    assert_eq!(warnings, ["the variable `AUTH0_CLIENTID` is unknown; did you mean `AUTH0_CLIENT_ID`?"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `[connect]`: what is read and what is refused.
+//! `[connect]`: what is accepted and what is rejected.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The documentation and the example say what the code does.
+//! The documentation and the example agree with the code.
 
 use std::collections::BTreeSet;
 
@@ -9,16 +9,16 @@ use super::*;
 const DOCUMENTATION: &str = include_str!("../../../docs/configuration.md");
 const EXAMPLE: &str = include_str!("../../../idp-token-service.example.toml");
 
-/// The keys that the reader asks for, whatever is configured.
-fn known() -> Vec<known::Known> {
+/// Returns the keys that the reader asks for, whatever is configured.
+fn known() -> Vec<known::KnownKey> {
     let environment = Environment::default();
     let mut reader = Reader::new(Document::default(), &environment);
     Config::read(&mut Section::root(&mut reader, Default::default()));
     reader.known
 }
 
-/// The beginning of the row that documents `key`.
-fn row(key: &known::Known) -> String {
+/// Returns the beginning of the row that documents `key`.
+fn row(key: &known::KnownKey) -> String {
     let pattern = &key.path.pattern;
     let variable =
         key.variable.as_ref().map_or("none".to_owned(), |_| format!("`{}`", path::variable(pattern)));
@@ -54,13 +54,13 @@ fn every_strategy_is_in_the_documentation_with_what_it_needs() {
     }
 }
 
-/// Lines that begin with `#` and a key are keys; prose begins with `# `.
+/// Uncomments the keys of the example: lines that begin with `#` and a key; prose begins with `# `.
 fn uncommented() -> String {
     let line = |line: &'static str| if line.starts_with("# ") { "" } else { line.trim_start_matches('#') };
     EXAMPLE.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// In the place of the files that the example names.
+/// Values in place of the files that the example names.
 const SECRETS: [(&str, &str); 4] = [
     ("AUTH0_CLIENT_SECRET", "a"),
     ("IDP_TOKEN_PROVIDERS_FACEBOOK_CLIENT_SECRET", "b"),
@@ -79,7 +79,7 @@ fn the_example_is_a_right_configuration_as_it_stands_and_with_all_its_keys() {
     let (ca, certificate) = (written("ca.pem", &authority.pem), written("server.pem", &server.certificate));
     let server_key = written("server.key", &server.key);
     let files = [
-        // In the place of both forms.
+        // In place of both forms.
         ("IDP_TOKEN_AUDIT_USER_ID_KEY", &*encryption_key(1)),
         ("IDP_TOKEN_TLS_CERTIFICATE_FILE", &*certificate),
         ("IDP_TOKEN_TLS_PRIVATE_KEY_FILE", &*server_key),
@@ -89,7 +89,7 @@ fn the_example_is_a_right_configuration_as_it_stands_and_with_all_its_keys() {
         ("IDP_TOKEN_STORE_ENCRYPTION_KEYS_FILE", store_key.to_str().expect("a path in UTF-8")),
         ("IDP_TOKEN_STORE_URL", "memory:"),
     ];
-    // The file that the example names is nowhere.
+    // The file that the example names does not exist.
     let vault =
         [("AUTH0_TOKEN_VAULT_CONNECTIONS", "google-oauth2"), ("AUTH0_TOKEN_VAULT_PRIVATE_KEY_FILE", &*key)];
     let short = config(EXAMPLE, &[&SECRETS[..2], &vault].concat());

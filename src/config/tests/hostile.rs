@@ -1,10 +1,10 @@
-//! Whatever is in the file, the answer is settings or complaints that give nothing away.
+//! Whatever the file holds, the result is settings or problems that reveal nothing.
 
 use proptest::prelude::*;
 
 use super::{CANARY, load};
 
-/// A value of any kind, with the canary in every string.
+/// Any value, with the canary in every string.
 fn value() -> impl Strategy<Value = String> {
     let scalar = prop_oneof![
         Just(format!("'{CANARY}'")),
@@ -75,7 +75,7 @@ fn document() -> impl Strategy<Value = String> {
         .prop_map(|lines| lines.iter().map(|(path, value)| format!("{path} = {value}\n")).collect())
 }
 
-/// All that is said about a file, without its place.
+/// Returns everything that is said about a file, without its place.
 fn said(text: &str) -> String {
     match load(text, &[]) {
         Ok(config) => format!("{config:?}"),
@@ -107,7 +107,7 @@ proptest! {
         let text = format!("{text}[auth0]\nclient_secret = \"{CANARY}\"\n");
         let ends: Vec<_> = text.char_indices().map(|(index, _)| index).collect();
         let (before, after) = text.split_at(ends[cut.index(ends.len())]);
-        // A cut through the canary is no canary any more.
+        // A cut through the canary destroys it.
         let broken = format!("{before}{junk}{after}");
         prop_assert!(!said(&broken).contains(CANARY));
     }

@@ -1,4 +1,5 @@
-//! How callers prove who they are, `trusted_peers`, `[[jwt_issuers]]` and `[end_users]`, and `reflection`: what is read and what is refused.
+//! Authentication of callers (`trusted_peers`, `[[jwt_issuers]]`, `[end_users]`) and `reflection`: what is
+//! accepted and what is rejected.
 
 use super::*;
 
@@ -7,7 +8,7 @@ const ISSUER: &str =
 
 const END_USERS: &str = "[end_users]\naudience = 'us'\nallow = ['ListIdentities']\nproviders = ['github']\n";
 
-/// So many issuers.
+/// Returns `count` issuers.
 fn numbered(count: usize) -> String {
     (0..count).map(|number| ISSUER.replace("a.example", &format!("i{number}.example"))).collect()
 }

@@ -1,4 +1,4 @@
-//! What the keys mean that a renewal needs, and what does not fit together.
+//! The keys that a renewal needs: their meaning, and their contradictions.
 
 use idp_token_sandbox::Seed;
 
@@ -124,18 +124,18 @@ fn what_does_not_fit_together_is_told_with_the_remedy() {
         (
             "google-oauth2",
             "rotates = false",
-            "idp.toml:7: `providers.acme.rotates` means nothing for the strategy",
+            "idp.toml:7: `providers.acme.rotates` has no effect for the strategy",
         ),
         (
             "github",
             "lifetime = '1h'",
-            "`providers.acme.lifetime` means nothing for the strategy `github`; remove it",
+            "`providers.acme.lifetime` has no effect for the strategy `github`; remove it",
         ),
-        ("facebook", "private_key_file = 'canary-2f9d'", "private_key_file` means nothing for the strategy"),
-        ("github", "token_auth_method = 'client_secret_basic'", "means nothing for the strategy `github`"),
-        ("github", "scopes = ['repo']", "`providers.acme.scopes` means nothing"),
-        ("windowslive", "identity_api = 'azure-active-directory-v1.0'", "means nothing for the strategy"),
-        ("bitbucket", "revoke_url = 'https://a.example'", "means nothing for the strategy"),
+        ("facebook", "private_key_file = 'canary-2f9d'", "private_key_file` has no effect for the strategy"),
+        ("github", "token_auth_method = 'client_secret_basic'", "has no effect for the strategy `github`"),
+        ("github", "scopes = ['repo']", "`providers.acme.scopes` has no effect"),
+        ("windowslive", "identity_api = 'azure-active-directory-v1.0'", "has no effect for the strategy"),
+        ("bitbucket", "revoke_url = 'https://a.example'", "has no effect for the strategy"),
     ];
     for (strategy, wrong, expected) in cases {
         let problems = problems(&format!("{LEAST}[providers.acme]\nstrategy = '{strategy}'\n{wrong}\n"), &[]);
@@ -144,7 +144,7 @@ fn what_does_not_fit_together_is_told_with_the_remedy() {
         assert!(!problems[0].contains(CANARY), "{}", problems[0]);
     }
     let variable = problems(LEAST, &[("IDP_TOKEN_PROVIDERS_GITHUB_LIFETIME", "1h")]);
-    let expected = "`IDP_TOKEN_PROVIDERS_GITHUB_LIFETIME` means nothing for the strategy `github`; unset it";
+    let expected = "`IDP_TOKEN_PROVIDERS_GITHUB_LIFETIME` has no effect for the strategy `github`; unset it";
     assert_eq!(variable, [expected]);
 }
 
@@ -191,7 +191,7 @@ fn the_table_of_hosts_says_where_endpoints_are_reached_without_making_them_api_h
             &[],
         );
         let provider = &config.providers["acme"];
-        assert!(provider.detours.contains_key("a-login.example"));
+        assert!(provider.host_overrides.contains_key("a-login.example"));
         provider.settings.hosts.clone()
     };
     assert_eq!(hosts(", 'api.example' = 'http://127.0.0.1:1'"), ["api.example"]);

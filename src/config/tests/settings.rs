@@ -1,4 +1,4 @@
-//! What right configurations mean.
+//! The meaning of valid configurations.
 
 use aws_lc_rs::{
     encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der},
@@ -113,8 +113,11 @@ fn a_table_under_another_name_is_a_connection_of_its_strategy() {
     let github = Strategy::named("github").expect("there is an adapter");
     let hub = &config.providers["acme-hub"];
     assert_eq!((hub.strategy, hub.settings.api_version.as_deref()), (github, Some("2026-03-10")));
-    let hosts: Vec<_> =
-        config.providers["google-apps"].detours.iter().map(|(h, u)| (h.as_str(), u.as_str())).collect();
+    let hosts: Vec<_> = config.providers["google-apps"]
+        .host_overrides
+        .iter()
+        .map(|(h, u)| (h.as_str(), u.as_str()))
+        .collect();
     let expected = [
         ("*.googleapis.com", "https://mirror.acme.example/"),
         ("www.googleapis.com", "http://127.0.0.1:9001/"),
@@ -124,7 +127,7 @@ fn a_table_under_another_name_is_a_connection_of_its_strategy() {
 }
 
 #[test]
-fn hosts_are_a_list_in_its_order_or_a_table_with_detours() {
+fn hosts_are_a_list_in_its_order_or_a_table_with_other_urls() {
     let more = "[providers.acme-crm]\nstrategy = 'oauth2'\nhosts = ['crm.acme.example', 'api.acme.example']\n\
         [providers.acme-files]\nstrategy = 'oidc'\n\
         hosts = { '*.files.example' = 'http://127.0.0.1:1', 'a.files.example' = 'http://127.0.0.1:2' }\n\
@@ -133,7 +136,7 @@ fn hosts_are_a_list_in_its_order_or_a_table_with_detours() {
     let hosts = |name: &str| config.providers[name].settings.hosts.clone();
     assert_eq!(hosts("acme-crm"), ["crm.acme.example", "api.acme.example"]);
     assert_eq!(hosts("acme-files"), ["a.files.example", "*.files.example"]);
-    assert_eq!(config.providers["acme-files"].detours.len(), 2);
+    assert_eq!(config.providers["acme-files"].host_overrides.len(), 2);
     assert_eq!(hosts("acme-work"), ["acme.sharepoint.com"]);
     assert!(hosts("waad").is_empty(), "Graph's own");
 }
@@ -196,7 +199,7 @@ fn what_is_risky_is_warned_of() {
     let cases: [Case<'_>; 8] = [
         ("", &[], &[]),
         ("insecure = true\nlisten = '0.0.0.0:50051'\n", &[], &["whoever reaches `listen`"]),
-        ("insecure = true\n", &[], &["changes nothing"]),
+        ("insecure = true\n", &[], &["has no effect"]),
         (
             "",
             &open,
@@ -207,7 +210,7 @@ fn what_is_risky_is_warned_of() {
         (
             "",
             &[("IDP_TOKEN_LISTN", "x")],
-            &["`IDP_TOKEN_LISTN` means nothing; did you mean `IDP_TOKEN_LISTEN`?"],
+            &["`IDP_TOKEN_LISTN` is unknown; did you mean `IDP_TOKEN_LISTEN`?"],
         ),
         ("", &[("AUTH0_BASE_URL", "https://acme.eu.auth0.com")], &[]),
         (

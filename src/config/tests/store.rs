@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A file that names its keys, and what follows.
+/// Returns a file with `store` that names its keys.
 fn saying(store: &str) -> String {
     format!("{LEAST}[store]\n{store}\n")
 }
@@ -79,10 +79,10 @@ fn a_wrong_store_gets_its_remedy_and_no_value_is_quoted() {
         ),
         (
             with("/nowhere/canary-2f9d"),
-            "idp.toml:7: `store.encryption_keys_file` names a file of no use: it cannot be read",
+            "idp.toml:7: `store.encryption_keys_file` names an unusable file: it cannot be read",
         ),
-        (with(&empty), "names a file of no use: there is no key; `openssl rand -base64 32` makes one"),
-        (with(&bad), "names a file of no use: line 2 is not base64 of 32 bytes"),
+        (with(&empty), "names an unusable file: there is no key; `openssl rand -base64 32` makes one"),
+        (with(&bad), "names an unusable file: line 2 is not base64 of 32 bytes"),
     ];
     for (wrong, expected) in cases {
         let problems = problems(&saying(&wrong), &[]);
@@ -103,7 +103,7 @@ fn what_is_of_no_use_or_unsafe_in_a_store_is_warned_of() {
         config.warnings.iter().map(Problem::to_string).collect()
     };
     let right = keys(&folder, &encryption_key(1));
-    assert!(warnings(&right, 0o600)[0].contains("changes nothing, since `store.url` is `memory:`"));
+    assert!(warnings(&right, 0o600)[0].contains("has no effect, since `store.url` is `memory:`"));
     let open = file(&folder, "open", &encryption_key(1), 0o640);
     let open = format!("url = 'sqlite:///a.db'\nencryption_keys_file = '{}'\n", open.display());
     assert!(warnings(&open, 0o600)[0].contains("may read (mode 0640)"));

@@ -1,4 +1,4 @@
-//! `[tls]`, `[upstream]`, and what it takes to leave loopback.
+//! `[tls]`, `[upstream]`, and the conditions for listening off loopback.
 
 use idp_token_testkit::authority::{Authority, Certified, early, expired};
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose as Usage, IsCa};
@@ -12,7 +12,7 @@ struct Files {
 }
 
 impl Files {
-    /// With everything that is needed for mTLS.
+    /// Makes everything that mTLS needs.
     fn new() -> Self {
         let files = Self { folder: folder(), authority: Authority::new("acme") };
         files.serve(&files.authority.server(&["idp-token.acme.example"]));
@@ -33,7 +33,7 @@ impl Files {
         self.folder.path().join(name).display().to_string()
     }
 
-    /// The table with these keys, each naming the usual file.
+    /// Returns the table with these keys, each naming the usual file.
     fn table(&self, keys: &[&str]) -> String {
         let line = |key: &&str| {
             let name = match *key {
@@ -111,7 +111,7 @@ fn off_loopback_it_takes_tls_and_callers_that_prove_who_they_are_or_an_explicit_
     let plain = problems(&format!("{off}{LEAST}{users}"), &[]);
     assert!(plain.len() == 1 && plain[0].contains("where calls arrive in plain text, so"), "{plain:#?}");
     let needless = warnings(&format!("{off}{word}{LEAST}{all}{rule}"));
-    assert!(needless[0].contains("changes nothing, since calls are encrypted"), "{needless:#?}");
+    assert!(needless[0].contains("has no effect, since calls are encrypted"), "{needless:#?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `[web]`: what is read and what is refused.
+//! `[web]`: what is accepted and what is rejected.
 
 use super::*;
 

@@ -44,7 +44,7 @@ pub(super) async fn renew(
 ) -> Result<Option<Outcome>, StoreError> {
     let once = || once(client, renewal, held, lease, deadline);
     let is_refused = |attempt: &Result<Attempt, StoreError>| matches!(attempt, Ok(Attempt::Refused(_)));
-    Ok(match secret::proving(Some(renewal.credential()), is_refused, once).await? {
+    Ok(match secret::retry_if_rotated(Some(renewal.credential()), is_refused, once).await? {
         Attempt::Made(outcome) => Some(outcome),
         Attempt::Refused(refused) => Some(refused.told(client)),
         Attempt::NotOurs => None,

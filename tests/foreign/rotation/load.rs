@@ -1,4 +1,5 @@
-//! Calls without end, by clients in Rust and in Node.js, on connections that last and on new ones for each call.
+//! Calls without end, by clients in Rust and in Node.js, on connections that last and on new ones for each
+//! call.
 
 use std::{
     net::SocketAddr,
@@ -58,7 +59,8 @@ pub(super) struct Outcome {
 }
 
 impl Load {
-    /// By clients that prove themselves with `own` and trust servers of `authorities`. Waits until each kind has called.
+    /// By clients that prove themselves with `own` and trust servers of `authorities`. Waits until each kind
+    /// has called.
     pub(super) async fn start(
         address: SocketAddr,
         pki: &Pki,

@@ -56,7 +56,7 @@ async fn who_is_not_believed_is_on_record_as_nobody_with_the_reason() {
     let records = log.after(4).await;
     let fields = ["code", "detail", "caller_kind", "caller", "caller_proof", "caller_issuer", "user"];
     let told: Vec<_> = records.iter().map(|record| said(record, &fields)).collect();
-    let refused = "UNAUTHENTICATED the caller's proof of who it is was refused:";
+    let refused = "UNAUTHENTICATED the caller's credential was rejected:";
     assert!(told[0].starts_with("UNAUTHENTICATED the caller did not prove who it is"), "{}", told[0]);
     assert_eq!(told[1], format!("{refused} the token is malformed unknown - - - -"));
     assert_eq!(told[2], format!("{refused} the token has expired unknown - - - -"));

@@ -1,4 +1,5 @@
-//! Each answer of Auth0's documents, through a real call: the error, when to try again, and how many requests it cost.
+//! Each answer of Auth0's documents, through a real call: the error, when to try again, and how many requests
+//! it cost.
 
 use std::{
     ops::Range,

@@ -125,7 +125,8 @@ async fn one_users_silent_profile_holds_up_nobody_else() {
 
 #[tokio::test]
 async fn callers_who_share_a_read_keep_their_own_deadlines() {
-    // The hurried one has the server's own default: with a deadline of its own, its clock might end the call first.
+    // The hurried one has the server's own default: with a deadline of its own, its clock might end the call
+    // first.
     let mut world = World::configured(|config| config.default_deadline = SECOND).await.ready().await;
     world.sandbox.faults().script(adas(&world).hang());
     let patient = lending(&world, google(ADA), 30 * SECOND);

@@ -117,8 +117,8 @@ async fn programs_are_no_users_and_users_are_no_programs() {
     .await;
     let user = user_claims(&world);
     for (claims, why) in [
-        (but(&user, "sub", json!("abc123@clients")), "of a program where a user's is wanted"),
-        (but(&user, "gty", json!("client-credentials")), "of a program where a user's is wanted"),
+        (but(&user, "sub", json!("abc123@clients")), "a program's where a user's is expected"),
+        (but(&user, "gty", json!("client-credentials")), "a program's where a user's is expected"),
         (but(&user, "aud", json!(AUDIENCE)), "of a user where a program's is"),
         (but(&user, "nonce", json!("n")), "another kind"),
         (but(&user, "iss", json!("https://idp-token.acme.example/")), "issuer is not accepted"),

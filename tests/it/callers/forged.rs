@@ -1,4 +1,5 @@
-//! Tokens that were made up: by other algorithms, with other keys, and by what a careless verifier would follow.
+//! Tokens that were made up: by other algorithms, with other keys, and by what a careless verifier would
+//! follow.
 
 use aws_lc_rs::{
     rand::SystemRandom,
@@ -226,7 +227,8 @@ async fn what_is_no_access_token_for_this_service_is_none_anywhere() {
         (world.sandbox.sign(&id_token), "audience"),
         (world.sandbox.sign(&but(&user, "nonce", json!("n"))), "another kind"),
         (world.sandbox.sign(&management), "audience"),
-        // An Auth0 refresh token, a Google one, an opaque access token, an encrypted one, and a token of a provider.
+        // An Auth0 refresh token, a Google one, an opaque access token, an encrypted one, and a token of a
+        // provider.
         ("v1.MjAyNi1SZWZyZXNoVG9rZW4".to_owned(), "malformed"),
         ("1//0gRefreshToken".to_owned(), "malformed"),
         ("opaque-access-token".to_owned(), "malformed"),

@@ -80,7 +80,8 @@ fn encodings(text: &str) -> Vec<String> {
         text.replace('/', "\\/"),
         text.chars().rev().collect(),
     ];
-    // In base64 it looks different at each of three offsets; the characters at both ends depend on the neighbours.
+    // In base64 it looks different at each of three offsets; the characters at both ends depend on the
+    // neighbours.
     for offset in 0..3 {
         let shifted = [&[0; 3][..offset], bytes].concat();
         for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {

@@ -1,4 +1,5 @@
-//! The same for what callers prove themselves with: good tokens, refused ones, and those that stand where they should not.
+//! The same for what callers prove themselves with: good tokens, refused ones, and those that stand where
+//! they should not.
 
 use idp_token_sandbox::{Fault, Sandbox, Seed};
 use idp_token_service::service::pb::{

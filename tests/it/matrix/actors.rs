@@ -13,7 +13,7 @@ use idp_token_testkit::{
     issuer::{self, AUDIENCE, Issuer, now},
     keys, page,
     people::{ADA, GRACE},
-    process::{detours, environment},
+    process::{environment, host_overrides},
     tls::{self, Pki},
 };
 use serde_json::{Value, json};
@@ -131,7 +131,7 @@ impl World {
         let sandbox = Sandbox::start(seed, ANYWHERE).await.unwrap();
         let (login, redirect_uris) = sandbox.login_application().unwrap();
         let connect = format!("[connect]\nclient_id = '{login}'\nredirect_uris = {redirect_uris:?}\n");
-        let text = format!("{before}{}{connect}{rules}", detours(&sandbox));
+        let text = format!("{before}{}{connect}{rules}", host_overrides(&sandbox));
         let file = pki.write("idp.toml", &text);
         let variables: Environment = environment(&sandbox).into_iter().collect();
         let mut config = Config::load(Some(&file), &variables).unwrap_or_else(|error| panic!("{error}"));

@@ -1,4 +1,5 @@
-//! What must come of each cell: plain tables, written by hand from the rules in `actors.rs`. Nothing here asks the policy.
+//! What must come of each cell: plain tables, written by hand from the rules in `actors.rs`. Nothing here
+//! asks the policy.
 
 use tonic::Code;
 
@@ -126,8 +127,8 @@ const LISTS: &Row = &[
     ("anonymous", &PROVIDERS),
 ];
 
-/// The providers of which each caller may have some request sent: only they learn that a request is malformed. In these
-/// rules, the same.
+/// The providers of which each caller may have some request sent: only they learn that a request is
+/// malformed. In these rules, the same.
 const CALLS: &Row = LISTS;
 
 fn of<'a, T: ?Sized>(table: &[(&str, &'a T)], name: &str) -> Option<&'a T> {

@@ -94,7 +94,8 @@ impl Bench {
         self.ask(user.wish(seconds)).await
     }
 
-    /// Asks again where the store has just been asked something while time passed, which it takes for a slow answer.
+    /// Asks again where the store has just been asked something while time passed, which it takes for a slow
+    /// answer.
     async fn ask(&self, request: GetIdentityTokenRequest) -> Result<GetIdentityTokenResponse, Status> {
         let mut outcome = Err(Status::unknown("nobody asked"));
         eventually("an answer of the store", async || {

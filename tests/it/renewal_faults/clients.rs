@@ -176,7 +176,7 @@ async fn a_token_endpoint_that_cannot_be_reached_costs_nothing_but_a_rest() {
     let mut bench = Bench::configured(|config| {
         for provider in config.providers.values_mut() {
             for kind in kinds::ALL {
-                provider.detours.insert(kind.host.to_owned(), base.clone());
+                provider.host_overrides.insert(kind.host.to_owned(), base.clone());
             }
         }
     })

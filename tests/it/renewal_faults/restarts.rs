@@ -1,4 +1,5 @@
-//! A store of SQLite outlives the process, a mistake with its keys, and their change: what was rotated is nowhere else.
+//! A store of SQLite outlives the process, a mistake with its keys, and their change: what was rotated is
+//! nowhere else.
 
 use std::time::{Duration, SystemTime};
 
@@ -114,7 +115,7 @@ async fn a_rotated_token_outlives_a_restart_and_mistakes_with_the_key_file() {
     let wrong = around.refusal().await;
     std::fs::remove_file(around.database.keys_file()).unwrap();
     let lost = around.refusal().await;
-    for (ended, words) in [(wrong, "a row under the encryption key"), (lost, "names a file of no use")] {
+    for (ended, words) in [(wrong, "a row under the encryption key"), (lost, "names an unusable file")] {
         assert_eq!(ended.code, 64, "{}", ended.stderr);
         assert!(ended.stderr.contains(words), "{}", ended.stderr);
         assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
@@ -179,7 +180,7 @@ async fn keys_are_changed_while_tokens_are_renewed_and_lent_and_none_is_lost() {
     }
     let ended = rekey.await.unwrap();
     assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{}", ended.stdout);
-    assert!(ended.stdout.contains("left under others: 0"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("still under others: 0"), "{}", ended.stdout);
     drop(service);
 
     around.database.write_keys(&[2]);

@@ -184,7 +184,8 @@ fn oddities() -> [Oddity; 9] {
     ]
 }
 
-/// Every odd success, at one provider: the token is handed out, and the next renewal is made from what came with it.
+/// Every odd success, at one provider: the token is handed out, and the next renewal is made from what came
+/// with it.
 async fn successes(kind: &Kind) {
     let mut bench = Bench::start().await;
     for (what, patch, lifetime, scopes) in oddities() {

@@ -40,7 +40,8 @@ pub(super) async fn user(State(world): State<Arc<World>>, caller: Caller) -> Res
     Ok(reply::json(StatusCode::OK, &body).with("x-accepted-oauth-scopes", "account"))
 }
 
-/// `GET /2.0/repositories/{workspace}`, with scope `repository`; other workspaces than the caller's are not seen.
+/// `GET /2.0/repositories/{workspace}`, with scope `repository`; other workspaces than the caller's are not
+/// seen.
 pub(super) async fn repositories(
     State(world): State<Arc<World>>,
     Path(workspace): Path<String>,

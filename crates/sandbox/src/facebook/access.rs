@@ -56,7 +56,8 @@ impl Caller {
     }
 }
 
-/// Hex HMAC-SHA256 of the token under the app's secret: verified wherever it comes, demanded where the seed says so.
+/// Hex HMAC-SHA256 of the token under the app's secret: verified wherever it comes, demanded where the seed
+/// says so.
 fn check_proof(world: &World, token: &str, proof: Option<&str>) -> Result<(), Refused> {
     let facebook = &world.providers.facebook;
     let Some(proof) = proof else {

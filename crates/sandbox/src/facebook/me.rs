@@ -42,7 +42,8 @@ pub(super) async fn profile(State(world): State<Arc<World>>, caller: Caller) -> 
     Ok(caller.told(reply::json(StatusCode::OK, &Value::Object(out))))
 }
 
-/// `GET /me/friends`: the other Facebook users of the tenant who gave `user_friends` too; without it an empty list.
+/// `GET /me/friends`: the other Facebook users of the tenant who gave `user_friends` too; without it an empty
+/// list.
 pub(super) async fn friends(State(world): State<Arc<World>>, caller: Caller) -> Response {
     let state = world.state();
     let others = state.users.iter().flat_map(|user| user.identities.iter().map(move |one| (user, one)));

@@ -25,7 +25,8 @@ const LONG_LIFE: Duration = Duration::from_secs(5_183_944);
 /// The data access of an app ends 90 days after the login.
 const DATA_ACCESS: Duration = Duration::from_secs(90 * 86_400);
 
-/// `GET /oauth/access_token?grant_type=fb_exchange_token`: a new long-lived token for one that still lives; the old lives on.
+/// `GET /oauth/access_token?grant_type=fb_exchange_token`: a new long-lived token for one that still lives;
+/// the old lives on.
 pub(super) async fn exchange(
     State(world): State<Arc<World>>,
     uri: Uri,
@@ -58,7 +59,8 @@ pub(super) async fn exchange(
     Ok(reply::json(StatusCode::OK, &answer))
 }
 
-/// `GET /debug_token?input_token=`, with `APPID|SECRET` as access token: the one inspection that tells the issue time.
+/// `GET /debug_token?input_token=`, with `APPID|SECRET` as access token: the one inspection that tells the
+/// issue time.
 pub(super) async fn debug_token(
     State(world): State<Arc<World>>,
     uri: Uri,

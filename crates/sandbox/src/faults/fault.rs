@@ -161,7 +161,8 @@ impl Fault {
         self.answer(200)
     }
 
-    /// Carries the request out and changes fields of the real JSON answer, as RFC 7396 says: `null` removes one.
+    /// Carries the request out and changes fields of the real JSON answer, as RFC 7396 says: `null` removes
+    /// one.
     ///
     /// ```
     /// # use idp_token_sandbox::Fault;

@@ -44,7 +44,8 @@ fn renew(own: &Own, token: &str, scope: Option<&str>) -> Result<(Issued, Access)
     grants.renew(token, rotation, wish, now).ok_or_else(invalid_grant)
 }
 
-/// Fewer scopes than granted may be asked for, and no others. What is refused here has not used the refresh token.
+/// Fewer scopes than granted may be asked for, and no others. What is refused here has not used the refresh
+/// token.
 fn wish(consent: &Consent, scope: Option<&str>) -> Result<Option<Wish>, Refused> {
     let Some(scope) = scope else { return Ok(None) };
     let scopes: Vec<String> = scope.split_ascii_whitespace().map(str::to_owned).collect();
@@ -67,8 +68,8 @@ fn tokens(own: &Own, issued: &Issued, access: &Access) -> Value {
     answer
 }
 
-/// `POST /oauth2/revoke`: a refresh token takes its access tokens with it, an access token dies alone, and of what is
-/// unknown or dead nothing is said.
+/// `POST /oauth2/revoke`: a refresh token takes its access tokens with it, an access token dies alone, and of
+/// what is unknown or dead nothing is said.
 pub(super) async fn revoke(
     State(own): State<Own>,
     headers: HeaderMap,

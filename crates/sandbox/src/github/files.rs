@@ -61,7 +61,8 @@ pub(super) async fn tarball(
     Ok(reply::redirect(StatusCode::FOUND, &location))
 }
 
-/// `GET codeload.github.com/{owner}/{repo}/legacy.tar.gz/...`: some bytes; who sends a token here, sent it too far.
+/// `GET codeload.github.com/{owner}/{repo}/legacy.tar.gz/...`: some bytes; who sends a token here, sent it
+/// too far.
 pub(super) async fn archive() -> Response {
     reply::raw(StatusCode::OK, "application/x-gzip", noise::sized(4096))
 }

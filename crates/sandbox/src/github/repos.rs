@@ -128,7 +128,8 @@ fn issue(repository: &Repository, number: usize, title: &str) -> Value {
     json!({"id": repository.id * 1_000 + number as u64, "number": number, "title": title, "state": "open", "url": url})
 }
 
-/// The repository of that name, where the viewer may see it; else 404, which does not tell private from absent.
+/// The repository of that name, where the viewer may see it; else 404, which does not tell private from
+/// absent.
 pub(super) fn find(world: &World, viewer: &Viewer, owner: &str, name: &str) -> Result<Repository, Refused> {
     let named = |one: &Repository| one.seed.owner == owner && one.seed.name == name;
     seen(world, viewer, named).ok_or_else(refusal::not_found)

@@ -22,7 +22,8 @@ pub(super) struct Method {
 }
 
 impl Method {
-    /// The caller's token, if it is alive, the API is on, the quota not used up, and a scope fits; in this order.
+    /// The caller's token, if it is alive, the API is on, the quota not used up, and a scope fits; in this
+    /// order.
     pub(super) fn allow(&self, world: &World, headers: &HeaderMap) -> Result<Access, Refused> {
         let now = world.clock.now();
         let token = bearer(headers).ok_or_else(|| refusal::unauthenticated(self.service))?;

@@ -17,7 +17,8 @@ use crate::state::World;
 use crate::state::account::Provider;
 use crate::state::grants::{Access, Death, Issued, Rotation};
 
-/// `POST /token` with `grant_type=refresh_token`: a new access token; the refresh token stays good and is not repeated.
+/// `POST /token` with `grant_type=refresh_token`: a new access token; the refresh token stays good and is not
+/// repeated.
 pub(super) async fn token(
     State(world): State<Arc<World>>,
     headers: HeaderMap,

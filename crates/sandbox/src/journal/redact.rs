@@ -24,8 +24,8 @@ const SECRET_NAMES: &[&str] = &[
     "token",
 ];
 
-/// How the tokens begin that the sandbox issues: Google's, GitHub's, Facebook's, Microsoft's, JSON Web Tokens, and those
-/// whose shape is the sandbox's own.
+/// How the tokens begin that the sandbox issues: Google's, GitHub's, Facebook's, Microsoft's, JSON Web
+/// Tokens, and those whose shape is the sandbox's own.
 const TOKEN_STARTS: &[&str] = &[
     "ya29.",
     "1//0",

@@ -1,5 +1,5 @@
-//! `login.microsoftonline.com`: renewal, by scope on version 2 and by resource on version 1. Each renewal brings another
-//! refresh token, and the old ones stay good. There is no revocation and no inspection.
+//! `login.microsoftonline.com`: renewal, by scope on version 2 and by resource on version 1. Each renewal
+//! brings another refresh token, and the old ones stay good. There is no revocation and no inspection.
 //! <https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow#refresh-the-access-token>
 
 mod refusal;

@@ -1,4 +1,5 @@
-//! What a seed must be beyond its types, so that a mistake in it is told at the start and not by a strange answer later.
+//! What a seed must be beyond its types, so that a mistake in it is told at the start and not by a strange
+//! answer later.
 
 use std::collections::HashSet;
 

@@ -28,7 +28,8 @@ pub struct GenericSeed {
     /// How long access tokens live, unless the identity says otherwise. 1 hour.
     #[serde(default = "one_hour", deserialize_with = "duration::read")]
     pub token_lifetime: Duration,
-    /// Whether the token answers, and so Auth0's profiles, have `expires_in`; the tokens expire all the same. On.
+    /// Whether the token answers, and so Auth0's profiles, have `expires_in`; the tokens expire all the same.
+    /// On.
     #[serde(default = "on")]
     pub tells_lifetime: bool,
     /// Requests of one user in a minute before the API answers 429. 600.

@@ -33,8 +33,8 @@ pub struct OAuthApp<'a> {
 }
 
 impl ProvidersSeed {
-    /// The app behind the connections of an Auth0 strategy; `None` where unrelated providers share it, or it is not
-    /// played.
+    /// The app behind the connections of an Auth0 strategy; `None` where unrelated providers share it, or it
+    /// is not played.
     pub fn app(&self, strategy: &str) -> Option<OAuthApp<'_>> {
         let (client_id, client_secret) = match strategy {
             "google-oauth2" | "google-apps" => (&self.google.client_id, &self.google.client_secret),
@@ -159,7 +159,8 @@ pub struct MicrosoftSeed {
     pub tenant_domain: String,
     /// The organisation's SharePoint: any other `*.sharepoint.com` takes none of its tokens.
     pub sharepoint_host: String,
-    /// Requests of one user to Graph in ten minutes. 10,000, Outlook's limit for an application and a mailbox.
+    /// Requests of one user to Graph in ten minutes. 10,000, Outlook's limit for an application and a
+    /// mailbox.
     pub requests_per_ten_minutes: u64,
 }
 

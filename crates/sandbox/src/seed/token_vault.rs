@@ -12,7 +12,8 @@ use super::{TokenSeed, duration};
 pub struct PrivilegedWorkerSeed {
     /// The PEM of the RSA public key that verifies subject tokens; without one, none is good.
     pub public_key: Option<String>,
-    /// Addresses and networks from which it may come. The sandbox sees loopback alone. Empty: no call is let in.
+    /// Addresses and networks from which it may come. The sandbox sees loopback alone. Empty: no call is let
+    /// in.
     #[serde(default)]
     pub ip_allowlist: Vec<String>,
     /// The connections whose tokens it may have. Empty: none.
@@ -41,6 +42,7 @@ pub struct ConnectedAccountSeed {
     pub scopes: Vec<String>,
     /// The access token; one is made up if absent.
     pub access_token: Option<TokenSeed>,
-    /// The refresh token with which Auth0 renews; none if absent: then the vault is empty once the token has expired.
+    /// The refresh token with which Auth0 renews; none if absent: then the vault is empty once the token has
+    /// expired.
     pub refresh_token: Option<TokenSeed>,
 }

@@ -38,13 +38,15 @@ pub struct IdentitySeed {
     /// How long ago the user last logged in with it, written `5m ago`. Just now if absent.
     #[serde(default, deserialize_with = "duration::read_ago")]
     pub logged_in: Duration,
-    /// The access token's life, counted from the last login; absent, the token does not expire and Auth0 says nothing.
+    /// The access token's life, counted from the last login; absent, the token does not expire and Auth0 says
+    /// nothing.
     #[serde(default, deserialize_with = "duration::read_some")]
     pub expires_in: Option<Duration>,
     /// What the user granted at the provider.
     #[serde(default)]
     pub scopes: Vec<String>,
-    /// `true` makes one up in the provider's shape (the default where a provider is played), `false` leaves none, text is taken as it is.
+    /// `true` makes one up in the provider's shape (the default where a provider is played), `false` leaves
+    /// none, text is taken as it is.
     pub access_token: Option<TokenSeed>,
     /// The same for the refresh token; none if absent.
     pub refresh_token: Option<TokenSeed>,

@@ -6,7 +6,8 @@ use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt as _;
 use serde_json::{Map, Value};
 
-/// The answer with the patch applied as RFC 7396 says: `null` removes a field. What is no JSON stays as it is.
+/// The answer with the patch applied as RFC 7396 says: `null` removes a field. What is no JSON stays as it
+/// is.
 pub(super) async fn by(patch: &Value, real: Response<Body>) -> Response<Body> {
     let (mut head, body) = real.into_parts();
     let Ok(body) = body.collect().await else { return Response::from_parts(head, Body::empty()) };

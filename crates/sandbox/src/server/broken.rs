@@ -8,7 +8,8 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 
-/// The first bytes of a body, under the length of the whole, and then an error, on which hyper closes the connection.
+/// The first bytes of a body, under the length of the whole, and then an error, on which hyper closes the
+/// connection.
 pub(crate) fn after(body: Body, bytes: usize) -> Body {
     let hint = body.size_hint();
     Body::new(Broken { body, left: bytes, hint, flushed: false })

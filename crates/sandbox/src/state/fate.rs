@@ -20,7 +20,8 @@ impl State {
         Ok(())
     }
 
-    /// Every access token of the account expires, also those that came of renewals and that Auth0 knows nothing of.
+    /// Every access token of the account expires, also those that came of renewals and that Auth0 knows
+    /// nothing of.
     pub(crate) fn expire_all(
         &mut self,
         user: &str,

@@ -204,7 +204,8 @@ impl Grants {
         families.into_iter().for_each(|family| self.end_family(family, death));
     }
 
-    /// Changes what the tokens of an account may do, and what they bring: users can widen and narrow a grant later.
+    /// Changes what the tokens of an account may do, and what they bring: users can widen and narrow a grant
+    /// later.
     pub(crate) fn set_scopes(&mut self, account: &Account, scopes: &[String]) {
         let tokens = self.access.values_mut().filter(|one| one.account == *account);
         tokens.for_each(|one| one.scopes = within(scopes, one.resource.as_deref()));

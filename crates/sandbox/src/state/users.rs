@@ -178,7 +178,8 @@ impl State {
         identity
     }
 
-    /// The user logs in again with that connection: the provider issues a new token, and Auth0 overwrites the old.
+    /// The user logs in again with that connection: the provider issues a new token, and Auth0 overwrites the
+    /// old.
     pub(crate) fn log_in(
         &mut self,
         user: &str,
@@ -296,8 +297,8 @@ impl Identity {
         self.scopes.extend(new);
     }
 
-    /// Google sends a refresh token on the consent screen only; GitHub with each expiring token; Facebook never;
-    /// Microsoft where `offline_access` is asked for; the others always.
+    /// Google sends a refresh token on the consent screen only; GitHub with each expiring token; Facebook
+    /// never; Microsoft where `offline_access` is asked for; the others always.
     fn gets_refresh_token(&self, provider: Provider, offline_consent: bool) -> bool {
         match provider {
             Provider::Google => offline_consent,

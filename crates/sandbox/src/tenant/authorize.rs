@@ -115,7 +115,8 @@ fn kind(form: &Form) -> LoginKind {
     }
 }
 
-/// `grant_type=authorization_code` at `/oauth/token`: a code is good once, for its client and its redirect URI.
+/// `grant_type=authorization_code` at `/oauth/token`: a code is good once, for its client and its redirect
+/// URI.
 pub(crate) fn exchange(world: &World, client: &str, form: &Form) -> Result<Response, Refused> {
     let code = form.get("code").unwrap_or_default();
     let now = world.clock.now();

@@ -1,4 +1,5 @@
-//! How a client proves who it is at `/oauth/token`: a secret in the body or in the header, or a signed assertion.
+//! How a client proves who it is at `/oauth/token`: a secret in the body or in the header, or a signed
+//! assertion.
 
 use http::{HeaderMap, StatusCode};
 

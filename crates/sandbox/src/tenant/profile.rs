@@ -6,7 +6,8 @@ use crate::clock::rfc3339;
 use crate::state::account::Provider;
 use crate::state::users::{Identity, User};
 
-/// The whole profile; the providers' tokens are in it only `with_tokens`, and nothing tells that they were left out.
+/// The whole profile; the providers' tokens are in it only `with_tokens`, and nothing tells that they were
+/// left out.
 pub(crate) fn of(user: &User, with_tokens: bool) -> Map<String, Value> {
     let mut out = Map::new();
     let mut put = |name: &str, value: Value| _ = out.insert(name.to_owned(), value);

@@ -81,7 +81,8 @@ fn client_credentials(world: &World, client: &str, form: &Form) -> Result<Respon
     Ok(reply::json(StatusCode::OK, &answer))
 }
 
-/// Without an audience a client gets a token that says nothing and opens nothing, the Management API least of all.
+/// Without an audience a client gets a token that says nothing and opens nothing, the Management API least of
+/// all.
 fn opaque() -> Response {
     let answer = json!({"access_token": secrets::opaque(), "expires_in": 86_400, "token_type": "Bearer"});
     reply::json(StatusCode::OK, &answer)

@@ -1,4 +1,5 @@
-//! Token Vault at `POST /oauth/token`: a token of the provider for a subject token, of a worker or of an end user.
+//! Token Vault at `POST /oauth/token`: a token of the provider for a subject token, of a worker or of an end
+//! user.
 
 use std::net::IpAddr;
 

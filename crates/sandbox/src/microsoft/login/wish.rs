@@ -13,7 +13,8 @@ const OPENID: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 /// <https://github.com/anthropics/claude-code/issues/89862>
 const WITHOUT_SCOPE: [&str; 4] = ["openid", "profile", "email", "User.Read"];
 
-/// Version 2: names, or `.default` for all that was granted, of one API; `offline_access` for another refresh token.
+/// Version 2: names, or `.default` for all that was granted, of one API; `offline_access` for another refresh
+/// token.
 pub(super) fn by_scope(world: &World, form: &Form, consent: &Consent) -> Result<(Wish, Rotation), Aadsts> {
     let Some(text) = form.get("scope") else {
         let scopes = WITHOUT_SCOPE.iter().map(|&scope| scope.to_owned());

@@ -58,8 +58,8 @@ impl Grants {
         refresh.death(now).map_or_else(|| Ok(refresh.consent()), Err)
     }
 
-    /// The same for a token that is being used: one that was spent is counted, and ends its family where `rotation`
-    /// says so.
+    /// The same for a token that is being used: one that was spent is counted, and ends its family where
+    /// `rotation` says so.
     pub(crate) fn present(
         &mut self,
         at: Provider,
@@ -88,7 +88,8 @@ impl Grants {
         self.refresh.values().any(|one| one.family == family && !one.spent && one.death.is_none())
     }
 
-    /// Renews with a token that [`Grants::present`] found alive. Without a wish, the new token is as the login's was.
+    /// Renews with a token that [`Grants::present`] found alive. Without a wish, the new token is as the
+    /// login's was.
     pub(crate) fn renew(
         &mut self,
         token: &str,

@@ -16,7 +16,8 @@ const BITBUCKET_REFRESH_LIFETIME: Duration = Duration::from_secs(90 * 86_400);
 const MICROSOFT_REFRESH_LIFETIME: Duration = Duration::from_secs(90 * 86_400);
 
 impl Provider {
-    /// A made-up access token in the provider's shape; where the shape is not documented, in one that is known again.
+    /// A made-up access token in the provider's shape; where the shape is not documented, in one that is
+    /// known again.
     pub(crate) fn new_access_token(self) -> String {
         match self {
             Self::Google => format!("ya29.a0Af{}", letters(180)),

@@ -21,8 +21,8 @@ const HEAD: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
 
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// One link for each user that has an identity of the connection; a link is this request again, with the user's id. Whoever
-/// `login_hint` names comes first.
+/// One link for each user that has an identity of the connection; a link is this request again, with the
+/// user's id. Whoever `login_hint` names comes first.
 pub(super) fn choose_user(world: &World, query: &str, form: &Form) -> Response {
     let state = world.state();
     let connection = form.get("connection");

@@ -12,7 +12,7 @@ use crate::faults::{Effect, Fault, Waiting};
 use crate::hosts::{PROVIDER_HOSTS, Site};
 use crate::seed::GenericSeed;
 
-/// `{"host": "api.github.com", "path": "/user", "after": 1, "answer": {"status": 429, "headers": {"retry-after": "3"}}}`.
+/// `{"host": "api.github.com", "path": "/user", "answer": {"status": 429, "headers": {"retry-after": "3"}}}`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Script {

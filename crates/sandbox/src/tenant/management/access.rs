@@ -32,7 +32,8 @@ impl Bearer {
         self.scopes.iter().any(|own| own == scope)
     }
 
-    /// Whether it may read that user: any of three scopes, and with `read:current_user` alone only the token's own.
+    /// Whether it may read that user: any of three scopes, and with `read:current_user` alone only the
+    /// token's own.
     pub(crate) fn may_read(&self, user: &str) -> Result<(), Refused> {
         if self.has("read:users") || self.has("read:user_idp_tokens") {
             return Ok(());
