@@ -1,5 +1,5 @@
-//! What fuzzing reaches of parsers that are private. There only with `--cfg fuzzing`, which `scripts/fuzz` and
-//! `cargo fuzz` set and nothing else does; most targets of `fuzz/` use what is public.
+//! What fuzzing reaches of parsers that are private. There only with `--cfg fuzzing`, which `scripts/fuzz`
+//! and `cargo fuzz` set and nothing else does; most targets of `fuzz/` use what is public.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,8 @@ pub fn is_signed(key_set: &[u8], token: &str) -> bool {
     authentication::is_signed(key_set, token)
 }
 
-/// What the Management API's answer says of `user`, with the tokens of the connections in `vault` in Token Vault.
+/// What the Management API's answer says of `user`, with the tokens of the connections in `vault` in Token
+/// Vault.
 ///
 /// # Errors
 /// When it says nothing; `None` when the Management token is refused.

@@ -15,8 +15,8 @@
 //! - [`store`] keeps what replicas share and what must survive a restart.
 //! - [`tls`] loads the certificates of the gRPC port.
 //! - [`audit`] records every call.
-//! - [`rpc`] names the RPCs; [`identity`], [`token`] and [`secret`] are the basic types; [`cache`], [`retry`], [`deadline`] and
-//!   [`telemetry`] keep the service fast, bounded and observable.
+//! - [`rpc`] names the RPCs; [`identity`], [`token`] and [`secret`] are the basic types; [`cache`],
+//!   [`retry`], [`deadline`] and [`telemetry`] keep the service fast, bounded and observable.
 //!
 //! Tests run against a tenant and its providers on loopback, in a crate of its own: `idp_token_sandbox`.
 #![warn(clippy::disallowed_methods)]

@@ -14,7 +14,6 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Uri};
 
 pub(crate) use self::escape::fully_decoded;
-use self::{capability::UNSUPPORTED, kind::listed, request::ApiRequest};
 pub use self::{
     advice::Advice,
     capability::{MissingCapability, TokenPair, Unsendable},
@@ -27,6 +26,7 @@ pub use self::{
     renewal::{Renewal, RenewalVerdict, Source, Tokens},
     revocation::{Ends, Revocation, RevocationVerdict},
 };
+use self::{capability::UNSUPPORTED, kind::listed, request::ApiRequest};
 use crate::{secret::Secret, token::AccessToken};
 
 mod advice;

@@ -132,8 +132,8 @@ impl Transport {
         Ok(Self { client, host_overrides: Arc::default() })
     }
 
-    /// A transport with the same connections that reaches the hosts in `host_overrides` elsewhere: for tests, where
-    /// a provider is a fake on loopback. A key is a host, or `*.` and its parent.
+    /// A transport with the same connections that reaches the hosts in `host_overrides` elsewhere: for tests,
+    /// where a provider is a fake on loopback. A key is a host, or `*.` and its parent.
     #[must_use]
     pub fn with_host_overrides(&self, host_overrides: BTreeMap<String, Url>) -> Self {
         Self { client: self.client.clone(), host_overrides: Arc::new(host_overrides) }

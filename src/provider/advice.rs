@@ -1,5 +1,5 @@
-//! What a provider's own rules mean for an operator whose users lose access: data of each adapter, in whole sentences that
-//! follow each other in a finding.
+//! What a provider's own rules mean for an operator whose users lose access: data of each adapter, in whole
+//! sentences that follow each other in a finding.
 
 /// Advice about one kind of provider.
 #[derive(Clone, Copy, Debug)]
@@ -12,8 +12,8 @@ pub struct Advice {
     pub grant_ended_by_code: &'static [(&'static str, &'static str)],
     /// When the provider no longer accepts a token that nothing renews.
     pub token_ended: &'static str,
-    /// What an operator gains by configuring the application that the connection uses in Auth0; it follows "Set ... in this
-    /// service's configuration".
+    /// What an operator gains by configuring the application that the connection uses in Auth0; it follows
+    /// "Set ... in this service's configuration".
     pub with_application: &'static str,
 }
 

@@ -9,7 +9,8 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header::A
 use self::failure::Failure;
 use super::{
     HostPattern, HostRule, Inspection, Kind, MissingCapability, Provider, RateLimit, Renewal, Settings,
-    Verdict, advice::Advice, answer, bearer, inspection::Probe, kind, query, renewal::RefreshGrant, request::ApiRequest,
+    Verdict, advice::Advice, answer, bearer, inspection::Probe, kind, query, renewal::RefreshGrant,
+    request::ApiRequest,
 };
 use crate::{retry::retry_after, token::AccessToken};
 

@@ -1,8 +1,8 @@
 //! Whether the configured application is the one that tokens are issued to.
 //!
-//! GitHub's 404 and an introspection's `active: false` (RFC 7662, section 2.2) may mean that a token is dead, or
-//! that it is another application's. Once the provider has called any token of this application active, only the
-//! first is left.
+//! GitHub's 404 and an introspection's `active: false` (RFC 7662, section 2.2) may mean that a token is dead,
+//! or that it is another application's. Once the provider has called any token of this application active,
+//! only the first is left.
 
 use std::sync::{
     Mutex, PoisonError,

@@ -46,7 +46,8 @@ pub(super) enum Introspection {
     Active,
     /// It does not.
     Inactive,
-    /// It does not know the token as one of this application's: see [`crate::provider_client::Told::NotKnown`].
+    /// It does not know the token as one of this application's: see
+    /// [`crate::provider_client::Told::NotKnown`].
     NotKnown,
     /// Nothing: it cannot be asked, or does not answer.
     Unknown,

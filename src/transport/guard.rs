@@ -10,9 +10,9 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-/// Decides, at the moment in which the body of a request is written, whether it still may be. It travels among the
-/// request's extensions. Between the decision to send and the writing there may be a connection to set up, or a
-/// sleep of the whole process.
+/// Decides, at the moment in which the body of a request is written, whether it still may be. It travels
+/// among the request's extensions. Between the decision to send and the writing there may be a connection to
+/// set up, or a sleep of the whole process.
 #[derive(Clone)]
 pub struct SendGuard(Arc<dyn Fn() -> bool + Send + Sync>);
 

@@ -251,7 +251,8 @@ impl Sandbox {
         self.world.state().expire_token(user_id, connection, now)
     }
 
-    /// Lets every access token of the account expire at the provider, also those that came of renewals; the grants live on.
+    /// Lets every access token of the account expire at the provider, also those that came of renewals; the
+    /// grants live on.
     pub fn expire_access_tokens(&self, user_id: &str, connection: &str) -> Result<(), SandboxError> {
         let now = self.world.clock.now();
         self.world.state().expire_all(user_id, connection, now)

@@ -108,8 +108,8 @@ impl HeldLease {
         SendGuard::new(move || latest(&lease).expires() > Instant::now())
     }
 
-    /// Does `exchange` until the lease ends, as it was last renewed; `None` if that comes first. An answer that
-    /// is there already is taken all the same, after a sleep too: it may be the only live copy.
+    /// Does `exchange` until the lease ends, as it was last renewed; `None` if that comes first. An answer
+    /// that is there already is taken all the same, after a sleep too: it may be the only live copy.
     pub(super) async fn bound<T>(&self, exchange: impl Future<Output = T>) -> Option<T> {
         let ended = async {
             loop {
