@@ -52,7 +52,7 @@ pub(super) const STORE_OTHERS: Duration = Duration::from_secs(5);
 /// The pause between two tries; far less than [`GRACE`].
 const STORE_EVERY: Duration = Duration::from_millis(250);
 
-/// How long one try may take: a request that hangs must not use up [`GRACE`]. It is safe to repeat.
+/// How long one try may take: a request that hangs must not use up [`GRACE`], nor the lease. It is safe to repeat.
 const STORE_TRY: Duration = Duration::from_secs(2);
 
 /// How often it is said that something cannot be stored.
@@ -284,11 +284,7 @@ impl Renewer {
         let mut swaps = 0;
         let mut told: Option<Instant> = None;
         loop {
-            let swap = self.store.swap(key, user, generation, &record);
-            let swapped = tokio::time::timeout(STORE_TRY, swap).await;
-            match swapped
-                .unwrap_or_else(|_| Err(StoreError::Unavailable { detail: "no answer in time".to_owned() }))
-            {
+            match in_time(self.store.swap(key, user, generation, &record)).await {
                 Ok(Swap::Done(generation)) => {
                     return Ok(Arc::new(StoredState::new(generation, record, Instant::now())));
                 }
@@ -323,6 +319,12 @@ impl Renewer {
             }
         }
     }
+}
+
+/// One try of what is tried again.
+async fn in_time<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let late = || StoreError::Unavailable { detail: "no answer in time".to_owned() };
+    tokio::time::timeout(STORE_TRY, asked).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// A renewal whose outcome is known and has to be stored.
