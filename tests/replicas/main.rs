@@ -8,6 +8,6 @@ mod deaths;
 mod departures;
 mod expiry;
 mod leases;
-mod mends;
 mod outages;
+mod refusals;
 mod tenants;

@@ -1,4 +1,4 @@
-//! The store refuses a replica that has been issued a new token, until somebody mends that.
+//! The store refuses a replica that holds a new token, until an operator mends that.
 
 use std::time::Duration;
 
@@ -13,27 +13,28 @@ use crate::{cluster::Cluster, outages::UNSTORED, person::CRM};
 /// How long a provider takes meanwhile.
 const WHILE: Duration = Duration::from_secs(4);
 
-/// Something that an operator does, and how it is taken back.
-struct Mishap {
-    happens: &'static str,
-    is_mended: &'static str,
+/// A change to the database that locks the replicas out, and how it is undone.
+struct Mistake {
+    made: &'static str,
+    mended: &'static str,
     /// What the log says is to be done.
     advice: &'static str,
 }
 
 /// `SVC` is the role of the replicas.
-async fn is_survived(mishap: Mishap) {
+async fn assert_stored_despite(mistake: Mistake) {
     let role = Server::shared().role().await;
     let sql = async |text: &str| role.sql(&text.replace("SVC", &role.name)).await;
-    let happens = async || sql(mishap.happens).await;
-    survive(&role, &role.url, happens, async || sql(mishap.is_mended).await, mishap.advice).await;
+    let made = async || sql(mistake.made).await;
+    assert_stored_between(&role, &role.url, made, async || sql(mistake.mended).await, mistake.advice).await;
 }
 
-async fn survive(
+/// A token that is issued after one and before the other is stored, and lent only then.
+async fn assert_stored_between(
     role: &Role,
     url: &str,
-    happens: impl AsyncFnOnce(),
-    is_mended: impl AsyncFnOnce(),
+    made: impl AsyncFnOnce(),
+    mended: impl AsyncFnOnce(),
     advice: &str,
 ) {
     let cluster = Cluster::by([url; 2]).await;
@@ -41,7 +42,7 @@ async fn survive(
     cluster.sandbox.faults().script(CRM.fault().processed().delay(WHILE));
     let caller = cluster.replicas[0].lending(&crm);
     cluster.asked(CRM, 1).await;
-    happens().await;
+    made().await;
     role.end_sessions().await;
     let other = cluster.replicas[1].insisting(&crm);
     cluster.answered(CRM).await;
@@ -52,7 +53,7 @@ async fn survive(
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(!caller.is_finished(), "a token was lent that nobody has stored");
 
-    is_mended().await;
+    mended().await;
     let token = caller.await.unwrap().unwrap().access_token;
     assert_eq!(other.await.unwrap(), token);
     assert_eq!(cluster.requests(CRM), 1);
@@ -62,9 +63,9 @@ async fn survive(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_token_outlives_a_password_that_is_changed_before_the_service_knows_it() {
-    is_survived(Mishap {
-        happens: "ALTER ROLE SVC PASSWORD 'two'",
-        is_mended: "ALTER ROLE SVC PASSWORD 'one'",
+    assert_stored_despite(Mistake {
+        made: "ALTER ROLE SVC PASSWORD 'two'",
+        mended: "ALTER ROLE SVC PASSWORD 'one'",
         advice: "the database refuses the user or password of `store.url`",
     })
     .await;
@@ -72,9 +73,9 @@ async fn a_new_token_outlives_a_password_that_is_changed_before_the_service_know
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_token_outlives_a_server_whose_rules_refuse_the_service() {
-    is_survived(Mishap {
-        happens: "GRANT refused TO SVC",
-        is_mended: "REVOKE refused FROM SVC",
+    assert_stored_despite(Mistake {
+        made: "GRANT refused TO SVC",
+        mended: "REVOKE refused FROM SVC",
         advice: "the database refuses the user or password of `store.url`",
     })
     .await;
@@ -82,9 +83,9 @@ async fn a_new_token_outlives_a_server_whose_rules_refuse_the_service() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_token_outlives_a_table_without_the_rights_that_the_service_needs() {
-    is_survived(Mishap {
-        happens: "REVOKE ALL ON idp_token_record FROM SVC",
-        is_mended: "GRANT ALL ON idp_token_record TO SVC",
+    assert_stored_despite(Mistake {
+        made: "REVOKE ALL ON idp_token_record FROM SVC",
+        mended: "GRANT ALL ON idp_token_record TO SVC",
         advice: "needs the rights",
     })
     .await;
@@ -92,9 +93,9 @@ async fn a_new_token_outlives_a_table_without_the_rights_that_the_service_needs(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_token_outlives_a_table_that_is_gone_until_a_backup_is_back() {
-    is_survived(Mishap {
-        happens: "ALTER TABLE idp_token_record RENAME TO gone",
-        is_mended: "ALTER TABLE gone RENAME TO idp_token_record",
+    assert_stored_despite(Mistake {
+        made: "ALTER TABLE idp_token_record RENAME TO gone",
+        mended: "ALTER TABLE gone RENAME TO idp_token_record",
         advice: "restart to create missing tables",
     })
     .await;
@@ -110,6 +111,6 @@ async fn a_new_token_outlives_a_certificate_that_the_service_does_not_trust() {
     let trust = |authority: &Authority| std::fs::write(trusted.path(), &authority.pem).unwrap();
     trust(&ours);
     let url = format!("{}?sslmode=verify-ca&sslrootcert={}", role.url, trusted.path().display());
-    let (happens, is_mended) = (async || trust(&another), async || trust(&ours));
-    survive(&role, &url, happens, is_mended, "cannot trust the database server of `store.url`").await;
+    let (made, mended) = (async || trust(&another), async || trust(&ours));
+    assert_stored_between(&role, &url, made, mended, "cannot trust the database server of `store.url`").await;
 }
