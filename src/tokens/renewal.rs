@@ -52,7 +52,7 @@ pub(super) const STORE_OTHERS: Duration = Duration::from_secs(5);
 /// The pause between two tries; far less than [`GRACE`].
 const STORE_EVERY: Duration = Duration::from_millis(250);
 
-/// How long one try may take: a request that hangs must not use up [`GRACE`]. It is safe to repeat.
+/// How long one try may take: a request that hangs must not use up [`GRACE`], nor the lease. It is safe to repeat.
 const STORE_TRY: Duration = Duration::from_secs(2);
 
 /// How often the log says that something cannot be stored yet.
@@ -287,7 +287,7 @@ impl Renewer {
         let (mut generation, mut record) = (stored.generation, change(&stored.record));
         let (mut lost, mut complaint) = (0, Complaint::default());
         loop {
-            match self.try_swap(identity, generation, &record).await {
+            match in_time(self.store.swap(identity.key(), identity.user(), generation, &record)).await {
                 Ok(Swap::Done(generation)) => {
                     let stored = StoredState::new(Some(stored), generation, record, Instant::now());
                     return Ok(Arc::new(stored));
@@ -313,17 +313,6 @@ impl Renewer {
             }
         }
     }
-
-    async fn try_swap(
-        &self,
-        identity: &Selected,
-        generation: u64,
-        record: &Record,
-    ) -> Result<Swap, StoreError> {
-        let swap = self.store.swap(identity.key(), identity.user(), generation, record);
-        let late = |_| StoreError::Unavailable { detail: "it takes more than 2 s".to_owned() };
-        tokio::time::timeout(STORE_TRY, swap).await.map_err(late)?
-    }
 }
 
 /// A complaint in the log about what cannot be stored, made every [`TELL_EVERY`].
@@ -342,6 +331,12 @@ impl Complaint {
         let (connection, left_s) = (&identity.key().connection, left.as_secs());
         tracing::error!(%error, connection, left_s, "Cannot store what became of a token, and keeps trying");
     }
+}
+
+/// One try of what is tried again.
+async fn in_time<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let late = || StoreError::Unavailable { detail: "it takes more than 2 s".to_owned() };
+    tokio::time::timeout(STORE_TRY, asked).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// A renewal whose outcome is known and has to be stored.

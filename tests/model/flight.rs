@@ -1,6 +1,6 @@
 //! One flight. Each function names the one that it models.
 
-use idp_token_service::tokens::timing::{GRACE, LEASE, RENEW_EVERY, RENEWAL_TIMEOUT};
+use idp_token_service::tokens::timing::{GRACE, LEASE, RENEW_AGAIN, RENEW_EVERY, RENEWAL_TIMEOUT};
 
 use super::{
     event::{Answer, Step},
@@ -58,7 +58,7 @@ impl Model {
         !self.has(Mend::Lease) || state.lease.is_none_or(|lease| lease.age >= seconds(LEASE))
     }
 
-    /// `Database::acquire`, and `Works::after_grace`.
+    /// `Database::acquire`, and the beginning of `Renewer::lead`.
     fn acquire(&self, state: &mut State, i: usize, answer: Answer) {
         let is_inherited = state.lease.is_some();
         let holder = (answer == Answer::Arrives).then_some(i);
@@ -74,7 +74,7 @@ impl Model {
         state.note(answer);
     }
 
-    /// `Works::look` and `Works::is_wanted`: callers want another token than they have.
+    /// `Renewer::lead` until the exchange, and `Job::is_wanted`: callers want another token than they have.
     fn load(&self, state: &mut State, i: usize, login: u8) {
         let old = state.replicas[i].old;
         let seen = if self.has(Mend::Reload) { state.record } else { Record { token: old, ..state.record } };
@@ -89,7 +89,7 @@ impl Model {
         state.replicas[i].phase = if confirms { Phase::Confirming(plan) } else { Phase::Sending(plan) };
     }
 
-    /// The beginning of `exchange::renew`.
+    /// `exchange::once`, and the beginning of `HeldLease::bound`.
     fn send(&self, state: &mut State, i: usize, plan: Plan) {
         let is_lease_over = state.replicas[i].lapsed >= seconds(LEASE);
         if is_lease_over && self.has(Mend::Look) && self.has(Mend::Confirm) {
@@ -103,7 +103,7 @@ impl Model {
         state.replicas[i].phase = Phase::Exchanging { plan, seconds: 0 };
     }
 
-    /// The deadline of `exchange::renew`.
+    /// The deadline of `exchange::renew`, and `HeldLease::bound`.
     pub(crate) fn is_over(&self, state: &State, i: usize) -> bool {
         let replica = &state.replicas[i];
         let Phase::Exchanging { seconds: spent, .. } = replica.phase else { return false };
@@ -122,7 +122,7 @@ impl Model {
         }
     }
 
-    /// `Works::store_tokens`, `Works::store_failure` and `Works::swap`.
+    /// `Renewer::store_tokens`, `Renewer::store_failure` and `Renewer::swap`.
     fn settle(&self, state: &mut State, i: usize, plan: Plan, outcome: Outcome, answer: Answer) {
         if self.has(Mend::Swap) && state.record.generation != plan.seen.generation {
             return lose_swap(state, i, plan, outcome);
@@ -136,12 +136,13 @@ impl Model {
         }
     }
 
-    /// `lease::keep`: by its own timer, which goes on trying where the lease has ended and nobody took it.
+    /// `HeldLease::keep`: by its own timer, which goes on trying where the lease has ended and nobody took it.
     pub(crate) fn keep(&self, state: &mut State, i: usize) {
         let replica = &state.replicas[i];
         let since_due = replica.lapsed.checked_sub(seconds(RENEW_EVERY));
         let is_over = replica.lapsed >= seconds(LEASE);
-        let is_due = since_due.is_some_and(|since| since % self.retry_every == 0) || is_over;
+        let again = seconds(if self.has(Mend::RenewAgain) { RENEW_AGAIN } else { RENEW_EVERY });
+        let is_due = since_due.is_some_and(|since| since % again == 0) || is_over;
         if is_due && replica.pace == Pace::Running && state.reaches_store(i) {
             renew(state, i);
         }
@@ -194,7 +195,7 @@ fn lose_swap(state: &mut State, i: usize, plan: Plan, outcome: Outcome) {
     if current.token != plan.seen.token {
         return land(state, i, current.token);
     }
-    let seen = Record { generation: current.generation, ..plan.seen };
+    let seen = Record { generation: current.generation, dead: current.dead, ..plan.seen };
     state.replicas[i].phase = Phase::Settling { plan: Plan { seen, ..plan }, outcome };
 }
 

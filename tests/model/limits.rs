@@ -72,12 +72,3 @@ fn an_exchange_that_ends_with_the_lease_throws_answers_away_that_grace_would_sav
     let cut_off = Model { silence: silent(), ..in_a_world(Left { cuts: 1, ..Left::default() }) };
     assert_holds(Model { overtime, ..cut_off });
 }
-
-/// Each is short, but the renewals of the lease that fall into them are tried again only after as long as
-/// between two. If that were a second, silences of any number could together be as long as one.
-#[test]
-fn two_short_silences_add_up_where_a_failed_renewal_of_the_lease_is_not_tried_again_soon() {
-    let world = in_a_world(Left { cuts: 2, ..Left::default() });
-    assert_breaks(Model { silence: frozen(), ..world }, ONCE);
-    assert_holds(Model { silence: silent(), retry_every: 1, ..world });
-}

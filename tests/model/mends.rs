@@ -37,6 +37,12 @@ fn without_a_look_at_the_clock_a_replica_that_slept_after_confirming_sends_all_t
     assert_needed(Mend::Look, Left { stops: 1, ..Left::default() }, ONCE);
 }
 
+/// Each silence may be short, if the renewals of the lease fall into them.
+#[test]
+fn without_trying_the_lease_again_soon_several_silences_add_up() {
+    assert_needed(Mend::RenewAgain, Left { cuts: 2, ..Left::default() }, ONCE);
+}
+
 #[test]
 fn without_a_bound_a_slow_exchange_outlives_the_lease_of_who_cannot_renew_it() {
     assert_needed(Mend::Bound, Left { cuts: 1, ..Left::default() }, ONCE);

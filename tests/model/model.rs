@@ -23,6 +23,8 @@ pub(crate) enum Mend {
     Confirm,
     /// Nothing is sent once the lease has ended by the replica's own clock.
     Look,
+    /// A renewal of the lease that failed is tried again soon.
+    RenewAgain,
     /// The exchange ends with the lease as last confirmed.
     Bound,
     /// New tokens are stored before anybody gets them.
@@ -48,8 +50,6 @@ pub(crate) struct Model {
     pub(crate) hesitation: u8,
     /// For how many seconds an exchange is waited for beyond the lease's end.
     pub(crate) overtime: u8,
-    /// After how many seconds `lease::keep` tries again what failed.
-    pub(crate) retry_every: u8,
     /// The slowest answer of the provider, in seconds; `None` if it need not answer.
     pub(crate) answers_within: Option<u8>,
 }
@@ -207,7 +207,7 @@ fn crash(state: &mut State, i: usize) {
     state.replicas[i] = Replica { old: state.replicas[i].old, ..Replica::default() };
 }
 
-/// A timer of `lease::keep` that was missed while stopped fires at once; that of the frozen knows of nothing.
+/// A timer of `HeldLease::keep` that was missed while stopped fires at once; that of the frozen knows of nothing.
 fn wake(state: &mut State, i: usize) {
     state.replicas[i].pace = Pace::Running;
     let is_due = state.replicas[i].lapsed >= seconds(RENEW_EVERY);

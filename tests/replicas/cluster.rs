@@ -7,7 +7,8 @@ use idp_token_sandbox::{Entry, Reuse, Sandbox, Seed};
 use idp_token_service::{
     service::pb::{
         CallProviderRequest, CallProviderResponse, GetIdentityTokenRequest, GetIdentityTokenResponse,
-        IdentitySelector, idp_token_service_client::IdpTokenServiceClient,
+        IdentitySelector, InspectIdentityTokenRequest, RevokeIdentityTokenRequest,
+        idp_token_service_client::IdpTokenServiceClient,
     },
     token::Fingerprint,
 };
@@ -21,7 +22,7 @@ use idp_token_testkit::{
 use tokio::task::{JoinHandle, JoinSet};
 use tonic::{Response, Status, transport::Channel};
 
-use crate::person::{Kind, Person};
+use crate::person::{CRM, GITHUB, Kind, Person};
 
 /// Callers of each replica at the same time.
 pub(crate) const CALLERS: usize = 64;
@@ -39,7 +40,7 @@ pub(crate) type Lent = Result<GetIdentityTokenResponse, Status>;
 pub(crate) struct Cluster {
     pub(crate) sandbox: Sandbox,
     pub(crate) replicas: Vec<Replica>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// One of them, with a connection to it.
@@ -55,27 +56,38 @@ impl Cluster {
     }
 
     /// The same, each by a way of its own.
-    pub(crate) async fn by(urls: [&str; REPLICAS]) -> Self {
-        let mut seed = Seed { signing_key: Some(keys::SIGNING_KEY.clone()), ..Seed::sample() };
+    pub(crate) async fn by<const N: usize>(urls: [&str; N]) -> Self {
+        Self::of_tenant(&Seed::sample().domain, urls).await
+    }
+
+    /// The same for another tenant.
+    pub(crate) async fn of_tenant<const N: usize>(domain: &str, urls: [&str; N]) -> Self {
+        let signing_key = Some(keys::SIGNING_KEY.clone());
+        let mut seed = Seed { signing_key, domain: domain.to_owned(), ..Seed::sample() };
         // Auth0's limits are not what this is about.
         (seed.management.requests_per_second, seed.management.burst) = (1000.0, 1000);
         let sandbox = Sandbox::start(seed, ANYWHERE).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-        std::fs::write(path("keys"), BASE64_STANDARD.encode([7; 32])).unwrap();
-        std::fs::write(path("service.toml"), configuration(&sandbox)).unwrap();
-        let start = async |url| {
-            let mut serve = command(&["serve", "--config", &path("service.toml")]);
-            serve.envs(environment(&sandbox)).env("IDP_TOKEN_STORE_URL", url);
-            serve.env("IDP_TOKEN_STORE_ENCRYPTION_KEYS_FILE", path("keys"));
-            let process = Running::start(serve).await;
-            eventually("readiness", async || process.page("/readyz").await.0 == 200).await;
-            Replica { channel: channel(process.grpc), process }
-        };
-        let [first, second, third] = urls;
-        let (first, second, third) = tokio::join!(start(first), start(second), start(third));
-        sandbox.journal().clear();
-        Self { sandbox, replicas: vec![first, second, third], _folder: folder }
+        std::fs::write(folder.path().join("keys"), BASE64_STANDARD.encode([7; 32])).unwrap();
+        std::fs::write(folder.path().join("service.toml"), configuration(&sandbox)).unwrap();
+        let mut cluster = Self { sandbox, replicas: vec![], folder };
+        for url in urls {
+            let replica = cluster.launch(url).await;
+            cluster.replicas.push(replica);
+        }
+        cluster.sandbox.journal().clear();
+        cluster
+    }
+
+    /// One more replica, ready.
+    pub(crate) async fn launch(&self, url: &str) -> Replica {
+        let path = |name: &str| self.folder.path().join(name).to_str().unwrap().to_owned();
+        let mut serve = command(&["serve", "--config", &path("service.toml")]);
+        serve.envs(environment(&self.sandbox)).env("IDP_TOKEN_STORE_URL", url);
+        serve.env("IDP_TOKEN_STORE_ENCRYPTION_KEYS_FILE", path("keys"));
+        let process = Running::start(serve).await;
+        eventually("readiness", async || process.page("/readyz").await.0 == 200).await;
+        Replica { channel: channel(process.grpc), process }
     }
 
     /// A new user whose token has just expired.
@@ -94,9 +106,27 @@ impl Cluster {
         person
     }
 
+    /// Shows every replica that it is known as the application: until then a provider that does not know a token may mean that
+    /// it is another application's.
+    pub(crate) async fn prove_apps(&self) {
+        for kind in [GITHUB, CRM] {
+            let person = self.fresh(kind, 1_000_000);
+            for replica in &self.replicas {
+                let request = InspectIdentityTokenRequest { identity: Some(person.selector()) };
+                assert!(replica.client().inspect_identity_token(request).await.unwrap().into_inner().active);
+            }
+        }
+    }
+
     /// How often a provider was asked for new tokens.
     pub(crate) fn requests(&self, kind: Kind) -> usize {
-        self.sandbox.journal().count(|entry| kind.is_renewal(&entry.host))
+        self.sandbox.journal().count(|entry| kind.is_renewal(entry))
+    }
+
+    /// What a provider was asked for new tokens.
+    pub(crate) fn renewals(&self, kind: Kind) -> Vec<Entry> {
+        let entries = self.sandbox.journal().entries();
+        entries.into_iter().filter(|entry| kind.is_renewal(entry)).collect()
     }
 
     /// Waits until a provider has been asked so often.
@@ -106,7 +136,7 @@ impl Cluster {
 
     /// Waits until a provider has answered all that it was asked.
     pub(crate) async fn answered(&self, kind: Kind) {
-        let is_due = |entry: &Entry| kind.is_renewal(&entry.host) && entry.status.is_none();
+        let is_due = |entry: &Entry| kind.is_renewal(entry) && entry.status.is_none();
         eventually("an answer", async || self.sandbox.journal().count(is_due) == 0).await;
     }
 
@@ -149,6 +179,11 @@ impl Replica {
     /// A caller that is under way while the test goes on.
     pub(crate) fn lending(&self, person: &Person) -> JoinHandle<Lent> {
         tokio::spawn(lend(self.client(), person.selector(), None))
+    }
+
+    pub(crate) async fn revoke(&self, person: &Person) {
+        let request = RevokeIdentityTokenRequest { identity: Some(person.selector()) };
+        self.client().revoke_identity_token(within(DEADLINE, request)).await.unwrap();
     }
 
     pub(crate) async fn call(&self, person: &Person) -> Result<CallProviderResponse, Status> {
@@ -248,7 +283,7 @@ pub(crate) async fn one_token(crowd: JoinSet<Lent>) -> String {
 
 /// A file that finds every provider at `sandbox`, as the app that it knows.
 fn configuration(sandbox: &Sandbox) -> String {
-    let mut file = "drain = \"10s\"\n[auth0]\nrequests_per_second = 500\n".to_owned();
+    let mut file = "[auth0]\nrequests_per_second = 500\n".to_owned();
     let table = |file: &mut String, name: &str, app: (&str, &str), hosts: &[&str]| {
         let hosts: Vec<_> = hosts.iter().map(|host| format!("{host:?} = {:?}", sandbox.url())).collect();
         let ((id, secret), hosts) = (app, hosts.join(", "));
@@ -267,5 +302,6 @@ fn configuration(sandbox: &Sandbox) -> String {
     let app = (crm.client_id.as_str(), crm.client_secret.as_deref().unwrap());
     table(&mut file, &crm.connection, app, &[&crm.api_host, &crm.auth_host]);
     writeln!(file, "strategy = \"oauth2\"\ntoken_url = {:?}", crm.token_url()).unwrap();
+    writeln!(file, "inspect_url = {:?}", crm.inspect_url()).unwrap();
     file
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use idp_token_sandbox::{Fault, Reuse};
+use idp_token_sandbox::Reuse;
 use idp_token_testkit::{assert_error, eventually, postgres::Server};
 use tokio::task::JoinSet;
 use tonic::Code;
@@ -15,16 +15,7 @@ use crate::{
 /// Longer than the tests take.
 const FOR_EVER: Duration = Duration::from_secs(600);
 
-/// All of these mostly wait for leases to run out, so they do that together.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_work_of_a_replica_that_dies_or_sleeps_is_taken_over_once() {
-    tokio::join!(
-        when_the_replica_that_renews_is_killed_another_takes_over_and_a_token_is_spent_twice_at_most_once(),
-        a_replica_that_wakes_up_after_another_took_over_overwrites_nothing_and_uses_what_is_stored(),
-        a_replica_that_sleeps_just_before_it_asks_does_not_ask_with_what_another_has_spent_meanwhile(),
-    );
-}
-
 async fn when_the_replica_that_renews_is_killed_another_takes_over_and_a_token_is_spent_twice_at_most_once() {
     let mut cluster = Cluster::start(&Server::shared().database().await).await;
     let (google, bitbucket, crm) =
@@ -61,6 +52,7 @@ async fn when_the_replica_that_renews_is_killed_another_takes_over_and_a_token_i
     assert_eq!(cluster.sandbox.reuse(), Reuse { requests: 1, families_revoked: 1 });
 }
 
+#[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_wakes_up_after_another_took_over_overwrites_nothing_and_uses_what_is_stored() {
     let cluster = Cluster::start(&Server::shared().database().await).await;
     let (google, bitbucket) = (cluster.expired(GOOGLE, 1), cluster.expired(BITBUCKET, 1));
@@ -89,31 +81,4 @@ async fn a_replica_that_wakes_up_after_another_took_over_overwrites_nothing_and_
     cluster.assert_lent(&bitbucket, &saved).await;
     assert_eq!((cluster.requests(GOOGLE), cluster.requests(BITBUCKET)), (2, 2));
     assert_eq!(cluster.sandbox.reuse(), Reuse { requests: 1, families_revoked: 0 });
-}
-
-async fn a_replica_that_sleeps_just_before_it_asks_does_not_ask_with_what_another_has_spent_meanwhile() {
-    let cluster = Cluster::start(&Server::shared().database().await).await;
-    let crm = cluster.expired(CRM, 1);
-    // Under the lease the profile is read a second time for who reports the token as refused, and that takes
-    // a while.
-    let profile = Fault::on(cluster.sandbox.domain()).path("/api/v2/users/");
-    cluster.sandbox.faults().script(profile.after(1).delay(Duration::from_secs(2)));
-    let [sleeper, others @ ..] = &cluster.replicas[..] else { panic!("there are replicas") };
-    let old = cluster.sandbox.access_token(&crm.id, CRM.connection).unwrap();
-    let mut late = JoinSet::new();
-    // One comes first: among many, one might begin a renewal ahead of need, which does without the second
-    // read.
-    sleeper.first(&mut late, &crm, &old);
-    eventually("the second read", async || cluster.sandbox.journal().profile_reads() == 2).await;
-    sleeper.crowd(&mut late, &crm, Duration::ZERO, Some(&old));
-    sleeper.process.signal("STOP").await;
-
-    let mut crowd = JoinSet::new();
-    others.iter().for_each(|replica| replica.crowd(&mut crowd, &crm, Duration::ZERO, None));
-    let token = one_token(crowd).await;
-    sleeper.process.signal("CONT").await;
-    assert_eq!(one_token(late).await, token);
-    assert_eq!(cluster.requests(CRM), 1);
-    cluster.assert_lent(&crm, &token).await;
-    cluster.assert_no_reuse();
 }

@@ -2,10 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod cluster;
-mod network;
 mod person;
 
 mod deaths;
 mod departures;
 mod expiry;
+mod leases;
 mod outages;
+mod refusals;
+mod tenants;

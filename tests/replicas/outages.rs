@@ -2,32 +2,38 @@
 
 use std::time::Duration;
 
-use idp_token_testkit::{assert_error, eventually, postgres::Server, retry_after};
+use idp_token_testkit::{
+    assert_error, eventually,
+    network::{Traffic, Way},
+    postgres::Server,
+    retry_after,
+};
 use tokio::task::JoinHandle;
 use tonic::Code;
 
 use crate::{
-    cluster::{Cluster, Lent},
-    network::Way,
+    cluster::{Cluster, Lent, one_token},
     person::{ALL, CRM, GOOGLE, Person},
 };
 
 /// Longer than the lease of a renewal, 15 s.
 const LONG: Duration = Duration::from_secs(17);
 
+/// What is said of a token that cannot be stored.
+pub(crate) const UNSTORED: &str = "Cannot store what became of a token; trying on";
+
 /// Less than whoever takes a lease over leaves to the one who had it, 3 s, and the time that one needs.
 const A_LITTLE: Duration = Duration::from_millis(500);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_the_store_is_gone_living_tokens_are_lent_nothing_is_renewed_and_all_recover_by_themselves() {
+async fn while_the_store_is_gone_known_tokens_are_lent_nothing_is_renewed_and_all_recover_by_themselves() {
     let mut server = Server::start();
     let cluster = Cluster::start(&server.database().await).await;
     let alive = cluster.fresh(CRM, 1);
     let dead = ALL.map(|kind| cluster.expired(kind, 2));
+    one_token(cluster.crowd(&alive, Duration::ZERO, None)).await;
     server.stop();
-    for lent in cluster.crowd(&alive, Duration::ZERO, None).join_all().await {
-        assert!(lent.is_ok(), "Auth0 has it: {lent:?}");
-    }
+    one_token(cluster.crowd(&alive, Duration::ZERO, None)).await;
     let refused = dead.each_ref().map(|person| cluster.crowd(person, Duration::ZERO, None));
     for crowd in refused {
         for lent in crowd.join_all().await {
@@ -66,8 +72,7 @@ async fn unstored(cluster: &Cluster, stop: impl FnOnce(), people: &[Person]) -> 
         cluster.answered(kind).await;
     }
     eventually("a line about it", async || {
-        cluster.replicas[0].process.log().matches("Cannot store what became of a token yet").count()
-            >= people.len()
+        cluster.replicas[0].process.log().matches(UNSTORED).count() >= people.len()
     })
     .await;
     callers
@@ -118,23 +123,19 @@ async fn nobody_gets_a_token_before_it_is_stored() {
 async fn after_an_outage_longer_than_the_lease_the_owner_of_new_tokens_may_store_them_first() {
     let server = Server::shared();
     let database = server.database().await;
-    let [first, second, third] = [
-        Way::to(server, &database).await,
-        Way::to(server, &database).await,
-        Way::to(server, &database).await,
-    ];
-    let cluster = Cluster::by([&first.url, &second.url, &third.url]).await;
+    let ways = [Way::to(server.port()).await, Way::to(server.port()).await, Way::to(server.port()).await];
+    let urls = ways.each_ref().map(|way| way.url(&database, server.port()));
+    let cluster = Cluster::by(urls.each_ref().map(String::as_str)).await;
     let people: Vec<_> = (1..=12).map(|number| cluster.expired(CRM, number)).collect();
-    let ways = [&first, &second, &third];
-    let callers = unstored(&cluster, || ways.iter().for_each(|way| way.close()), &people).await;
+    let callers = unstored(&cluster, || ways.iter().for_each(|way| way.is(Traffic::Breaks)), &people).await;
     let others = &cluster.replicas[1..];
     let insisting = |person| others.iter().map(|replica| replica.insisting(person)).collect();
     let waiting: Vec<Vec<_>> = people.iter().map(insisting).collect();
     tokio::time::sleep(LONG).await;
     // The others see the store a little earlier, when the leases have run out.
-    [&second, &third].into_iter().for_each(Way::open);
+    ways[1..].iter().for_each(|way| way.is(Traffic::Flows));
     tokio::time::sleep(A_LITTLE).await;
-    first.open();
+    ways[0].is(Traffic::Flows);
     for ((person, caller), waiting) in people.iter().zip(callers).zip(waiting) {
         let token = caller.await.unwrap().unwrap().access_token;
         for other in waiting {
@@ -144,4 +145,50 @@ async fn after_an_outage_longer_than_the_lease_the_owner_of_new_tokens_may_store
     }
     assert_eq!(cluster.requests(CRM), people.len());
     cluster.assert_no_reuse();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_token_is_not_lent_by_a_new_process_that_cannot_ask_the_store() {
+    let server = Server::shared();
+    let database = server.database().await;
+    let way = Way::to(server.port()).await;
+    let mut cluster = Cluster::by([&database]).await;
+    let google = cluster.fresh(GOOGLE, 1);
+    cluster.replicas.remove(0).revoke(&google).await;
+    for trouble in [Traffic::Breaks, Traffic::Hangs] {
+        let restarted = cluster.launch(&way.url(&database, server.port())).await;
+        way.is(trouble);
+        let lent = restarted.lend(&google).await;
+        let told = lent.as_ref().map_err(|status| status.message().to_owned()).unwrap_err().clone();
+        assert_error(lent, Code::Unavailable, "STORE_UNAVAILABLE");
+        assert_eq!(told, "the token store cannot be used now; try again shortly");
+        way.is(Traffic::Flows);
+        eventually("what is stored", async || {
+            restarted.lend(&google).await.is_err_and(|status| status.code() == Code::FailedPrecondition)
+        })
+        .await;
+    }
+    let slow = cluster.launch(&way.url(&database, server.port())).await;
+    way.is(Traffic::Lags(Duration::from_secs(2)));
+    let refused = slow.lend(&google).await.unwrap_err().code();
+    assert!([Code::Unavailable, Code::FailedPrecondition].contains(&refused), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_replica_knows_it_goes_on_lending_while_it_cannot_ask_the_store() {
+    let server = Server::shared();
+    let database = server.database().await;
+    let way = Way::to(server.port()).await;
+    let mut cluster = Cluster::by([way.url(&database, server.port()).as_str()]).await;
+    let (fresh, renewed) = (cluster.fresh(GOOGLE, 1), cluster.expired(CRM, 1));
+    let replica = cluster.replicas.remove(0);
+    for person in [&fresh, &renewed] {
+        way.is(Traffic::Flows);
+        let token = replica.lend(person).await.unwrap().access_token;
+        for trouble in [Traffic::Breaks, Traffic::Hangs, Traffic::Lags(Duration::from_secs(2))] {
+            way.is(trouble);
+            assert_eq!(replica.lend(person).await.unwrap().access_token, token);
+        }
+    }
+    assert_eq!(cluster.requests(CRM), 1);
 }

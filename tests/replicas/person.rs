@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use idp_token_sandbox::{Fault, IdentitySeed, Seed, UserSeed};
+use idp_token_sandbox::{Entry, Fault, IdentitySeed, Seed, UserSeed};
 use idp_token_service::service::pb::IdentitySelector;
 use idp_token_testkit::people::{BARBARA, FRANCES, KEN, MARGARET, at};
 
@@ -15,6 +15,7 @@ pub(crate) struct Kind {
     /// The user of the sample after whom others are made.
     model: &'static str,
     token_host: &'static str,
+    token_path: &'static str,
     pub(crate) api_host: &'static str,
     /// A request that any living token may make.
     pub(crate) path: &'static str,
@@ -26,6 +27,7 @@ pub(crate) const GOOGLE: Kind = Kind {
     connection: "google-oauth2",
     model: BARBARA,
     token_host: "oauth2.googleapis.com",
+    token_path: "/token",
     api_host: "www.googleapis.com",
     path: "/oauth2/v3/userinfo",
 };
@@ -36,6 +38,7 @@ pub(crate) const BITBUCKET: Kind = Kind {
     connection: "bitbucket",
     model: KEN,
     token_host: "bitbucket.org",
+    token_path: "/site/oauth2/access_token",
     api_host: "api.bitbucket.org",
     path: "/2.0/user",
 };
@@ -46,6 +49,7 @@ pub(crate) const GITHUB: Kind = Kind {
     connection: "github",
     model: MARGARET,
     token_host: "github.com",
+    token_path: "/login/oauth/access_token",
     api_host: "api.github.com",
     path: "/user",
 };
@@ -56,6 +60,7 @@ pub(crate) const CRM: Kind = Kind {
     connection: "acme-crm",
     model: FRANCES,
     token_host: "login.crm.example",
+    token_path: "/oauth2/token",
     api_host: "api.crm.example",
     path: "/v1/me",
 };
@@ -65,12 +70,12 @@ pub(crate) const ALL: [Kind; 4] = [GOOGLE, BITBUCKET, GITHUB, CRM];
 impl Kind {
     /// A fault of the provider's token endpoint.
     pub(crate) fn fault(self) -> Fault {
-        Fault::on(self.token_host)
+        Fault::on(self.token_host).path(self.token_path)
     }
 
     /// Whether a request of the journal is for tokens.
-    pub(crate) fn is_renewal(self, host: &str) -> bool {
-        host == self.token_host
+    pub(crate) fn is_renewal(self, entry: &Entry) -> bool {
+        entry.host == self.token_host && entry.path == self.token_path
     }
 }
 

@@ -27,6 +27,7 @@ on_every_database![
     replicas_that_start_at_once_agree,
     a_newer_schema_is_left_alone,
     a_use_is_written_down_once_an_hour,
+    who_takes_over_a_lease_learns_of_the_one_before_for_an_hour,
     two_tenants_on_one_database_see_nothing_of_each_other,
     replicas_and_a_store_whose_clocks_differ_agree_on_when_a_token_ends,
 ];
@@ -194,6 +195,27 @@ async fn a_use_is_written_down_once_an_hour(world: World) {
             store.swap(&adas(), &ada(), before.generation + 1, &record("y")).await,
             Ok(Swap::Lost(_))
         ));
+    }
+}
+
+async fn who_takes_over_a_lease_learns_of_the_one_before_for_an_hour(world: World) {
+    const MINUTE: i64 = HOUR / 60;
+    let lease = LeaseName::Identity(adas());
+    drop(world.open().await);
+    for (clock, removed, is_inherited) in [
+        (0, 0, false),
+        (2 * MINUTE, 0, true),
+        (HOUR, 0, true),
+        (2 * HOUR - MINUTE, 0, true),
+        (3 * HOUR + 2 * MINUTE, 1, false),
+    ] {
+        world.set_clock(clock).await;
+        let store = world.open().await;
+        let now = store.remove_unused(Duration::from_secs(24 * 3600)).await.unwrap();
+        let Acquired::Yes(lease) = store.acquire(&lease, "a", Duration::from_secs(60)).await.unwrap() else {
+            panic!("the one before has run out")
+        };
+        assert_eq!((now.leases, lease.is_inherited()), (removed, is_inherited), "{clock}");
     }
 }
 

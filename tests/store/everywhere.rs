@@ -264,13 +264,15 @@ async fn what_is_unused_for_long_is_removed_with_what_ran_out(world: World) {
     store.put_shared("token", 0, &SecretString::from("x"), SHORT).await.unwrap();
     let first = store.remove_unused(LONG).await.unwrap();
     assert!(first.records == 0 && load(&store, &adas()).await.is_some());
+    // A database remembers one that ran out for longer: see durable.rs.
+    let leases = u64::from(!store.is_durable());
     let mut removed = first;
     eventually(async || {
         let now = store.remove_unused(SHORT).await.unwrap();
         removed.records += now.records;
         removed.leases += now.leases;
         removed.shared += now.shared;
-        ((removed.records, removed.leases, removed.shared) == (1, 1, 1)).then_some(())
+        ((removed.records, removed.leases, removed.shared) == (1, leases, 1)).then_some(())
     })
     .await;
     assert!(load(&store, &adas()).await.is_none());

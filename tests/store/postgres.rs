@@ -9,14 +9,12 @@ use idp_token_service::{
     identity::IdentityKey,
     store::{Store, StoreError},
 };
-use idp_token_testkit::postgres::Server;
-use sqlx::{Connection, Executor, PgConnection};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    sync::watch,
-    task::JoinSet,
+use idp_token_testkit::{
+    network::{Traffic, Way},
+    postgres::Server,
 };
+use sqlx::{Connection, Executor, PgConnection};
+use tokio::task::JoinSet;
 
 use crate::world::{TENANT, World, ada, adas, eventually, keyring, name, put};
 
@@ -55,53 +53,11 @@ async fn a_stopped_server_is_unavailable_quickly_and_the_store_recovers_when_it_
     recovers(&store).await;
 }
 
-/// What a proxy does to the connections of each generation.
-#[derive(Clone, Copy)]
-struct Network {
-    generation: u32,
-    stalled: bool,
-}
-
-/// Passes everything on. While stalled nothing gets through, and connections of a former generation are dead
-/// for ever, though nobody is told: as behind a firewall that has lost its state.
-async fn proxy(to: u16) -> (u16, watch::Sender<Network>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let (control, network) = watch::channel(Network { generation: 0, stalled: false });
-    tokio::spawn(async move {
-        loop {
-            let (client, _) = listener.accept().await.unwrap();
-            let server = TcpStream::connect(("127.0.0.1", to)).await.unwrap();
-            let (from_client, to_client) = client.into_split();
-            let (from_server, to_server) = server.into_split();
-            tokio::spawn(pass_on(from_client, to_server, network.clone()));
-            tokio::spawn(pass_on(from_server, to_client, network.clone()));
-        }
-    });
-    (port, control)
-}
-
-async fn pass_on(
-    mut from: impl AsyncReadExt + Unpin,
-    mut to: impl AsyncWriteExt + Unpin,
-    mut network: watch::Receiver<Network>,
-) {
-    let generation = network.borrow().generation;
-    let mut buffer = vec![0; 16 * 1024];
-    while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        let open = |network: &Network| network.generation == generation && !network.stalled;
-        let on = network.wait_for(open).await.is_ok();
-        if !on || to.write_all(&buffer[..length]).await.is_err() {
-            return;
-        }
-    }
-}
-
 const WAITING: &str = "SELECT count(*) FROM pg_locks WHERE NOT granted AND database = \
                        (SELECT oid FROM pg_database WHERE datname = current_database())";
 
 /// Every connection of the pool is in the midst of a statement when the network fails.
-async fn cut_off(store: &Arc<Store>, direct: &World, network: &watch::Sender<Network>) {
+async fn cut_off(store: &Arc<Store>, direct: &World, way: &Way) {
     let mut locker = PgConnection::connect(direct.address()).await.unwrap();
     locker.execute("BEGIN; LOCK TABLE idp_token_record IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let mut callers = JoinSet::new();
@@ -110,7 +66,7 @@ async fn cut_off(store: &Arc<Store>, direct: &World, network: &watch::Sender<Net
         callers.spawn(async move { store.load(&adas(), &ada()).await });
     }
     eventually(async || (direct.number(WAITING).await == 8).then_some(())).await;
-    network.send_modify(|network| network.stalled = true);
+    way.is(Traffic::Hangs);
     let began = Instant::now();
     let outcomes = callers.join_all().await;
     assert!(outcomes.iter().all(Result::is_err) && began.elapsed() < QUICKLY, "{:?}", began.elapsed());
@@ -120,13 +76,13 @@ async fn cut_off(store: &Arc<Store>, direct: &World, network: &watch::Sender<Net
 async fn a_network_that_swallows_everything_is_unavailable_quickly_and_leaves_no_connection_stuck() {
     let shared = Server::shared();
     let direct = World::at(shared.database().await);
-    let (port, network) = proxy(shared.port()).await;
-    let world = World::at(direct.address().replace(&format!(":{}/", shared.port()), &format!(":{port}/")));
+    let way = Way::to(shared.port()).await;
+    let world = World::at(way.url(direct.address(), shared.port()));
     let store = world.open().await;
     put(&store, &adas(), 0, "kept").await;
-    cut_off(&store, &direct, &network).await;
+    cut_off(&store, &direct, &way).await;
     fails_quickly(&store).await;
-    network.send_modify(|network| *network = Network { generation: network.generation + 1, stalled: false });
+    way.is(Traffic::Flows);
     recovers(&store).await;
 }
 

@@ -32,6 +32,7 @@ pub mod http;
 pub mod issuer;
 pub mod keys;
 pub mod log;
+pub mod network;
 pub mod people;
 pub mod postgres;
 pub mod process;

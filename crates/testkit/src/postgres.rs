@@ -1,9 +1,10 @@
 //! A PostgreSQL server of the tests' own, which ends with them.
 
 use std::{
+    fs::Permissions,
     io::Write,
     net::TcpListener,
-    os::unix::fs::{MetadataExt, chown},
+    os::unix::fs::{MetadataExt, PermissionsExt, chown},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
@@ -15,8 +16,18 @@ use std::{
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
+use crate::authority::Certified;
+
 /// The user `nobody`: PostgreSQL refuses to run as root.
 const NOBODY: u32 = 65534;
+
+/// Trusts everybody who is not in one of these groups. Roles come and go in them without the server's being told.
+const RULES: &str = "
+host all +refused all reject
+host all +with_password all scram-sha-256
+local all all trust
+host all all 127.0.0.1/32 trust
+";
 
 /// Ends the server when the test process does, however that ends, since then the pipe closes; and cleans up,
 /// unless it is told that there is more to come.
@@ -53,6 +64,7 @@ impl Server {
             ["--username=postgres", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C", "-D"];
         let made = server.command("initdb").args(options).arg(server.data()).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        std::fs::write(server.data().join("pg_hba.conf"), RULES).unwrap();
         server.resume();
         server
     }
@@ -106,6 +118,35 @@ impl Server {
         self.url(&name)
     }
 
+    /// A new database that belongs to a new role, whose password is `one`.
+    pub async fn role(&self) -> Role {
+        let admin = self.database().await;
+        let name = admin.rsplit_once('/').unwrap().1.replace("tokens", "role");
+        let role = Role { url: admin.replace("postgres@", &format!("{name}:one@")), name, admin };
+        for group in ["refused", "with_password"] {
+            // Of several tests that come at once only one makes it.
+            let mut connection = PgConnection::connect(&role.admin).await.unwrap();
+            let _ = connection.execute(AssertSqlSafe(format!("CREATE ROLE {group}"))).await;
+        }
+        let (name, database) = (&role.name, role.admin.rsplit_once('/').unwrap().1);
+        role.sql(&format!("CREATE ROLE {name} LOGIN PASSWORD 'one' IN ROLE with_password")).await;
+        role.sql(&format!("ALTER DATABASE {database} OWNER TO {name}")).await;
+        role
+    }
+
+    /// Gives it a certificate, for TLS.
+    pub async fn certify(&self, certified: &Certified) {
+        for (name, pem) in [("server.crt", &certified.certificate), ("server.key", &certified.key)] {
+            let file = self.data().join(name);
+            std::fs::write(&file, pem).unwrap();
+            std::fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+            let owner = self.data().metadata().unwrap();
+            chown(&file, Some(owner.uid()), Some(owner.gid())).unwrap();
+        }
+        execute(&self.url("postgres"), "ALTER SYSTEM SET ssl = on").await;
+        execute(&self.url("postgres"), "SELECT pg_reload_conf()").await;
+    }
+
     pub fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
@@ -142,6 +183,33 @@ impl Drop for Server {
         }
         let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+/// A role with a database of its own.
+pub struct Role {
+    pub name: String,
+    /// The database, as this role.
+    pub url: String,
+    /// The same as the server's superuser.
+    admin: String,
+}
+
+impl Role {
+    /// Runs statements on its database, as the server's superuser.
+    pub async fn sql(&self, sql: &str) {
+        execute(&self.admin, sql).await;
+    }
+
+    pub async fn end_sessions(&self) {
+        let its = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename =";
+        self.sql(&format!("{its} '{}'", self.name)).await;
+    }
+}
+
+/// Runs statements on the database at `url`, as whoever that says.
+pub async fn execute(url: &str, sql: &str) {
+    let sql = AssertSqlSafe(sql.to_owned());
+    PgConnection::connect(url).await.unwrap().execute(sql).await.unwrap();
 }
 
 /// Debian keeps the server's programs out of the path.

@@ -1,6 +1,8 @@
 //! Translates the databases' errors. Their own texts are kept where they help, and never contain stored
 //! content.
 
+use std::{fmt, io};
+
 use sqlx::{error::DatabaseError, sqlite::SqliteError};
 
 use crate::store::StoreError;
@@ -12,11 +14,10 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::PoolTimedOut => Self::unavailable(
                 "no connection within 2 s: the database refuses connections, does not answer, or has none left",
             ),
+            // So rustls says that it does not accept a certificate.
+            sqlx::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => untrusted(&error),
             sqlx::Error::Io(error) => Self::unavailable(format!("the connection failed: {error}")),
-            sqlx::Error::Tls(error) => Self::misconfigured(format!(
-                "cannot trust the database server of `store.url`: {error}; add `?sslrootcert=/path/of/its/ca.pem`, or \
-                 `?sslmode=disable` where nobody else is on the network"
-            )),
+            sqlx::Error::Tls(error) => untrusted(&error),
             sqlx::Error::ColumnDecode { .. }
             | sqlx::Error::ColumnNotFound(_)
             | sqlx::Error::Decode(_)
@@ -27,6 +28,13 @@ impl From<sqlx::Error> for StoreError {
             error => Self::unavailable(error.to_string()),
         }
     }
+}
+
+fn untrusted(error: &dyn fmt::Display) -> StoreError {
+    StoreError::misconfigured(format!(
+        "cannot trust the database server of `store.url`: {error}; add `?sslrootcert=/path/of/its/ca.pem`, or \
+         `?sslmode=disable` where nobody else is on the network"
+    ))
 }
 
 /// SQLite's code for "another process is writing".

@@ -45,17 +45,19 @@ impl RenewalFailure {
         record
     }
 
-    /// What to remember after `previous`, if that was a failure too.
+    /// What to remember after `previous`, if that was a failure too. The provider's word stands: whoever slept through it does
+    /// not know better.
     fn after(&self, previous: Option<&Failure>) -> Failure {
         let count = previous.map_or(0, |failure| failure.count).saturating_add(1);
-        match self {
-            Self::Dead { code, .. } => Failure {
+        match (self, previous) {
+            (Self::Transient { .. }, Some(dead)) if dead.permanent => dead.clone(),
+            (Self::Dead { code, .. }, _) => Failure {
                 count,
                 retry_at: SystemTime::UNIX_EPOCH,
                 reason: (*code).to_owned(),
                 permanent: true,
             },
-            Self::Transient { reason, retry_after } => Failure {
+            (Self::Transient { reason, retry_after }, _) => Failure {
                 count,
                 retry_at: SystemTime::now() + backoff(count, *retry_after),
                 reason: (*reason).to_owned(),
@@ -111,6 +113,7 @@ mod tests {
         assert_eq!((first.count, second.count, second.permanent), (1, 2, false));
         let dead = RenewalFailure::Dead { code: "invalid_grant", token: None }.after(Some(&second));
         assert_eq!((dead.count, dead.permanent, dead.reason.as_str()), (3, true, "invalid_grant"));
+        assert_eq!(passing.after(Some(&dead)), dead);
     }
 
     #[test]

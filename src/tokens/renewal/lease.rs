@@ -8,7 +8,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    Renewer, Selected, StoredState,
+    Renewer, Selected, StoredState, in_time,
     timing::{LEASE, RENEW_AGAIN, RENEW_EVERY, RENEWAL_TIMEOUT},
 };
 use crate::{
@@ -135,7 +135,7 @@ impl HeldLease {
         let mut pause = RENEW_EVERY;
         loop {
             tokio::time::sleep(pause).await;
-            pause = match self.confirm().await {
+            pause = match in_time(self.confirm()).await {
                 Ok(true) => RENEW_EVERY,
                 Ok(false) => {
                     tracing::warn!("A lease is lost: nothing more is sent to the provider under it");
