@@ -238,7 +238,8 @@ impl Tokens {
         status: &TokenStatus<'_>,
     ) -> Option<Rejection> {
         let newest = status.token().access.fingerprint();
-        self.rejected.rejection(newest, request.ctx.caller(), request.rejected == Some(newest))
+        let (caller, is_reported) = (request.ctx.caller(), request.rejected == Some(newest));
+        self.rejected.rejection(newest, caller, is_reported, status.accepted_since())
     }
 }
 

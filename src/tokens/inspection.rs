@@ -106,7 +106,7 @@ impl Tokens {
     /// The identity as Auth0 has it now, where that shows another token than the dead one.
     async fn after_a_login(&self, request: &TokenRequest<'_>, dead: &NewestToken) -> Option<NewestToken> {
         let token = dead.status().token().access.fingerprint();
-        let since = self.rejected.rejection(token, request.ctx.caller(), false).map(|it| it.since);
+        let since = self.rejection(request, &dead.status()).map(|it| it.since);
         let same = dead.selected().identity().selector();
         let request = TokenRequest { selector: &same, ..*request };
         let later = self.newest(&request, since).await.ok()?;
@@ -147,7 +147,7 @@ impl Told {
         match self {
             Self::Active(_) => Introspection::Active,
             Self::Inactive => Introspection::Inactive,
-            Self::NotKnown => Introspection::Unknown,
+            Self::NotKnown { .. } => Introspection::Unknown,
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     provider::{Lack, Source},
     provider_client::ProviderClient,
     store::Failure,
-    token::{Expiry, Fingerprint, Freshness, RefreshToken, TokenType},
+    token::{Expiry, Fingerprint, Freshness, RefreshToken, TokenSource, TokenType},
 };
 
 /// The earliest that a token in use is renewed ahead of its end, less a jitter of up to a half.
@@ -184,6 +184,13 @@ impl<'a> TokenStatus<'a> {
         self.in_lineage().is_some_and(|stored| stored.record.revoked)
     }
 
+    /// Since when the store, which all replicas share, is known not to count the newest token as refused.
+    pub(super) fn accepted_since(&self) -> Option<Instant> {
+        let stored = self.stored.filter(|stored| stored.generation > 0)?;
+        let is_refused = stored.record.refused.contains(&self.token().access.fingerprint());
+        (!is_refused).then_some(stored.since)
+    }
+
     /// How the last renewals failed, if they did.
     pub fn failure(&self) -> Option<&'a Failure> {
         self.in_lineage()?.record.failure.as_ref()
@@ -231,10 +238,17 @@ impl<'a> TokenStatus<'a> {
 
     /// What is to be done for `requirement`, or why nothing can be.
     pub(super) fn plan(&self, requirement: &Requirement) -> Result<Plan, Blocker> {
-        if self.token().token_type != TokenType::Bearer {
-            return Err(Blocker::NotBearer(self.token().token_type.clone()));
+        let token = self.token();
+        let not_bearer = || Err(Blocker::NotBearer(token.token_type.clone()));
+        let is_bearer = token.token_type == TokenType::Bearer;
+        // Another login brings one of the same type; another renewal need not, once the application's settings at the
+        // provider are mended.
+        if !is_bearer && token.source != TokenSource::Renewed {
+            return not_bearer();
         }
-        let Some(unusable) = self.unusable(requirement) else { return Ok(Plan::Use) };
+        let Some(unusable) = self.unusable(requirement) else {
+            return if is_bearer { Ok(Plan::Use) } else { not_bearer() };
+        };
         if let Some(blocker) = self.blocker(Some(unusable)) {
             return Err(blocker);
         }

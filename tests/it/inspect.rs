@@ -273,7 +273,8 @@ async fn without_the_store_it_is_not_known_which_token_is_the_newest() {
 async fn an_inspection_ends_a_false_belief() {
     let world = World::start().await;
     assert!(world.inspect(github(ADA)).await.unwrap().active, "which proves the client, too");
-    world.sandbox.faults().script(Fault::on("api.github.com").path("/applications").answer(404));
+    let not_found = Fault::on("api.github.com").path("/applications").answer(404);
+    world.sandbox.faults().script(not_found.json(&json!({"message": "Not Found"})));
     assert!(!world.inspect(github(ADA)).await.unwrap().active);
     assert_error(world.lend(github(ADA)).await, FailedPrecondition, "REAUTHENTICATION_REQUIRED");
     assert!(world.inspect(github(ADA)).await.unwrap().active);
