@@ -15,9 +15,8 @@ use crate::{
     cache::Loaded,
     deadline::{Deadline, Stage},
     identity::{Identity, Profile, StoredToken},
-    provider::Renewal,
     store::StoreError,
-    token::{Fingerprint, Freshness, TokenSource},
+    token::{Fingerprint, TokenSource},
 };
 
 /// Steps of the ladder that one call takes at most. Each step up makes sure of something that the one before left open,
@@ -198,24 +197,19 @@ impl Tokens {
         Ok(Step::Again)
     }
 
-    /// Whether the evidence against the newest token suffices to renew it. Where tokens rotate, a renewal costs others the token that
-    /// they hold: it takes the provider's own word.
+    /// Whether the evidence against the newest token suffices to renew it, or the provider, when it is asked, gives more.
     async fn may_renew(
         self: &Arc<Self>,
         snapshot: &IdentitySnapshot,
         status: &TokenStatus<'_>,
         rejection: Option<Rejection>,
     ) -> bool {
-        let Some(Rejection { is_confirmed: false, .. }) = rejection else { return true };
-        let token = status.token();
-        if Freshness::of(token.expiry, Duration::ZERO) == Freshness::Dead {
+        if status.justifies_renewal(rejection) {
             return true;
         }
-        let Some(client) = &snapshot.client else { return true };
-        if !client.adapter.renewal().is_ok_and(Renewal::rotates) {
-            return true;
-        }
-        self.introspect(client, &snapshot.selected, &token.access).await == Introspection::Inactive
+        let Some(client) = &snapshot.client else { return false };
+        let word = self.introspect(client, &snapshot.selected, &status.token().access).await;
+        word == Introspection::Inactive
     }
 
     /// What the store knows. While it is slow, what it said before is not withheld; of an identity about which nothing is known, the

@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{IdentitySnapshot, StoredState, TokenSummary, summary::State};
+use super::{IdentitySnapshot, StoredState, TokenSummary, rejected::Rejection, summary::State};
 use crate::{
     identity::StoredToken,
-    provider::{Lack, Source},
+    provider::{Lack, Renewal, Source},
     provider_client::ProviderClient,
     store::Failure,
     token::{Expiry, Fingerprint, Freshness, RefreshToken, TokenSource, TokenType},
@@ -281,9 +281,19 @@ impl<'a> TokenStatus<'a> {
         left < most.min(share).mul_f64(0.5 + jitter() / 2.0) && self.backing_off().is_none()
     }
 
-    /// What callers are told. `rejected` is one that will not do for who asks.
-    pub(super) fn summary(&self, rejected: Option<Fingerprint>) -> TokenSummary {
+    /// Whether the evidence against the newest token suffices to renew it. Where tokens rotate, a renewal costs others
+    /// the token that they hold: it takes the provider's own word.
+    pub(super) fn justifies_renewal(&self, rejection: Option<Rejection>) -> bool {
+        let is_confirmed = rejection.is_none_or(|rejection| rejection.is_confirmed);
+        let rotates = self.client.is_some_and(|client| client.adapter.renewal().is_ok_and(Renewal::rotates));
+        is_confirmed || !rotates || self.token().has_ended()
+    }
+
+    /// What callers are told. `rejection` is why the newest token will not do for who asks.
+    pub(super) fn summary(&self, rejection: Option<Rejection>) -> TokenSummary {
+        let rejected = rejection.map(|_| self.token().access.fingerprint());
         let state = match self.plan(&Requirement { min_validity: Duration::ZERO, rejected }) {
+            Ok(Plan::Renew) if !self.justifies_renewal(rejection) => State::ReauthenticationRequired,
             Ok(Plan::Use | Plan::Renew) | Err(Blocker::BackingOff { .. }) => State::Active,
             Err(Blocker::NotBearer(_)) => State::NoToken,
             Err(

@@ -8,15 +8,19 @@ use idp_token_testkit::{
     World, assert_error, get,
     http::{Build, Read},
     metadata,
-    people::{ADA, ALAN, EDSGER, at, facebook, github, google},
+    people::{ADA, ALAN, EDSGER, MARGARET, MARY, at, facebook, github, google},
     post,
 };
 use tokio::task::JoinSet;
 use tonic::Code;
 
-/// A world whose service keeps Ada's profile, with her journal empty.
+/// A world whose service keeps Ada's profile, with her journal empty. Its providers have called tokens of others active, so
+/// that they are believed when they do not know one of hers.
 async fn warm() -> World {
     let world = World::start().await;
+    for other in [github(MARGARET), facebook(MARY)] {
+        assert!(world.inspect(other).await.unwrap().active);
+    }
     world.lend(google(ADA)).await.unwrap();
     world.sandbox.journal().clear();
     world

@@ -246,9 +246,11 @@ async fn a_provider_that_does_not_answer_the_question_has_confirmed_nothing() {
 /// Callers whom a proxy vouches for are told apart by their certificates.
 #[tokio::test]
 async fn callers_with_certificates_are_told_apart_as_well() {
+    let database = Database::new();
     let world = World::with(
         |seed| aged(seed, FRANCES, 10 * MINUTE, true),
         |config| {
+            database.configure(config);
             config.trusted_peers = trusting("127.0.0.1");
             config.callers.push(everything_for_services());
             without_inspection(config);
