@@ -292,7 +292,8 @@ impl<'a> TokenStatus<'a> {
     /// What callers are told. `rejection` is why the newest token will not do for who asks.
     pub(super) fn summary(&self, rejection: Option<Rejection>) -> TokenSummary {
         let rejected = rejection.map(|_| self.token().access.fingerprint());
-        let state = match self.plan(&Requirement { min_validity: Duration::ZERO, rejected }) {
+        let requirement = Requirement { min_validity: Duration::ZERO, rejected };
+        let state = match self.plan(&requirement) {
             Ok(Plan::Renew) if !self.justifies_renewal(rejection) => State::ReauthenticationRequired,
             Ok(Plan::Use | Plan::Renew) | Err(Blocker::BackingOff { .. }) => State::Active,
             Err(Blocker::NotBearer(_)) => State::NoToken,
@@ -305,7 +306,7 @@ impl<'a> TokenStatus<'a> {
         };
         TokenSummary {
             state,
-            renewable: state != State::NoToken && self.blocker(None).is_none(),
+            renewable: state != State::NoToken && self.blocker(self.unusable(&requirement)).is_none(),
             expiry: self.token().expiry,
             last_renewal_error: self.failure().map(Into::into),
         }

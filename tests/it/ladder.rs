@@ -172,8 +172,9 @@ async fn every_attempt_of_both_rungs_is_counted() {
     world.sandbox.expire_token(ADA, "github").unwrap();
     world.sandbox.log_in(ADA, "github").unwrap();
     let faults = world.sandbox.faults();
-    faults.script(Fault::on("api.github.com").answer(503));
-    faults.script(Fault::on("api.github.com").after(2).answer(503));
+    let call = || Fault::on("api.github.com").path("/user").answer(503);
+    faults.script(call());
+    faults.script(call().after(2));
     let answer = world.call(github(ADA), get("/user")).await.unwrap();
     // 503, 401 with the old token; 503, 200 with the new one.
     assert_eq!((answer.status_code, answer.report().attempts), (200, 4));

@@ -53,7 +53,7 @@ async fn a_dead_token_is_never_sent_to_be_exchanged() {
 }
 
 async fn assert_left_alone(world: &World) {
-    let long = prost_types::Duration { seconds: 7200, nanos: 0 };
+    let long = prost_types::Duration { seconds: 3600, nanos: 0 };
     let long = GetIdentityTokenRequest {
         identity: Some(facebook(ADA)),
         min_validity: Some(long),
