@@ -65,6 +65,8 @@ async fn what_was_renewed_while_linked_is_there_after_the_identity_is_unlinked()
         world.sandbox.link(DONALD, user, connection).unwrap();
         let renewed = world.lend(at(DONALD, provider)).await.unwrap().access_token;
         world.sandbox.unlink(DONALD, connection).unwrap();
+        let later = replica(&world, |config| database.configure(config)).await;
+        assert_eq!(lend_at(&later, at(user, provider)).await.unwrap(), renewed, "{provider}");
         assert_eq!(world.lend(at(user, provider)).await.unwrap().access_token, renewed, "{provider}");
         assert_eq!(requests(&world, host, path), 1, "{provider}");
     }
