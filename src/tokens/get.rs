@@ -121,7 +121,7 @@ impl Tokens {
     ) -> Option<LiveToken> {
         let token = live.identity().fingerprint()?;
         let profile = self.profile(request, Some(Lacking { token, since: None })).await.ok()?;
-        let latest = Selected::of(profile, request.selector, request.grant).ok()?;
+        let latest = Selected::of(&profile, request.selector, request.grant).ok()?;
         if latest.identity().fingerprint() == Some(token) {
             return None;
         }
@@ -159,7 +159,7 @@ impl Tokens {
         request: &TokenRequest<'_>,
         profile: Loaded<Arc<Profile>>,
     ) -> Result<Step, TokenError> {
-        let selected = Selected::of(profile, request.selector, request.grant)?;
+        let selected = Selected::of(&profile, request.selector, request.grant)?;
         request.ctx.audit().found(selected.identity());
         let Some(token) = selected.identity().token.clone() else {
             return Ok(Step::Done(Box::pin(self.vault_token(request, selected)).await?));

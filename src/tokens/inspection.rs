@@ -74,7 +74,7 @@ impl Tokens {
         };
         self.enter_auth0(request.ctx.deadline());
         let profile = self.auth0.profile(request.grant.user(), &judge).await?;
-        let selected = Selected::of(profile, request.selector, request.grant)?;
+        let selected = Selected::of(&profile, request.selector, request.grant)?;
         request.ctx.audit().found(selected.identity());
         Ok(selected)
     }
