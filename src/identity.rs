@@ -266,23 +266,6 @@ fn provider_or_any(provider: &str) -> &str {
 }
 
 impl Profile {
-    /// Ensures that no token expires later than in `previous`, an earlier read of the same profile. A login
-    /// with another identity moves `last_login`, and with it the computed expiry of a token that has not
-    /// changed.
-    pub fn extend_no_token(&mut self, previous: &Self) {
-        for identity in &mut self.identities {
-            let before = previous.identities.iter().find(|before| before.key == identity.key);
-            let (Some(before), Some(token)) = (before.and_then(|it| it.token.as_ref()), &mut identity.token)
-            else {
-                continue;
-            };
-            if before.access.fingerprint() == token.access.fingerprint() {
-                let expiry = Expiry::earlier(before.expiry, token.expiry);
-                Arc::make_mut(token).expiry = expiry;
-            }
-        }
-    }
-
     /// Returns the index of the only identity that `selector` matches among those that are `visible`; for the
     /// caller no others exist, not even in an error. Never guesses: identities that have a token, or have one
     /// in Token Vault, compete, and more than one match is an error.

@@ -77,7 +77,10 @@ pub enum Told {
     /// It does not know the token as one of this application's. That may mean that the token is dead, or that
     /// the configured application is not the one that the token was issued to: which one it is shows as soon
     /// as the provider calls any token of this application active.
-    NotKnown,
+    NotKnown {
+        /// The full name of the key that says which application it is.
+        client_id: String,
+    },
 }
 
 impl ProviderClient {
@@ -92,13 +95,15 @@ impl ProviderClient {
         metrics: &Metrics,
     ) -> Result<Told, ProviderError> {
         let told = match self.ask(access, deadline).await {
-            Ok(Told::NotKnown) if self.is_proven_by_another(access, deadline).await => Ok(Told::Inactive),
+            Ok(Told::NotKnown { .. }) if self.is_proven_by_another(access, deadline).await => {
+                Ok(Told::Inactive)
+            }
             told => told,
         };
         let word = |told: &Told| match told {
             Told::Active(_) => "active",
             Told::Inactive => "dead",
-            Told::NotKnown => "not_known",
+            Told::NotKnown { .. } => "not_known",
         };
         metrics.inspection(&self.name, told.as_ref().map_or_else(ProviderError::outcome, word));
         told
@@ -113,7 +118,9 @@ impl ProviderClient {
             match inspection.read(&answer, SystemTime::now()) {
                 InspectionVerdict::Active(inspected) => Ok(Told::Active(inspected)),
                 InspectionVerdict::Dead => Ok(Told::Inactive),
-                InspectionVerdict::DeadOrForeign => Ok(Told::NotKnown),
+                InspectionVerdict::DeadOrForeign => {
+                    Ok(Told::NotKnown { client_id: format!("providers.{}.client_id", self.name) })
+                }
                 InspectionVerdict::ClientRefused { code } => Err(self.refused(code)),
                 InspectionVerdict::Transient(transient) => Err(transient.into()),
             }
@@ -134,11 +141,11 @@ impl ProviderClient {
         let Some(other) = self.application.another_than(access) else { return false };
         match self.ask(&other, deadline).await {
             Ok(Told::Active(_)) => true,
-            Ok(Told::NotKnown) => {
-                let (provider, keys) = (&self.name, self.keys(&["client_id"]));
+            Ok(Told::NotKnown { .. }) => {
+                let (provider, key) = (&self.name, format!("providers.{}.client_id", self.name));
                 tracing::error!(
                     provider,
-                    ?keys,
+                    key,
                     "The provider knows nothing of a token that it accepts: the configured application is not the one that \
                      tokens are issued to"
                 );

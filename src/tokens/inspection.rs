@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{
     IdentitySnapshot, Selected, StoredState, TokenError, TokenRequest, TokenStatus, Tokens,
-    rejected::{Introspection, Word},
+    rejected::Introspection,
 };
 use crate::{
     auth0::Acceptance,
@@ -74,7 +74,7 @@ impl Tokens {
         };
         self.enter_auth0(request.ctx.deadline());
         let profile = self.auth0.profile(request.grant.user(), &judge).await?;
-        let selected = Selected::of(profile, request.selector, request.grant)?;
+        let selected = Selected::of(&profile, request.selector, request.grant)?;
         request.ctx.audit().found(selected.identity());
         Ok(selected)
     }
@@ -104,7 +104,8 @@ impl Tokens {
         Err(TokenError::Overloaded)
     }
 
-    /// The identity as Auth0 has it now, where that shows another token than the dead one.
+    /// The identity as Auth0 has it now, where that shows another token than the one that the provider, `asked` about it,
+    /// did not call active.
     async fn after_a_login(
         &self,
         request: &TokenRequest<'_>,
@@ -112,11 +113,10 @@ impl Tokens {
         asked: Instant,
     ) -> Option<NewestToken> {
         let token = dead.status().token().access.fingerprint();
-        let rejection = self.rejected.rejection(token, request.ctx.caller(), false);
-        let since = Some(rejection.map_or(asked, |rejection| rejection.since));
+        let since = self.rejection(request, &dead.status()).map_or(asked, |it| it.since);
         let same = dead.selected().identity().selector();
         let request = TokenRequest { selector: &same, ..*request };
-        let later = self.newest(&request, since).await.ok()?;
+        let later = self.newest(&request, Some(since)).await.ok()?;
         let is_another = later.status().token().access.fingerprint() != token;
         is_another.then_some(later)
     }
@@ -133,11 +133,12 @@ impl Tokens {
         let mut told = told.map_err(|cause| {
             if Instant::now() >= deadline.at() { TokenError::Late(Stage::Provider) } else { error(cause) }
         })?;
-        let (fingerprint, said) = (token.access.fingerprint(), told.word());
+        let (fingerprint, word) = (token.access.fingerprint(), told.word());
+        self.rejected.told(fingerprint, word, began);
         // What has ended is never handed out again in any case.
-        let is_news = said == Introspection::Active || !token.has_ended();
-        let is_stored = is_news && self.record(newest.selected(), fingerprint, said).await;
-        self.rejected.told(fingerprint, Word { said, is_stored }, began);
+        if word == Introspection::Active || !token.has_ended() {
+            self.record(newest.selected(), fingerprint, word).await;
+        }
         // Scopes are the one text of the provider's that is passed on.
         let own = [&token.access, &newest.snapshot.token.access];
         if let Told::Active(inspected) = &mut told {
@@ -152,7 +153,7 @@ impl Told {
         match self {
             Self::Active(_) => Introspection::Active,
             Self::Inactive => Introspection::Inactive,
-            Self::NotKnown => Introspection::NotKnown,
+            Self::NotKnown { .. } => Introspection::NotKnown,
         }
     }
 }

@@ -4,10 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{
-    Selected, Tokens,
-    rejected::{Introspection, Word},
-};
+use super::{Selected, Tokens, rejected::Introspection};
 use crate::{provider_client::ProviderClient, token::AccessToken};
 
 /// How long a question may take. Each caller waits with a deadline of its own.
@@ -28,15 +25,15 @@ impl Tokens {
             let (selected, access) = (selected.clone(), access.clone());
             async move {
                 let told = client.inspect(&access, Instant::now() + TIMEOUT, &tokens.metrics).await;
-                let said = match told {
+                let word = match told {
                     Ok(told) => told.word(),
                     Err(error) => {
                         tracing::debug!(?error, %token, "Cannot ask about a token that was refused");
                         Introspection::Unknown
                     }
                 };
-                let is_stored = tokens.record(&selected, token, said).await;
-                Word { said, is_stored }
+                tokens.record(&selected, token, word).await;
+                word
             }
         };
         self.rejected.introspect(token, ask).await

@@ -9,26 +9,18 @@ use crate::{
 };
 
 impl Tokens {
-    /// Stores what the provider says of a token of `selected`, until it says otherwise; false if that was not
-    /// done. What cannot be stored is logged and no more: another replica finds out by being refused.
-    pub(super) async fn record(&self, selected: &Selected, token: Fingerprint, word: Introspection) -> bool {
+    /// Stores what the provider says of a token of `selected`, until it says otherwise. What cannot be stored
+    /// is logged and no more: another replica finds out by being refused.
+    pub(super) async fn record(&self, selected: &Selected, token: Fingerprint, word: Introspection) {
         let is_refused = match word {
             Introspection::Active => false,
             Introspection::Inactive => true,
-            Introspection::NotKnown | Introspection::Unknown => return false,
+            Introspection::NotKnown | Introspection::Unknown => return,
         };
-        // Token Vault has no tokens of its own in the profile, and the store no record of them.
-        if selected.identity().token.is_none() {
-            return false;
-        }
         match self.store_refusal(selected, token, is_refused).await {
-            Ok(stored) => {
-                self.keep(selected.key(), stored);
-                true
-            }
+            Ok(stored) => self.keep(selected.key(), stored),
             Err(error) => {
                 tracing::warn!(%error, %token, is_refused, "Cannot store what a provider says of a token");
-                false
             }
         }
     }

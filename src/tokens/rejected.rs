@@ -1,10 +1,9 @@
-//! Every memory of a refused token that this process has, behind one question. What the store remembers
-//! besides is part of the identity's record.
+//! Every memory of a refused token that this process has, behind one question. What the store remembers besides is part of
+//! the identity's record.
 //!
-//! A refusal is as wide as its evidence. The provider's own word, asked for, counts for everybody. A caller's
-//! report, or an answer of 401 that the provider did not confirm, counts for the caller that met it: some
-//! answers of 401 are not about the token, but tell of an endpoint that takes no user's token, or of an
-//! incident.
+//! A refusal is as wide as its evidence. The provider's own word, asked for, counts for everybody. A caller's report, or an
+//! answer of 401 that the provider did not confirm, counts for the caller that met it: some answers of 401 are not about the
+//! token, but tell of an endpoint that takes no user's token, or of an incident.
 
 use std::{
     convert::Infallible,
@@ -21,22 +20,20 @@ use crate::{
     token::Fingerprint,
 };
 
-/// The number of tokens about which a provider was asked, and of tokens that callers reported; about 200
-/// bytes each. A refused token leaves Auth0's profile at the user's next login, so the oldest entries are the
-/// least likely to matter.
+/// The number of tokens about which a provider was asked, and of tokens that callers reported; about 200 bytes each. A refused
+/// token leaves Auth0's profile at the user's next login, so the oldest entries are the least likely to matter.
 const CAPACITY: u64 = 50_000;
 
-/// How long a caller's report is believed, and how long the provider's word is kept. A token that is dead is
-/// refused again, at the cost of one request; one that is not must not be lost until the user's next login,
-/// which for GitHub may be never.
+/// How long a caller's report is believed, and how long the provider's word is kept. A token that is dead is refused
+/// again, at the cost of one request; one that is not must not be lost until the user's next login, which for GitHub may be
+/// never.
 const BELIEVED: Duration = Duration::from_secs(15 * 60);
 
-/// How long a provider's word answers for the present: an endpoint that refuses a living token costs one
-/// question a minute, and a token that dies meanwhile may be handed out for so long.
+/// How long a provider's word answers for the present: an endpoint that refuses a living token costs one question a minute,
+/// and a token that dies meanwhile may be handed out for so long.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
 
-/// The most callers whose reports of one token are remembered. The others are refused by the provider once
-/// more.
+/// The most callers whose reports of one token are remembered. The others are refused by the provider once more.
 const MOST_CALLERS: usize = 64;
 
 /// What a provider that is asked says of a token (RFC 7662's word for asking).
@@ -46,26 +43,17 @@ pub(super) enum Introspection {
     Active,
     /// It does not.
     Inactive,
-    /// It does not know the token as one of this application's: see
-    /// [`crate::provider_client::Told::NotKnown`].
+    /// It does not know the token as one of this application's: see [`crate::provider_client::Told::NotKnown`].
     NotKnown,
     /// Nothing: it cannot be asked, or does not answer.
     Unknown,
 }
 
-/// A provider's word about a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Word {
-    pub(super) said: Introspection,
-    /// Whether the store has it, from where every replica learns of it, and of its end.
-    pub(super) is_stored: bool,
-}
-
 /// A token that will not do for a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rejection {
-    /// Since when. The first refusal counts, so that many callers who learn of it one after the other share
-    /// one new read of the profile.
+    /// Since when. The first refusal counts, so that many callers who learn of it one after the other share one new read
+    /// of the profile.
     pub(super) since: Instant,
     /// Whether the provider itself has said so, and not just an answer to a caller.
     pub(super) is_confirmed: bool,
@@ -74,7 +62,7 @@ pub(super) struct Rejection {
 /// See the module's documentation.
 pub(super) struct RejectedTokens {
     /// What providers said, one question however many callers.
-    words: Cache<Fingerprint, Word, Infallible>,
+    words: Cache<Fingerprint, Introspection, Infallible>,
     reports: moka::sync::Cache<Fingerprint, Arc<Report>>,
 }
 
@@ -95,29 +83,34 @@ impl Default for RejectedTokens {
 }
 
 impl RejectedTokens {
-    /// Whether `token` will not do for `caller`, who reports it now or does not.
+    /// Whether `token` will not do for `caller`, who reports it now or does not. What the store has known since
+    /// `accepted`, that the token is not refused, takes an earlier word back: another replica has asked again.
     pub(super) fn rejection(
         &self,
         token: Fingerprint,
         caller: &Caller,
         is_reported: bool,
+        accepted: Option<Instant>,
     ) -> Option<Rejection> {
         // Hardly any token is refused. A mere look costs a third of a read, of which moka keeps a record.
         if !is_reported && !self.words.contains(&token) && !self.reports.contains_key(&token) {
             return None;
         }
         let word = self.words.peek(&token);
-        if let Some(word) = word.as_ref().filter(|word| is_dead(word)) {
+        let counts = |word: &&Loaded<Introspection>| {
+            word.value == Introspection::Inactive && accepted.is_none_or(|accepted| accepted <= word.began)
+        };
+        if let Some(word) = word.as_ref().filter(counts) {
             return Some(Rejection { since: word.began, is_confirmed: true });
         }
         if is_reported {
             // Only a token that is really at hand is remembered: reports of others cannot fill the memory.
             return Some(Rejection { since: self.report(token, caller).since, is_confirmed: false });
         }
-        let report = self.reports.get(&token)?;
+        let report = self.reports.get(&token).filter(|report| !report.is_over())?;
         // The provider has said since then that the token is active.
         let is_refuted =
-            word.is_some_and(|word| word.value.said == Introspection::Active && word.began >= report.since);
+            word.is_some_and(|word| word.value == Introspection::Active && word.began >= report.since);
         let counts = !is_refuted && report.is_of(caller);
         counts.then_some(Rejection { since: report.since, is_confirmed: false })
     }
@@ -125,20 +118,20 @@ impl RejectedTokens {
     /// What the provider says of `token`, asked with `ask` unless it was asked just now.
     pub(super) async fn introspect<F>(&self, token: Fingerprint, ask: impl FnOnce() -> F) -> Introspection
     where
-        F: Future<Output = Word> + Send + 'static,
+        F: Future<Output = Introspection> + Send + 'static,
     {
-        let load = |_: Option<&Word>, _| {
+        let load = |_: Option<&Introspection>, _| {
             let word = ask();
             async move { Ok(word.await) }
         };
         let Ok(Loaded { value, .. }) = self.words.get(&token, is_recent, load).await;
-        value.said
+        value
     }
 
-    /// Notes what the provider was found to say, asked at `began`. That it accepts the token ends every
-    /// refusal until now, and says nothing of those to come.
-    pub(super) fn told(&self, token: Fingerprint, word: Word, began: Instant) {
-        match word.said {
+    /// Notes what the provider was found to say, asked at `began`. That it accepts the token ends every refusal
+    /// until now, and says nothing of those to come.
+    pub(super) fn told(&self, token: Fingerprint, word: Introspection, began: Instant) {
+        match word {
             Introspection::Inactive => self.words.put(&token, Loaded { value: word, began }),
             Introspection::Active => {
                 self.words.remove(&token);
@@ -150,23 +143,21 @@ impl RejectedTokens {
 
     fn report(&self, token: Fingerprint, caller: &Caller) -> Arc<Report> {
         let new = || Arc::new(Report { since: Instant::now(), callers: Mutex::default() });
-        let report = self.reports.get_with(token, new);
+        let report = self.reports.entry(token).or_insert_with_if(new, |old| old.is_over()).into_value();
         report.add(caller);
         report
     }
 }
 
-fn is_recent(kept: &Loaded<Word>) -> Lookup {
+fn is_recent(kept: &Loaded<Introspection>) -> Lookup {
     if kept.began.elapsed() < ASK_AGAIN { Lookup::Hit } else { Lookup::Miss }
 }
 
-/// What is stored counts as the store has it, once this word is no longer the latest.
-fn is_dead(word: &Loaded<Word>) -> bool {
-    let counts_for = if word.value.is_stored { ASK_AGAIN } else { BELIEVED };
-    word.value.said == Introspection::Inactive && word.began.elapsed() < counts_for
-}
-
 impl Report {
+    fn is_over(&self) -> bool {
+        self.since.elapsed() >= BELIEVED
+    }
+
     /// Where callers are not told apart, a report counts for the call that makes it and no other.
     fn add(&self, caller: &Caller) {
         if matches!(caller, Caller::Anonymous) {
@@ -195,7 +186,6 @@ mod tests {
     }
 
     async fn asked(rejected: &RejectedTokens, word: Introspection) -> Introspection {
-        let word = Word { said: word, is_stored: false };
         rejected.introspect(Fingerprint::of(TOKEN), || async move { word }).await
     }
 
@@ -203,10 +193,10 @@ mod tests {
     async fn a_refusal_is_as_wide_as_its_evidence() {
         let (rejected, token) = (RejectedTokens::default(), Fingerprint::of(TOKEN));
         let (calendar, mail) = (service("calendar"), service("mail"));
-        let of = |caller: &Caller| rejected.rejection(token, caller, false);
+        let of = |caller: &Caller| rejected.rejection(token, caller, false, None);
         assert_eq!((of(&calendar), of(&mail)), (None, None));
 
-        let reported = rejected.rejection(token, &calendar, true).expect("it was just reported");
+        let reported = rejected.rejection(token, &calendar, true, None).expect("it was just reported");
         tokio::time::advance(Duration::from_secs(5)).await;
         assert_eq!((of(&calendar), of(&mail), of(&Caller::Anonymous)), (Some(reported), None, None));
         assert!(!reported.is_confirmed);
@@ -221,10 +211,35 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_is_not_told_apart_reports_for_one_call_only() {
         let (rejected, token) = (RejectedTokens::default(), Fingerprint::of(TOKEN));
-        let of = |is_reported| rejected.rejection(token, &Caller::Anonymous, is_reported);
+        let of = |is_reported| rejected.rejection(token, &Caller::Anonymous, is_reported, None);
         let first = of(true).expect("it was just reported");
         tokio::time::advance(Duration::from_secs(5)).await;
         assert_eq!((of(false), of(true)), (None, Some(first)), "the first refusal counts");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_report_is_believed_for_a_quarter_of_an_hour() {
+        let (rejected, token, calendar) =
+            (RejectedTokens::default(), Fingerprint::of(TOKEN), service("calendar"));
+        let of = |is_reported| rejected.rejection(token, &calendar, is_reported, None);
+        let first = of(true).expect("it was just reported");
+        tokio::time::advance(BELIEVED - Duration::from_secs(1)).await;
+        assert_eq!((of(false), of(true)), (Some(first), Some(first)));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(of(false), None);
+        assert!(of(true).is_some_and(|second| second.since > first.since));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_another_replica_heard_later_takes_a_refusal_back() {
+        let (rejected, token) = (RejectedTokens::default(), Fingerprint::of(TOKEN));
+        let before = Instant::now();
+        tokio::time::advance(Duration::from_secs(5)).await;
+        asked(&rejected, Introspection::Inactive).await;
+        let of = |accepted| rejected.rejection(token, &Caller::Anonymous, false, accepted);
+        assert!(of(None).is_some() && of(Some(before)).is_some());
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(of(Some(Instant::now())), None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -275,9 +275,8 @@ async fn without_the_store_it_is_not_known_which_token_is_the_newest() {
 async fn an_inspection_ends_a_false_belief() {
     let world = World::start().await;
     assert!(world.inspect(github(ADA)).await.unwrap().active, "which proves the client, too");
-    world.sandbox.faults().script(
-        Fault::on("api.github.com").path("/applications").answer(404).body(r#"{"message":"Not Found"}"#),
-    );
+    let not_found = Fault::on("api.github.com").path("/applications").answer(404);
+    world.sandbox.faults().script(not_found.json(&json!({"message": "Not Found"})));
     assert!(!world.inspect(github(ADA)).await.unwrap().active);
     assert_error(world.lend(github(ADA)).await, FailedPrecondition, "REAUTHENTICATION_REQUIRED");
     assert!(world.inspect(github(ADA)).await.unwrap().active);
@@ -312,6 +311,7 @@ async fn what_is_to_be_mended_is_said_with_where() {
     let rotating = findings(&world, at(KEN, "bitbucket")).await;
     assert_eq!(rotating, [(ProviderNotConfigured, false)]);
 
+    assert_eq!(findings(&world, github(ADA)).await, []);
     world.sandbox.revoke_token(ADA, "github").unwrap();
     assert_eq!(findings(&world, github(ADA)).await, [(ReauthenticationRequired, true)]);
 

@@ -10,6 +10,7 @@ fn healthy(strategy: &str) -> Facts<'static> {
     Facts {
         advice: provider::advice(strategy),
         active: true,
+        not_known_by: None,
         scopes: &[],
         ends: true,
         expiry: Some(Expiry::at(SystemTime::now() + HOUR, ExpiryBasis::Provider)),
