@@ -115,7 +115,7 @@ fn a_wrong_rule_gets_its_remedy() {
         (format!("allow = [1]\n{rest}"), "each written as a string in quotes, not as an integer"),
         (format!("allow = []\n{rest}"), "idp.toml:5: `callers` has no `allow`"),
         (rest.to_owned(), "`callers` has no `allow`: list RPCs"),
-        ("allow = ['refresh-token']\nproviders = ['**']".to_owned(), "nothing without `GetIdentityToken`"),
+        ("allow = ['refresh-token']\nproviders = ['**']".to_owned(), "no effect without `GetIdentityToken`"),
         (
             "allow = ['ListIdentities']".to_owned(),
             "idp.toml:5: `callers` has no `providers`: list strategies",
