@@ -49,7 +49,7 @@ impl StoreError {
         match self {
             Self::Unavailable { .. } => "the token store is unavailable; try again shortly",
             Self::Misconfigured { .. } | Self::UnknownKey { .. } | Self::Corrupt { .. } | Self::Newer => {
-                "the token store cannot be used until this service's operator has mended it; the log says how"
+                "the token store is unavailable until this service's operator fixes it; the log says how"
             }
         }
     }
@@ -84,7 +84,7 @@ mod tests {
         for error in [StoreError::misconfigured(detail), StoreError::unavailable(detail)] {
             assert!(error.to_string().contains("canary"), "the log has the cause");
             let public = error.public();
-            assert!(public.starts_with("the token store cannot be used") && !public.contains("canary"));
+            assert!(public.starts_with("the token store is unavailable") && !public.contains("canary"));
         }
     }
 }
