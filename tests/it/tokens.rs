@@ -16,8 +16,8 @@ use idp_token_service::{
     cli,
     config::Config,
     service::pb::{
-        GetIdentityTokenRequest, IdentitySelector, InspectIdentityTokenRequest, InspectIdentityTokenResponse,
-        ListIdentitiesRequest, identity::State,
+        GetIdentityTokenRequest, Identity, IdentitySelector, InspectIdentityTokenRequest,
+        InspectIdentityTokenResponse, ListIdentitiesRequest, identity::State,
     },
     token::Fingerprint,
 };
@@ -84,7 +84,7 @@ impl Caller {
     async fn states(&self, world: &World, user: &str) -> Vec<State> {
         let request = ListIdentitiesRequest { user_id: user.to_owned(), ..Default::default() };
         let answer = world.service.client().list_identities(self.says(request)).await.unwrap();
-        answer.into_inner().identities.iter().map(|identity| identity.state()).collect()
+        answer.into_inner().identities.iter().map(Identity::state).collect()
     }
 
     async fn inspect(&self, world: &World, identity: IdentitySelector) -> InspectIdentityTokenResponse {
