@@ -46,7 +46,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         within: &[],
-        save: &["transport.rs"],
+        save: &["transport.rs", "transport/"],
         never: &["reqwest"],
         why: "one transport sends, with the same limits for all",
     },

@@ -12,10 +12,10 @@ use crate::{
 /// About 150 bytes each: 15 MiB.
 const CAPACITY: u64 = 100_000;
 
-/// The earliest end that each token ever had. Auth0 does not record when a token was issued, so that its end is worked out from
-/// the user's `last_login`, which a login with another identity moves, and which is another one when accounts are linked or
-/// unlinked; the token itself has not changed. Known by token and not by user or account, for as long as memory allows: a
-/// profile that nobody asks for is forgotten sooner.
+/// The earliest end that each token ever had. Auth0 does not record when a token was issued, so that its end
+/// is worked out from the user's `last_login`, which a login with another identity moves, and which is
+/// another one when accounts are linked or unlinked; the token itself has not changed. Known by token and not
+/// by user or account, for as long as memory allows: a profile that nobody asks for is forgotten sooner.
 pub(super) struct Ends(moka::sync::Cache<Fingerprint, Expiry>);
 
 impl Default for Ends {

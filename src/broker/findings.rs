@@ -79,8 +79,8 @@ pub(super) struct Facts<'a> {
     pub(super) advice: &'a Advice,
     /// Whether the provider accepts it.
     pub(super) active: bool,
-    /// The key of the configuration that names the application, where the provider does not know the token as one of
-    /// this application's: then nobody knows whether it is dead.
+    /// The key of the configuration that names the application, where the provider does not know the token as
+    /// one of this application's: then nobody knows whether it is dead.
     pub(super) not_known_by: Option<&'a str>,
     /// As the provider tells them; empty if it does not.
     pub(super) scopes: &'a [String],

@@ -198,7 +198,8 @@ impl Tokens {
         Ok(Step::Again)
     }
 
-    /// Whether the evidence against the newest token suffices to renew it, or the provider, when it is asked, gives more.
+    /// Whether the evidence against the newest token suffices to renew it, or the provider, when it is asked,
+    /// gives more.
     async fn may_renew(
         self: &Arc<Self>,
         snapshot: &IdentitySnapshot,

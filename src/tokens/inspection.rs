@@ -104,8 +104,8 @@ impl Tokens {
         Err(TokenError::Overloaded)
     }
 
-    /// The identity as Auth0 has it now, where that shows another token than the one that the provider, `asked` about it,
-    /// did not call active.
+    /// The identity as Auth0 has it now, where that shows another token than the one that the provider,
+    /// `asked` about it, did not call active.
     async fn after_a_login(
         &self,
         request: &TokenRequest<'_>,

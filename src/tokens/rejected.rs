@@ -1,9 +1,10 @@
-//! Every memory of a refused token that this process has, behind one question. What the store remembers besides is part of
-//! the identity's record.
+//! Every memory of a refused token that this process has, behind one question. What the store remembers
+//! besides is part of the identity's record.
 //!
-//! A refusal is as wide as its evidence. The provider's own word, asked for, counts for everybody. A caller's report, or an
-//! answer of 401 that the provider did not confirm, counts for the caller that met it: some answers of 401 are not about the
-//! token, but tell of an endpoint that takes no user's token, or of an incident.
+//! A refusal is as wide as its evidence. The provider's own word, asked for, counts for everybody. A caller's
+//! report, or an answer of 401 that the provider did not confirm, counts for the caller that met it: some
+//! answers of 401 are not about the token, but tell of an endpoint that takes no user's token, or of an
+//! incident.
 
 use std::{
     convert::Infallible,
@@ -20,20 +21,22 @@ use crate::{
     token::Fingerprint,
 };
 
-/// The number of tokens about which a provider was asked, and of tokens that callers reported; about 200 bytes each. A refused
-/// token leaves Auth0's profile at the user's next login, so the oldest entries are the least likely to matter.
+/// The number of tokens about which a provider was asked, and of tokens that callers reported; about 200
+/// bytes each. A refused token leaves Auth0's profile at the user's next login, so the oldest entries are the
+/// least likely to matter.
 const CAPACITY: u64 = 50_000;
 
-/// How long a caller's report is believed, and how long the provider's word is kept. A token that is dead is refused
-/// again, at the cost of one request; one that is not must not be lost until the user's next login, which for GitHub may be
-/// never.
+/// How long a caller's report is believed, and how long the provider's word is kept. A token that is dead is
+/// refused again, at the cost of one request; one that is not must not be lost until the user's next login,
+/// which for GitHub may be never.
 const BELIEVED: Duration = Duration::from_secs(15 * 60);
 
-/// How long a provider's word answers for the present: an endpoint that refuses a living token costs one question a minute,
-/// and a token that dies meanwhile may be handed out for so long.
+/// How long a provider's word answers for the present: an endpoint that refuses a living token costs one
+/// question a minute, and a token that dies meanwhile may be handed out for so long.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
 
-/// The most callers whose reports of one token are remembered. The others are refused by the provider once more.
+/// The most callers whose reports of one token are remembered. The others are refused by the provider once
+/// more.
 const MOST_CALLERS: usize = 64;
 
 /// What a provider that is asked says of a token (RFC 7662's word for asking).
@@ -43,7 +46,8 @@ pub(super) enum Introspection {
     Active,
     /// It does not.
     Inactive,
-    /// It does not know the token as one of this application's: see [`crate::provider_client::Told::NotKnown`].
+    /// It does not know the token as one of this application's: see
+    /// [`crate::provider_client::Told::NotKnown`].
     NotKnown,
     /// Nothing: it cannot be asked, or does not answer.
     Unknown,
@@ -52,8 +56,8 @@ pub(super) enum Introspection {
 /// A token that will not do for a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rejection {
-    /// Since when. The first refusal counts, so that many callers who learn of it one after the other share one new read
-    /// of the profile.
+    /// Since when. The first refusal counts, so that many callers who learn of it one after the other share
+    /// one new read of the profile.
     pub(super) since: Instant,
     /// Whether the provider itself has said so, and not just an answer to a caller.
     pub(super) is_confirmed: bool,
@@ -83,8 +87,9 @@ impl Default for RejectedTokens {
 }
 
 impl RejectedTokens {
-    /// Whether `token` will not do for `caller`, who reports it now or does not. What the store has known since
-    /// `accepted`, that the token is not refused, takes an earlier word back: another replica has asked again.
+    /// Whether `token` will not do for `caller`, who reports it now or does not. What the store has known
+    /// since `accepted`, that the token is not refused, takes an earlier word back: another replica has asked
+    /// again.
     pub(super) fn rejection(
         &self,
         token: Fingerprint,
@@ -128,8 +133,8 @@ impl RejectedTokens {
         value
     }
 
-    /// Notes what the provider was found to say, asked at `began`. That it accepts the token ends every refusal
-    /// until now, and says nothing of those to come.
+    /// Notes what the provider was found to say, asked at `began`. That it accepts the token ends every
+    /// refusal until now, and says nothing of those to come.
     pub(super) fn told(&self, token: Fingerprint, word: Introspection, began: Instant) {
         match word {
             Introspection::Inactive => self.words.put(&token, Loaded { value: word, began }),

@@ -52,7 +52,8 @@ pub(super) const STORE_OTHERS: Duration = Duration::from_secs(5);
 /// The pause between two tries; far less than [`GRACE`].
 const STORE_EVERY: Duration = Duration::from_millis(250);
 
-/// How long one try may take: a request that hangs must not use up [`GRACE`], nor the lease. It is safe to repeat.
+/// How long one try may take: a request that hangs must not use up [`GRACE`], nor the lease. It is safe to
+/// repeat.
 const STORE_TRY: Duration = Duration::from_secs(2);
 
 /// How often the log says that something cannot be stored yet.

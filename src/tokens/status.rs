@@ -246,8 +246,8 @@ impl<'a> TokenStatus<'a> {
         let token = self.token();
         let not_bearer = || Err(Blocker::NotBearer(token.token_type.clone()));
         let is_bearer = token.token_type == TokenType::Bearer;
-        // Another login brings one of the same type; another renewal need not, once the application's settings at the
-        // provider are mended.
+        // Another login brings one of the same type; another renewal need not, once the application's
+        // settings at the provider are mended.
         if !is_bearer && token.source != TokenSource::Renewed {
             return not_bearer();
         }
@@ -286,8 +286,8 @@ impl<'a> TokenStatus<'a> {
         left < most.min(share).mul_f64(0.5 + jitter() / 2.0) && self.backing_off().is_none()
     }
 
-    /// Whether the evidence against the newest token suffices to renew it. Where tokens rotate, a renewal costs others
-    /// the token that they hold: it takes the provider's own word.
+    /// Whether the evidence against the newest token suffices to renew it. Where tokens rotate, a renewal
+    /// costs others the token that they hold: it takes the provider's own word.
     pub(super) fn justifies_renewal(&self, rejection: Option<Rejection>) -> bool {
         let is_confirmed = rejection.is_none_or(|rejection| rejection.is_confirmed);
         let rotates = self.client.is_some_and(|client| client.adapter.renewal().is_ok_and(Renewal::rotates));

@@ -15,8 +15,8 @@ use idp_token_testkit::{
 use tokio::task::JoinSet;
 use tonic::Code;
 
-/// A world whose service keeps Ada's profile, with her journal empty. Its providers have called tokens of others active, so
-/// that they are believed when they do not know one of hers.
+/// A world whose service keeps Ada's profile, with her journal empty. Its providers have called tokens of
+/// others active, so that they are believed when they do not know one of hers.
 async fn warm() -> World {
     let world = World::start().await;
     for other in [github(MARGARET), facebook(MARY)] {

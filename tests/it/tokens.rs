@@ -1,5 +1,5 @@
-//! What was found about tokens by reading with hostile eyes, at the level where a user would feel it: grants that were lost,
-//! dead tokens that were lent, living ones that were withheld.
+//! What was found about tokens by reading with hostile eyes, at the level where a user would feel it: grants
+//! that were lost, dead tokens that were lent, living ones that were withheld.
 
 mod dead;
 mod ends;
@@ -122,14 +122,16 @@ fn user<'a>(seed: &'a mut Seed, id: &str) -> &'a mut UserSeed {
     seed.users.iter_mut().find(|user| user.id == id).unwrap()
 }
 
-/// Gives the only identity of `id` a token that is `age` old and lives for an hour; with a refresh token, or without.
+/// Gives the only identity of `id` a token that is `age` old and lives for an hour; with a refresh token, or
+/// without.
 fn aged(seed: &mut Seed, id: &str, age: Duration, refreshes: bool) {
     let identity = &mut user(seed, id).identities[0];
     (identity.logged_in, identity.expires_in) = (age, Some(HOUR));
     identity.refresh_token = refreshes.then_some(TokenSeed::Made(true));
 }
 
-/// A user with an identity of Google, whose tokens end, and one of GitHub, whose tokens do not; both logged in so long ago.
+/// A user with an identity of Google, whose tokens end, and one of GitHub, whose tokens do not; both logged
+/// in so long ago.
 const LINKED: &str = "google-oauth2|777";
 
 fn linked_user(age: Duration, refreshes: bool) -> UserSeed {

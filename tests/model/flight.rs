@@ -136,7 +136,8 @@ impl Model {
         }
     }
 
-    /// `HeldLease::keep`: by its own timer, which goes on trying where the lease has ended and nobody took it.
+    /// `HeldLease::keep`: by its own timer, which goes on trying where the lease has ended and nobody took
+    /// it.
     pub(crate) fn keep(&self, state: &mut State, i: usize) {
         let replica = &state.replicas[i];
         let since_due = replica.lapsed.checked_sub(seconds(RENEW_EVERY));

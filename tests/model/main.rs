@@ -8,17 +8,17 @@
 //! What is promised, and under which conditions, is tested here by exploring all that may happen:
 //! - [`within`]: faults that break nothing. A replica that has sent a token and not stored its successor may
 //!   be silent (stopped, or cut off from the store while others reach it) for `LEASE - RENEW_EVERY + GRACE`,
-//!   13 s, since its lease was renewed; for `LEASE - RENEW_EVERY`, 10 s, if its clock stands still meanwhile. Before it
-//!   sends it may be silent for ever, save frozen between the lease's last confirmation and the sending. The
-//!   store may be gone for everybody for as long as it likes, if the holder is back less than [`GRACE`] after
-//!   the others. Processes may die at any step, and answers of the store may be lost.
+//!   13 s, since its lease was renewed; for `LEASE - RENEW_EVERY`, 10 s, if its clock stands still meanwhile.
+//!   Before it sends it may be silent for ever, save frozen between the lease's last confirmation and the
+//!   sending. The store may be gone for everybody for as long as it likes, if the holder is back less than
+//!   [`GRACE`] after the others. Processes may die at any step, and answers of the store may be lost.
 //! - [`mends`]: every part of the protocol is needed: without it the checker tells how a promise is broken.
 //! - [`limits`]: what is not promised, each with its story.
 //!
 //! Not modelled: requests to the store that are carried out long after they were given up (the generation,
-//! and the lease's random part, make them void), requests to the store that hang (a replica that is cut off is told
-//! at once; a request that hangs is tried anew after 2 s), more than one grant, and rests after a failure (here a failed
-//! renewal may be tried again at once).
+//! and the lease's random part, make them void), requests to the store that hang (a replica that is cut off
+//! is told at once; a request that hangs is tried anew after 2 s), more than one grant, and rests after a
+//! failure (here a failed renewal may be tried again at once).
 #![expect(clippy::print_stderr, reason = "a test tells what it found")]
 
 mod event;

@@ -207,7 +207,8 @@ fn crash(state: &mut State, i: usize) {
     state.replicas[i] = Replica { old: state.replicas[i].old, ..Replica::default() };
 }
 
-/// A timer of `HeldLease::keep` that was missed while stopped fires at once; that of the frozen knows of nothing.
+/// A timer of `HeldLease::keep` that was missed while stopped fires at once; that of the frozen knows of
+/// nothing.
 fn wake(state: &mut State, i: usize) {
     state.replicas[i].pace = Pace::Running;
     let is_due = state.replicas[i].lapsed >= seconds(RENEW_EVERY);

@@ -106,8 +106,8 @@ impl Cluster {
         person
     }
 
-    /// Shows every replica that it is known as the application: until then a provider that does not know a token may mean that
-    /// it is another application's.
+    /// Shows every replica that it is known as the application: until then a provider that does not know a
+    /// token may mean that it is another application's.
     pub(crate) async fn prove_apps(&self) {
         for kind in [GITHUB, CRM] {
             let person = self.fresh(kind, 1_000_000);

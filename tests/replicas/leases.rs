@@ -1,4 +1,5 @@
-//! A lease is lost while its holder lives: then it sends nothing more, and what it has sent was not sent twice.
+//! A lease is lost while its holder lives: then it sends nothing more, and what it has sent was not sent
+//! twice.
 
 use std::time::Duration;
 
@@ -25,8 +26,8 @@ async fn cluster(database: &str) -> Cluster {
     Cluster::by([database; 2]).await
 }
 
-/// A caller has the first replica take the lease. Under it the profile is read a second time, since the caller reports the token
-/// as refused, and that takes [`PROFILE`].
+/// A caller has the first replica take the lease. Under it the profile is read a second time, since the
+/// caller reports the token as refused, and that takes [`PROFILE`].
 async fn between_lease_and_sending(cluster: &Cluster, person: &Person) -> JoinSet<Lent> {
     let profile = Fault::on(cluster.sandbox.domain()).path("/api/v2/users/");
     cluster.sandbox.faults().script(profile.after(1).delay(PROFILE));

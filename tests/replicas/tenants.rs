@@ -7,7 +7,8 @@ use serde_json::json;
 
 use crate::{cluster::Cluster, person::ALL};
 
-/// An identity is not renewed twice within 30 s. By then a token of 80 s lives shorter than the minute that callers want.
+/// An identity is not renewed twice within 30 s. By then a token of 80 s lives shorter than the minute that
+/// callers want.
 const REST: Duration = Duration::from_secs(31);
 
 #[tokio::test(flavor = "multi_thread")]

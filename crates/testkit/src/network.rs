@@ -19,8 +19,8 @@ pub enum Traffic {
     Lags(Duration),
     /// Connections break, and new ones break at once.
     Breaks,
-    /// Nothing arrives, and nobody is told. Connections that said something meanwhile are dead for ever, as behind a firewall
-    /// that has lost its state.
+    /// Nothing arrives, and nobody is told. Connections that said something meanwhile are dead for ever, as
+    /// behind a firewall that has lost its state.
     Hangs,
 }
 

@@ -21,7 +21,8 @@ use crate::authority::Certified;
 /// The user `nobody`: PostgreSQL refuses to run as root.
 const NOBODY: u32 = 65534;
 
-/// Trusts everybody who is not in one of these groups. Roles come and go in them without the server's being told.
+/// Trusts everybody who is not in one of these groups. Roles come and go in them without the server's being
+/// told.
 const RULES: &str = "
 host all +refused all reject
 host all +with_password all scram-sha-256

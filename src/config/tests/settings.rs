@@ -144,12 +144,12 @@ fn hosts_are_a_list_in_its_order_or_a_table_with_other_urls() {
 /// A key of 1128 bits in PKCS #8, which protects nothing: its primes are 2^607 - 1 and 2^521 - 1.
 const SHORT_KEY: &str = "\
     MIICtQIBADANBgkqhkiG9w0BAQEFAASCAp8wggKbAgEAAoGOAP//////////////////////////////////////////////////\
-    /// /////////////////////////////////f/////////////4AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\
+    ////////////////////////////////////f/////////////4AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\
     AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAQIDAQABAoGNKn/VgCp/1YAqf9WAKn/VgCp/1YAqf9WAKn/VgCp/1YAqf9WAKn/V\
     gCp/1YAqf9WAKn/VgCp/1YAqf9WAKn/VgCpVVaqqVVWqqlVVqgBV/6oAVf+qAFX/qgBV/6oAVf+qAFX/qgBV/6oAVf+qAFX/qgBV\
     /6oAVf+qAFX/qgBV/6oAVf+qAFX/qgBV/6oBAkx/////////////////////////////////////////////////////////////\
-    /// /////////////////////////////////////AkIB////////////////////////////////////////////////////////\
-    /// ///////////////////////////8CTFVVqqpVVaqqVVWqqlVVqqpVVaqqVVWqqlVVqqpVVaqqVVWqqlVVqqpVVaqqVVWqqlVV\
+    ////////////////////////////////////////AkIB////////////////////////////////////////////////////////\
+    //////////////////////////////8CTFVVqqpVVaqqVVWqqlVVqqpVVaqqVVWqqlVVqqpVVaqqVVWqqlVVqqpVVaqqVVWqqlVV\
     qqpVVaqqVVWqqlVVqqpVVaqqVVWqqlVVqqkCQgGAgH9/gIB/f4CAf3+AgH9/gIB/f4CAf3+AgH9/gIB/f4CAf3+AgH9/gIB/f4CA\
     f3+AgH9/gIB/f4CAf3+AgH9/fwJMe973ve973ve973vve973ve973ve9773ve973ve973ve+973ve973ve973vve973ve973ve97\
     73ve973ve973ve+973ve973ve973vQ==";

@@ -45,8 +45,8 @@ impl RenewalFailure {
         record
     }
 
-    /// What to remember after `previous`, if that was a failure too. The provider's word stands: whoever slept through it does
-    /// not know better.
+    /// What to remember after `previous`, if that was a failure too. The provider's word stands: whoever
+    /// slept through it does not know better.
     fn after(&self, previous: Option<&Failure>) -> Failure {
         let count = previous.map_or(0, |failure| failure.count).saturating_add(1);
         match (self, previous) {

@@ -1,5 +1,5 @@
-//! What a caller puts into the path of a request that is refused: on record if it is a path, since it may hold a password
-//! or a header otherwise.
+//! What a caller puts into the path of a request that is refused: on record if it is a path, since it may
+//! hold a password or a header otherwise.
 
 use idp_token_service::service::pb::HttpRequest;
 use idp_token_testkit::{

@@ -217,7 +217,8 @@ async fn assert_renewed_again(bench: &mut Bench, user: &User<'_>, what: &str, re
     let stored = bench.record(user).await.tokens.unwrap().refresh.expect("a refresh token is never lost");
     let first = bench.world.sandbox.refresh_token(&user.id, user.kind.connection).unwrap();
     assert_eq!(stored.expose() != first, is_told && user.kind.strategy != "google-oauth2", "{what}");
-    // Not at once: a token that was renewed just now is not renewed again. And not where it still lives: others hold it.
+    // Not at once: a token that was renewed just now is not renewed again. And not where it still lives:
+    // others hold it.
     bench.world.pass(Duration::from_secs(31)).await;
     bench.world.sandbox.expire_all(&user.id, user.kind.connection).unwrap();
     let again = bench.lend_instead(user, rejected).await;

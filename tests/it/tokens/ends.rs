@@ -1,5 +1,5 @@
-//! A token that was once known to be dead stays dead: a login with another identity moves `last_login`, from which the end
-//! of a token is worked out, but not the token.
+//! A token that was once known to be dead stays dead: a login with another identity moves `last_login`, from
+//! which the end of a token is worked out, but not the token.
 
 use idp_token_sandbox::{Fault, IdentitySeed, Seed, TokenSeed, UserSeed};
 use idp_token_service::{config::Config, service::pb::identity::State};

@@ -1,6 +1,6 @@
-//! What a provider answers about a token, and how far it is believed: until the application is known to be the one that
-//! tokens are issued to, "I do not know it" is no word of death; and whoever hears that a token is active takes back what
-//! was heard before.
+//! What a provider answers about a token, and how far it is believed: until the application is known to be
+//! the one that tokens are issued to, "I do not know it" is no word of death; and whoever hears that a token
+//! is active takes back what was heard before.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Auth0 moves an identity with its tokens to another user when accounts are linked, and back when they are unlinked. What
-//! is known of the account goes with it.
+//! Auth0 moves an identity with its tokens to another user when accounts are linked, and back when they are
+//! unlinked. What is known of the account goes with it.
 
 use std::time::Duration;
 
@@ -17,7 +17,8 @@ use super::{
     requests,
 };
 
-/// The providers whose refresh tokens die at use: a user of each, the connection, and where new tokens come from.
+/// The providers whose refresh tokens die at use: a user of each, the connection, and where new tokens come
+/// from.
 const ROTATING: [(&str, &str, &str, &str, &str); 3] = [
     (KEN, "bitbucket", "bitbucket", "bitbucket.org", "/site/oauth2"),
     (MARGARET, "github", "github", "github.com", "/login/oauth"),

@@ -1,5 +1,5 @@
-//! A refusal is as wide as its evidence: an answer of 401 that the provider does not confirm counts for the caller that met
-//! it, and costs nobody else a token.
+//! A refusal is as wide as its evidence: an answer of 401 that the provider does not confirm counts for the
+//! caller that met it, and costs nobody else a token.
 
 use std::sync::Arc;
 
@@ -273,7 +273,8 @@ async fn callers_with_certificates_are_told_apart_as_well() {
     assert!(lend("mail").await.is_ok());
 }
 
-/// What is asked of a provider, and what it says, does not depend on who asks: a wrong secret is nobody's dead token.
+/// What is asked of a provider, and what it says, does not depend on who asks: a wrong secret is nobody's
+/// dead token.
 #[tokio::test]
 async fn an_application_that_the_provider_refuses_to_answer_has_confirmed_nothing() {
     let wrong = |config: &mut Config| {
