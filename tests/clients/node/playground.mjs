@@ -134,7 +134,7 @@ const scenarios = {
     const event = await visit.press("Let my Google token end, then call");
     assert.equal(event.mark, "200");
     assert.match(event.text, /refused the token: it had ended. The service renewed it at Google/);
-    assert.equal(event.counts.Google, 3, "refused, renewed, called");
+    assert.equal(event.counts.Google, 4, "refused, asked about, renewed, called");
     assert.match(await visit.page.locator("#accounts li").first().textContent(), /ends in 60 minutes$/);
   },
 
