@@ -32,6 +32,9 @@ pub enum SandboxError {
         /// The connection asked for.
         connection: String,
     },
+    /// A user was to be linked to itself.
+    #[error("user {0:?} cannot be linked to itself")]
+    LinkedToItself(String),
     /// The connection leads to no provider that the sandbox plays, so that it has no tokens to change.
     #[error("the sandbox plays no provider behind connection {0:?}")]
     NotPlayed(String),

@@ -12,7 +12,8 @@
 //! | `POST /sandbox/faults`, `GET`, `DELETE` | scripts one fault; shows those that wait; removes all |
 //! | `GET /sandbox/reuse` | how often a dead refresh token was used again, and how many grants that ended |
 //! | `GET /sandbox/users` | users, identities and the states of their tokens |
-//! | `POST /sandbox/users/{id}/{connection}/{action}` | `log-in`, `consent`, `expire`, `expire-all`, `revoke`, `change-password`, `forget` |
+//! | `POST /sandbox/users/{id}/{connection}/{action}` | `log-in`, `consent`, `expire`, `expire-all`, `revoke`, `change-password`, `forget`, `unlink` |
+//! | `POST /sandbox/users/{id}/{connection}/link-to/{other}` | links that identity to another user |
 //! | `POST /sandbox/clock/{duration}` | moves time forward, `1h` |
 //!
 //! `GET /playground` is a page that calls the service from a browser.
@@ -246,6 +247,23 @@ impl Sandbox {
     pub fn expire_token(&self, user_id: &str, connection: &str) -> Result<(), SandboxError> {
         let now = self.world.clock.now();
         self.world.state().expire_token(user_id, connection, now)
+    }
+
+    /// Lets every access token of the account expire at the provider, also those that renewals brought; the grant lives on.
+    pub fn expire_all(&self, user_id: &str, connection: &str) -> Result<(), SandboxError> {
+        let now = self.world.clock.now();
+        self.world.state().expire_all(user_id, connection, now)
+    }
+
+    /// Links an account: the identity moves from `secondary`, its user so far, to the user `primary`, with the tokens that
+    /// Auth0 keeps of it. A user without any identity is gone.
+    pub fn link(&self, primary: &str, secondary: &str, connection: &str) -> Result<(), SandboxError> {
+        self.world.state().link(primary, secondary, connection)
+    }
+
+    /// Unlinks an account: the identity becomes a user of its own again.
+    pub fn unlink(&self, user_id: &str, connection: &str) -> Result<(), SandboxError> {
+        self.world.state().unlink(user_id, connection)
     }
 
     /// The user removes the app at the provider: every token of the account dies, refresh tokens too.

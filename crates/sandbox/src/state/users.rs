@@ -1,5 +1,7 @@
 //! The tenant's users: Auth0's copy of what the providers said at the last login.
 
+mod linking;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 

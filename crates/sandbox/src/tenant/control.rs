@@ -29,6 +29,7 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         .route("/sandbox/reuse", get(reuse))
         .route("/sandbox/users", get(users))
         .route("/sandbox/users/{id}/{connection}/{action}", post(change))
+        .route("/sandbox/users/{id}/{connection}/link-to/{other}", post(link))
         .route("/sandbox/clock/{by}", post(advance))
         .fallback(async || {
             problem(StatusCode::NOT_FOUND, "journal, faults, reuse, users and clock are under /sandbox/")
@@ -121,7 +122,7 @@ fn shown_identity(state: &Changing, identity: &Identity, now: SystemTime) -> Val
     })
 }
 
-const ACTIONS: &str = "log-in, consent, expire, expire-all, revoke, change-password and forget";
+const ACTIONS: &str = "log-in, consent, expire, expire-all, revoke, change-password, forget and unlink";
 
 async fn change(
     State(world): State<Arc<World>>,
@@ -137,12 +138,21 @@ async fn change(
         "revoke" => state.revoke_token(&id, &connection),
         "change-password" => state.change_password(&id, &connection),
         "forget" => state.forget_token(&id, &connection),
+        "unlink" => state.unlink(&id, &connection),
         _ => {
             let text = format!("no action {action:?}; there are {ACTIONS}");
             return Err(problem(StatusCode::NOT_FOUND, &text).into());
         }
     };
     done.map_err(refused)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn link(
+    State(world): State<Arc<World>>,
+    Path((id, connection, other)): Path<(String, String, String)>,
+) -> Result<StatusCode, Refused> {
+    world.state().link(&other, &id, &connection).map_err(refused)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

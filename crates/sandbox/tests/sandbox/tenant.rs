@@ -255,6 +255,37 @@ async fn accounts_that_share_a_connection_are_told_apart_by_their_id() {
 }
 
 #[tokio::test]
+async fn an_identity_moves_with_its_tokens_when_it_is_linked_and_back_when_it_is_unlinked() {
+    let actor = Actor::new().await;
+    let identities = async |user: &str| actor.profile(user).await.json()["identities"].clone();
+    let frances = identities(FRANCES).await[0].clone();
+    assert!(frances["access_token"].is_string() && frances["refresh_token"].is_string());
+    actor.sandbox.link(EDSGER, FRANCES, "acme-crm").unwrap();
+    let linked = identities(EDSGER).await[1].clone();
+    for member in ["connection", "user_id", "access_token", "refresh_token", "expires_in"] {
+        assert_eq!(linked[member], frances[member], "{member}");
+    }
+    assert_eq!(actor.profile(FRANCES).await.status, 404, "a user without identities is gone");
+    assert_eq!(actor.get_as(EDSGER, "acme-crm", "api.crm.example/v1/me").await.status, 200);
+    actor.sandbox.unlink(EDSGER, "acme-crm").unwrap();
+    assert_eq!(identities(FRANCES).await[0], frances);
+    assert_eq!(identities(EDSGER).await.as_array().unwrap().len(), 1);
+
+    let encoded = |user: &str| user.replace('|', "%7C");
+    for (path, status) in [
+        (format!("{}/acme-crm/link-to/{}", encoded(FRANCES), encoded(ADA)), 204),
+        (format!("{}/acme-crm/link-to/{}", encoded(ADA), encoded(ADA)), 404),
+        (format!("{}/acme-crm/link-to/nobody", encoded(ADA)), 404),
+        (format!("{}/acme-crm/unlink", encoded(ADA)), 204),
+        (format!("{}/acme-crm/unlink", encoded(ADA)), 404),
+    ] {
+        let answer = actor.send(Method::POST, &format!("/sandbox/users/{path}"), &[], "").await;
+        assert_eq!(answer.status, status, "{path}");
+    }
+    assert_eq!(identities(FRANCES).await[0], frances);
+}
+
+#[tokio::test]
 async fn a_login_replaces_the_token_and_moves_last_login() {
     let actor = Actor::new().await;
     let before = actor.profile(EDSGER).await.json();
