@@ -17,6 +17,7 @@ use crate::{
 mod client;
 mod client_assertion;
 pub mod connect;
+mod ends;
 mod error;
 mod jwt;
 mod limiter;

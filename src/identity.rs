@@ -261,22 +261,6 @@ fn provider_or_any(provider: &str) -> &str {
 }
 
 impl Profile {
-    /// Takes no end of a token for later than `previous` did, an earlier read of the same profile: a login with another
-    /// identity moves `last_login`, and with it the end that is worked out for a token that has not changed.
-    pub fn extend_no_token(&mut self, previous: &Self) {
-        for identity in &mut self.identities {
-            let before = previous.identities.iter().find(|before| before.key == identity.key);
-            let (Some(before), Some(token)) = (before.and_then(|it| it.token.as_ref()), &mut identity.token)
-            else {
-                continue;
-            };
-            if before.access.fingerprint() == token.access.fingerprint() {
-                let expiry = Expiry::earlier(before.expiry, token.expiry);
-                Arc::make_mut(token).expiry = expiry;
-            }
-        }
-    }
-
     /// The index of the one identity that `selector` means, of those that are `visible`: no others exist for the caller,
     /// not even in an error. Never guesses: identities that hold a token, or have one in Token Vault, compete, and more
     /// than one match is an error.

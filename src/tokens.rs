@@ -157,8 +157,7 @@ impl Tokens {
     /// What callers are told about the token of `status`.
     pub fn summary_of(&self, caller: &Caller, status: &TokenStatus<'_>) -> TokenSummary {
         let newest = status.token().access.fingerprint();
-        let rejection = self.rejected.rejection(newest, caller, false);
-        status.summary(rejection.map(|_| newest))
+        status.summary(self.rejected.rejection(newest, caller, false, status.accepted_since()))
     }
 
     /// Waits until no renewal or revocation is under way: what a provider has issued is not lost because the process ends.

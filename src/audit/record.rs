@@ -184,7 +184,7 @@ impl Record {
         let Some(Sent { method, host, path }) = &self.request else { return };
         line.some("method", method.as_deref());
         line.some("host", filled(host).map(kept).as_deref());
-        line.text("path", &mask::secrets(path));
+        line.some("path", filled(path).map(mask::secrets).as_deref());
         line.number("sent", self.sent.into());
         if let Some(status) = self.status {
             line.number("status", status.into());

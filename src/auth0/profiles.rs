@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Acceptance, Auth0Error, Judge, limiter::Urgency, users::Users};
+use super::{Acceptance, Auth0Error, Judge, ends::Ends, limiter::Urgency, users::Users};
 use crate::{
     cache::{Backoff, Cache, Loaded, Lookup},
     identity::{Identity, Profile, UserId},
@@ -54,6 +54,7 @@ struct Kept {
 /// Reads users, and notices whether Auth0 is well.
 struct Reader {
     users: Users,
+    ends: Ends,
     /// The last read failed in a way that may pass.
     in_trouble: AtomicBool,
 }
@@ -61,7 +62,7 @@ struct Reader {
 impl Profiles {
     pub(super) fn new(users: Users, ttl: Duration, metrics: Arc<Metrics>) -> Self {
         let kept = Cache::new(CAPACITY, IDLE, Backoff::NONE);
-        let reader = Arc::new(Reader { users, in_trouble: AtomicBool::new(false) });
+        let reader = Arc::new(Reader { users, ends: Ends::default(), in_trouble: AtomicBool::new(false) });
         Self { kept, reader, ttl, metrics }
     }
 
@@ -134,7 +135,11 @@ impl Profiles {
             let outcome = reader.users.read(&user, urgency).await;
             let in_trouble = outcome.as_ref().is_err_and(|error| error.is_transient().is_some());
             reader.in_trouble.store(in_trouble, Ordering::Relaxed);
-            Ok(Kept::after(previous.as_ref(), outcome?))
+            let mut profile = outcome?;
+            if let Some(profile) = &mut profile {
+                reader.ends.extend_none(profile);
+            }
+            Ok(Kept::after(previous.as_ref(), profile))
         }
     }
 
@@ -158,10 +163,7 @@ impl Profiles {
 
 impl Kept {
     /// What is known after a read brought `profile`.
-    fn after(previous: Option<&Self>, mut profile: Option<Profile>) -> Self {
-        if let (Some(Self { profile: Some(old), .. }), Some(new)) = (previous, &mut profile) {
-            new.extend_no_token(old);
-        }
+    fn after(previous: Option<&Self>, profile: Option<Profile>) -> Self {
         let unchanged = match (previous, &profile) {
             (Some(Self { profile: Some(old), unchanged }), Some(new)) if has_same_tokens(old, new) => {
                 unchanged + 1

@@ -76,6 +76,9 @@ pub(super) struct Facts<'a> {
     pub(super) strategy: &'a str,
     /// Whether the provider accepts it.
     pub(super) active: bool,
+    /// The key of the configuration that names the application, where the provider does not know the token as
+    /// one of this application's: then nobody knows whether it is dead.
+    pub(super) not_known_by: Option<&'a str>,
     /// As the provider tells them; empty if it does not.
     pub(super) scopes: &'a [String],
     /// Whether the token has an end.
@@ -94,7 +97,14 @@ impl Facts<'_> {
         if self.renewability == Renewability::Revoked {
             return vec![login(words::REVOKED)];
         }
-        let found = [self.dead(), self.not_renewable(), self.failing(), self.login_only(), self.ends_soon()];
+        let found = [
+            self.not_known(),
+            self.dead(),
+            self.not_renewable(),
+            self.failing(),
+            self.login_only(),
+            self.ends_soon(),
+        ];
         found.into_iter().flatten().collect()
     }
 
@@ -111,13 +121,23 @@ impl Facts<'_> {
         self.ends && self.renewability == Renewability::NoRefreshToken
     }
 
+    fn not_known(&self) -> Option<Problem> {
+        self.not_known_by.map(|key| not_configured(words::not_known(key)))
+    }
+
     /// Only the user can help, now or once the token has ended.
     fn dead(&self) -> Option<Problem> {
         match self.failure {
             Some((failure, _)) if failure.permanent => {
                 Some(offline_login(words::grant_dead(self.strategy, &failure.reason)))
             }
-            _ if self.active || self.is_renewable() || self.lacks_refresh_token() => None,
+            _ if self.active
+                || self.not_known_by.is_some()
+                || self.is_renewable()
+                || self.lacks_refresh_token() =>
+            {
+                None
+            }
             _ => Some(login(words::dead(self.strategy))),
         }
     }

@@ -49,18 +49,21 @@ impl Broker {
         let (identity, status) = (newest.selected().identity(), newest.status());
         let summary = self.tokens.summary_of(ctx.caller(), &status);
         let active = matches!(told, Told::Active(_));
-        let Inspected { expires_at, scopes, .. } = match told {
-            Told::Active(inspected) => inspected,
-            Told::Inactive | Told::NotKnown => Inspected::default(),
+        let is_dead = told == Told::Inactive;
+        let (Inspected { expires_at, scopes, .. }, not_known_by) = match told {
+            Told::Active(inspected) => (inspected, None),
+            Told::Inactive => (Inspected::default(), None),
+            Told::NotKnown { client_id } => (Inspected::default(), Some(client_id)),
         };
         let expiry = match expires_at {
             Some(time) => Some(Expiry::at(time, ExpiryBasis::Provider)),
             // Of a dead token it is not known when it ended, unless that was due.
-            None => summary.expiry.filter(|expiry| active || expiry.remaining().is_zero()),
+            None => summary.expiry.filter(|expiry| !is_dead || expiry.remaining().is_zero()),
         };
         let facts = Facts {
             strategy: &identity.provider,
             active,
+            not_known_by: not_known_by.as_deref(),
             scopes: &scopes,
             ends: expires_at.is_some() || status.token().expiry.is_some(),
             expiry,

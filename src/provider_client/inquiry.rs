@@ -78,7 +78,10 @@ pub enum Told {
     /// It does not know the token as one of this application's. That may mean that the token is dead, or that the
     /// configured application is not the one that the token was issued to: which one it is shows as soon as the provider
     /// calls any token of this application active.
-    NotKnown,
+    NotKnown {
+        /// The full name of the key that says which application it is.
+        client_id: String,
+    },
 }
 
 impl ProviderClient {
@@ -103,7 +106,7 @@ impl ProviderClient {
                     Ok(Told::Active(inspected))
                 }
                 InspectionVerdict::DeadOrForeign if !self.proven.load(Ordering::Relaxed) => {
-                    Ok(Told::NotKnown)
+                    Ok(Told::NotKnown { client_id: format!("providers.{}.client_id", self.name) })
                 }
                 InspectionVerdict::Dead | InspectionVerdict::DeadOrForeign => Ok(Told::Inactive),
                 InspectionVerdict::ClientRefused { code } => Err(self.refused(code)),
@@ -114,7 +117,7 @@ impl ProviderClient {
         let word = |told: &Told| match told {
             Told::Active(_) => "active",
             Told::Inactive => "dead",
-            Told::NotKnown => "not_known",
+            Told::NotKnown { .. } => "not_known",
         };
         metrics.inspection(&self.name, outcome.as_ref().map_or_else(ProviderError::outcome, word));
         outcome

@@ -15,9 +15,8 @@ use crate::{
     cache::Loaded,
     deadline::{Deadline, Stage},
     identity::{Identity, Profile, StoredToken},
-    provider::Renewal,
     store::StoreError,
-    token::{Fingerprint, Freshness, TokenSource},
+    token::{Fingerprint, TokenSource},
 };
 
 /// Steps of the ladder that one call takes at most. Each step up makes sure of something that the one before left open,
@@ -122,7 +121,7 @@ impl Tokens {
     ) -> Option<LiveToken> {
         let token = live.identity().fingerprint()?;
         let profile = self.profile(request, Some(Lacking { token, since: None })).await.ok()?;
-        let latest = Selected::of(profile, request.selector, request.grant).ok()?;
+        let latest = Selected::of(&profile, request.selector, request.grant).ok()?;
         if latest.identity().fingerprint() == Some(token) {
             return None;
         }
@@ -160,7 +159,7 @@ impl Tokens {
         request: &TokenRequest<'_>,
         profile: Loaded<Arc<Profile>>,
     ) -> Result<Step, TokenError> {
-        let selected = Selected::of(profile, request.selector, request.grant)?;
+        let selected = Selected::of(&profile, request.selector, request.grant)?;
         request.ctx.audit().found(selected.identity());
         let Some(token) = selected.identity().token.clone() else {
             return Ok(Step::Done(Box::pin(self.vault_token(request, selected)).await?));
@@ -198,24 +197,20 @@ impl Tokens {
         Ok(Step::Again)
     }
 
-    /// Whether the evidence against the newest token suffices to renew it. Where tokens rotate, a renewal costs others the token that
-    /// they hold: it takes the provider's own word.
+    /// Whether the evidence against the newest token suffices to renew it, or the provider, when it is asked,
+    /// gives more.
     async fn may_renew(
         self: &Arc<Self>,
         snapshot: &IdentitySnapshot,
         status: &TokenStatus<'_>,
         rejection: Option<Rejection>,
     ) -> bool {
-        let Some(Rejection { is_confirmed: false, .. }) = rejection else { return true };
-        let token = status.token();
-        if Freshness::of(token.expiry, Duration::ZERO) == Freshness::Dead {
+        if status.justifies_renewal(rejection) {
             return true;
         }
-        let Some(client) = &snapshot.client else { return true };
-        if !client.adapter.renewal().is_ok_and(Renewal::rotates) {
-            return true;
-        }
-        self.introspect(client, &snapshot.selected, &token.access).await == Introspection::Inactive
+        let Some(client) = &snapshot.client else { return false };
+        let word = self.introspect(client, &snapshot.selected, &status.token().access).await;
+        word == Introspection::Inactive
     }
 
     /// What the store knows. While it is slow, what it said before is not withheld; of an identity about which nothing is known, the
@@ -238,7 +233,8 @@ impl Tokens {
         status: &TokenStatus<'_>,
     ) -> Option<Rejection> {
         let newest = status.token().access.fingerprint();
-        self.rejected.rejection(newest, request.ctx.caller(), request.rejected == Some(newest))
+        let (caller, is_reported) = (request.ctx.caller(), request.rejected == Some(newest));
+        self.rejected.rejection(newest, caller, is_reported, status.accepted_since())
     }
 }
 

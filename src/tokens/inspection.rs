@@ -48,9 +48,10 @@ impl Tokens {
         request: &TokenRequest<'_>,
     ) -> Result<(NewestToken, Told), TokenError> {
         let newest = self.newest(request, None).await?;
+        let asked = Instant::now();
         let told = self.ask(request, &newest).await?;
         if !matches!(told, Told::Active(_))
-            && let Some(later) = Box::pin(self.after_a_login(request, &newest)).await
+            && let Some(later) = Box::pin(self.after_a_login(request, &newest, asked)).await
         {
             let told = Box::pin(self.ask(request, &later)).await?;
             return Ok((later, told));
@@ -73,7 +74,7 @@ impl Tokens {
         };
         self.enter_auth0(request.ctx.deadline());
         let profile = self.auth0.profile(request.grant.user(), &judge).await?;
-        let selected = Selected::of(profile, request.selector, request.grant)?;
+        let selected = Selected::of(&profile, request.selector, request.grant)?;
         request.ctx.audit().found(selected.identity());
         Ok(selected)
     }
@@ -103,13 +104,19 @@ impl Tokens {
         Err(TokenError::Overloaded)
     }
 
-    /// The identity as Auth0 has it now, where that shows another token than the dead one.
-    async fn after_a_login(&self, request: &TokenRequest<'_>, dead: &NewestToken) -> Option<NewestToken> {
+    /// The identity as Auth0 has it now, where that shows another token than the one that the provider,
+    /// `asked` about it, did not call active.
+    async fn after_a_login(
+        &self,
+        request: &TokenRequest<'_>,
+        dead: &NewestToken,
+        asked: Instant,
+    ) -> Option<NewestToken> {
         let token = dead.status().token().access.fingerprint();
-        let since = self.rejected.rejection(token, request.ctx.caller(), false).map(|it| it.since);
+        let since = self.rejection(request, &dead.status()).map_or(asked, |it| it.since);
         let same = dead.selected().identity().selector();
         let request = TokenRequest { selector: &same, ..*request };
-        let later = self.newest(&request, since).await.ok()?;
+        let later = self.newest(&request, Some(since)).await.ok()?;
         let is_another = later.status().token().access.fingerprint() != token;
         is_another.then_some(later)
     }
@@ -147,7 +154,7 @@ impl Told {
         match self {
             Self::Active(_) => Introspection::Active,
             Self::Inactive => Introspection::Inactive,
-            Self::NotKnown => Introspection::Unknown,
+            Self::NotKnown { .. } => Introspection::Unknown,
         }
     }
 }

@@ -20,7 +20,7 @@ impl Tokens {
         match self.store_refusal(selected, token, is_refused).await {
             Ok(stored) => self.keep(selected.key(), stored),
             Err(error) => {
-                tracing::warn!(%error, %token, is_refused, "Cannot store what a provider says of a token")
+                tracing::warn!(%error, %token, is_refused, "Cannot store what a provider says of a token");
             }
         }
     }

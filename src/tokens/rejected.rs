@@ -81,26 +81,32 @@ impl Default for RejectedTokens {
 }
 
 impl RejectedTokens {
-    /// Whether `token` will not do for `caller`, who reports it now or does not.
+    /// Whether `token` will not do for `caller`, who reports it now or does not. What the store has known
+    /// since `accepted`, that the token is not refused, takes an earlier word back: another replica has asked
+    /// again.
     pub(super) fn rejection(
         &self,
         token: Fingerprint,
         caller: &Caller,
         is_reported: bool,
+        accepted: Option<Instant>,
     ) -> Option<Rejection> {
         // Hardly any token is refused. A mere look costs a third of a read, of which moka keeps a record.
         if !is_reported && !self.words.contains(&token) && !self.reports.contains_key(&token) {
             return None;
         }
         let word = self.words.peek(&token);
-        if let Some(word) = word.as_ref().filter(|word| word.value == Introspection::Inactive) {
+        let counts = |word: &&Loaded<Introspection>| {
+            word.value == Introspection::Inactive && accepted.is_none_or(|accepted| accepted <= word.began)
+        };
+        if let Some(word) = word.as_ref().filter(counts) {
             return Some(Rejection { since: word.began, is_confirmed: true });
         }
         if is_reported {
             // Only a token that is really at hand is remembered: reports of others cannot fill the memory.
             return Some(Rejection { since: self.report(token, caller).since, is_confirmed: false });
         }
-        let report = self.reports.get(&token)?;
+        let report = self.reports.get(&token).filter(|report| !report.is_over())?;
         // The provider has said since then that the token is active.
         let is_refuted =
             word.is_some_and(|word| word.value == Introspection::Active && word.began >= report.since);
@@ -128,7 +134,7 @@ impl RejectedTokens {
 
     fn report(&self, token: Fingerprint, caller: &Caller) -> Arc<Report> {
         let new = || Arc::new(Report { since: Instant::now(), callers: Mutex::default() });
-        let report = self.reports.get_with(token, new);
+        let report = self.reports.entry(token).or_insert_with_if(new, |old| old.is_over()).into_value();
         report.add(caller);
         report
     }
@@ -139,6 +145,10 @@ fn is_recent(kept: &Loaded<Introspection>) -> Lookup {
 }
 
 impl Report {
+    fn is_over(&self) -> bool {
+        self.since.elapsed() >= BELIEVED
+    }
+
     /// Where callers are not told apart, a report counts for the call that makes it and no other.
     fn add(&self, caller: &Caller) {
         if matches!(caller, Caller::Anonymous) {
@@ -174,10 +184,10 @@ mod tests {
     async fn a_refusal_is_as_wide_as_its_evidence() {
         let (rejected, token) = (RejectedTokens::default(), Fingerprint::of(TOKEN));
         let (calendar, mail) = (service("calendar"), service("mail"));
-        let of = |caller: &Caller| rejected.rejection(token, caller, false);
+        let of = |caller: &Caller| rejected.rejection(token, caller, false, None);
         assert_eq!((of(&calendar), of(&mail)), (None, None));
 
-        let reported = rejected.rejection(token, &calendar, true).expect("it was just reported");
+        let reported = rejected.rejection(token, &calendar, true, None).expect("it was just reported");
         tokio::time::advance(Duration::from_secs(5)).await;
         assert_eq!((of(&calendar), of(&mail), of(&Caller::Anonymous)), (Some(reported), None, None));
         assert!(!reported.is_confirmed);
@@ -192,10 +202,35 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_is_not_told_apart_reports_for_one_call_only() {
         let (rejected, token) = (RejectedTokens::default(), Fingerprint::of(TOKEN));
-        let of = |is_reported| rejected.rejection(token, &Caller::Anonymous, is_reported);
+        let of = |is_reported| rejected.rejection(token, &Caller::Anonymous, is_reported, None);
         let first = of(true).expect("it was just reported");
         tokio::time::advance(Duration::from_secs(5)).await;
         assert_eq!((of(false), of(true)), (None, Some(first)), "the first refusal counts");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_report_is_believed_for_a_quarter_of_an_hour() {
+        let (rejected, token, calendar) =
+            (RejectedTokens::default(), Fingerprint::of(TOKEN), service("calendar"));
+        let of = |is_reported| rejected.rejection(token, &calendar, is_reported, None);
+        let first = of(true).expect("it was just reported");
+        tokio::time::advance(BELIEVED - Duration::from_secs(1)).await;
+        assert_eq!((of(false), of(true)), (Some(first), Some(first)));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(of(false), None);
+        assert!(of(true).is_some_and(|second| second.since > first.since));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_another_replica_heard_later_takes_a_refusal_back() {
+        let (rejected, token) = (RejectedTokens::default(), Fingerprint::of(TOKEN));
+        let before = Instant::now();
+        tokio::time::advance(Duration::from_secs(5)).await;
+        asked(&rejected, Introspection::Inactive).await;
+        let of = |accepted| rejected.rejection(token, &Caller::Anonymous, false, accepted);
+        assert!(of(None).is_some() && of(Some(before)).is_some());
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(of(Some(Instant::now())), None);
     }
 
     #[tokio::test(start_paused = true)]

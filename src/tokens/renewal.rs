@@ -290,7 +290,8 @@ impl Renewer {
                 .unwrap_or_else(|_| Err(StoreError::Unavailable { detail: "no answer in time".to_owned() }))
             {
                 Ok(Swap::Done(generation)) => {
-                    return Ok(Arc::new(StoredState::new(generation, record, Instant::now())));
+                    let swapped = StoredState::new(generation, record, Instant::now());
+                    return Ok(Arc::new(swapped.backing_off_as(stored)));
                 }
                 Ok(Swap::Lost(current)) => {
                     swaps += 1;

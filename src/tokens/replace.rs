@@ -44,7 +44,7 @@ impl Tokens {
     /// A token that is newer than `live` and known already.
     async fn newer(&self, live: &LiveToken, request: &TokenRequest<'_>) -> Option<LiveToken> {
         let profile = self.profile(request, None).await.ok()?;
-        let selected = Selected::of(profile, request.selector, request.grant).ok()?;
+        let selected = Selected::of(&profile, request.selector, request.grant).ok()?;
         let token = selected.identity().token.clone()?;
         let snapshot = self.snapshot(selected, token);
         let stored = self.load(&snapshot).await.ok()?;

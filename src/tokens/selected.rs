@@ -25,12 +25,12 @@ impl Selected {
     /// # Errors
     /// When none, several, or only identities without a token match.
     pub fn of(
-        profile: Loaded<Arc<Profile>>,
+        profile: &Loaded<Arc<Profile>>,
         selector: &Selector,
         grant: &Grant,
     ) -> Result<Self, SelectError> {
         let index = profile.value.select(selector, |identity| grant.scope().covers(identity))?;
-        Ok(Self::at(&profile, index))
+        Ok(Self::at(profile, index))
     }
 
     /// The identity at `index` of a profile.

@@ -5,13 +5,13 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{IdentitySnapshot, StoredState, TokenSummary, summary::State};
+use super::{IdentitySnapshot, StoredState, TokenSummary, rejected::Rejection, summary::State};
 use crate::{
     identity::StoredToken,
-    provider::{Lack, Source},
+    provider::{Lack, Renewal, Source},
     provider_client::ProviderClient,
     store::Failure,
-    token::{Expiry, Fingerprint, Freshness, RefreshToken, TokenType},
+    token::{Expiry, Fingerprint, Freshness, RefreshToken, TokenSource, TokenType},
 };
 
 /// The earliest that a token in use is renewed ahead of its end, less a jitter of up to a half.
@@ -184,6 +184,13 @@ impl<'a> TokenStatus<'a> {
         self.in_lineage().is_some_and(|stored| stored.record.revoked)
     }
 
+    /// Since when the store, which all replicas share, is known not to count the newest token as refused.
+    pub(super) fn accepted_since(&self) -> Option<Instant> {
+        let stored = self.stored.filter(|stored| stored.generation > 0)?;
+        let is_refused = stored.record.refused.contains(&self.token().access.fingerprint());
+        (!is_refused).then_some(stored.since)
+    }
+
     /// How the last renewals failed, if they did.
     pub fn failure(&self) -> Option<&'a Failure> {
         self.in_lineage()?.record.failure.as_ref()
@@ -231,10 +238,17 @@ impl<'a> TokenStatus<'a> {
 
     /// What is to be done for `requirement`, or why nothing can be.
     pub(super) fn plan(&self, requirement: &Requirement) -> Result<Plan, Blocker> {
-        if self.token().token_type != TokenType::Bearer {
-            return Err(Blocker::NotBearer(self.token().token_type.clone()));
+        let token = self.token();
+        let not_bearer = || Err(Blocker::NotBearer(token.token_type.clone()));
+        let is_bearer = token.token_type == TokenType::Bearer;
+        // Another login brings one of the same type; another renewal need not, once the application's
+        // settings at the provider are mended.
+        if !is_bearer && token.source != TokenSource::Renewed {
+            return not_bearer();
         }
-        let Some(unusable) = self.unusable(requirement) else { return Ok(Plan::Use) };
+        let Some(unusable) = self.unusable(requirement) else {
+            return if is_bearer { Ok(Plan::Use) } else { not_bearer() };
+        };
         if let Some(blocker) = self.blocker(Some(unusable)) {
             return Err(blocker);
         }
@@ -267,9 +281,20 @@ impl<'a> TokenStatus<'a> {
         left < most.min(share).mul_f64(0.5 + jitter() / 2.0) && self.backing_off().is_none()
     }
 
-    /// What callers are told. `rejected` is one that will not do for who asks.
-    pub(super) fn summary(&self, rejected: Option<Fingerprint>) -> TokenSummary {
-        let state = match self.plan(&Requirement { min_validity: Duration::ZERO, rejected }) {
+    /// Whether the evidence against the newest token suffices to renew it. Where tokens rotate, a renewal
+    /// costs others the token that they hold: it takes the provider's own word.
+    pub(super) fn justifies_renewal(&self, rejection: Option<Rejection>) -> bool {
+        let is_confirmed = rejection.is_none_or(|rejection| rejection.is_confirmed);
+        let rotates = self.client.is_some_and(|client| client.adapter.renewal().is_ok_and(Renewal::rotates));
+        is_confirmed || !rotates || self.token().has_ended()
+    }
+
+    /// What callers are told. `rejection` is why the newest token will not do for who asks.
+    pub(super) fn summary(&self, rejection: Option<Rejection>) -> TokenSummary {
+        let rejected = rejection.map(|_| self.token().access.fingerprint());
+        let requirement = Requirement { min_validity: Duration::ZERO, rejected };
+        let state = match self.plan(&requirement) {
+            Ok(Plan::Renew) if !self.justifies_renewal(rejection) => State::ReauthenticationRequired,
             Ok(Plan::Use | Plan::Renew) | Err(Blocker::BackingOff { .. }) => State::Active,
             Err(Blocker::NotBearer(_)) => State::NoToken,
             Err(
@@ -281,7 +306,7 @@ impl<'a> TokenStatus<'a> {
         };
         TokenSummary {
             state,
-            renewable: state != State::NoToken && self.blocker(None).is_none(),
+            renewable: state != State::NoToken && self.blocker(self.unusable(&requirement)).is_none(),
             expiry: self.token().expiry,
             last_renewal_error: self.failure().map(Into::into),
         }

@@ -49,6 +49,14 @@ impl StoredState {
         Self { generation, since, record, token, retry_at }
     }
 
+    /// The same, after `before`: what is noted about a token does not measure anew how long none is renewed.
+    pub(super) fn backing_off_as(self, before: &Self) -> Self {
+        let obtained_at = |state: &Self| state.record.tokens.as_ref().map(|tokens| tokens.obtained_at);
+        let is_same =
+            self.record.failure == before.record.failure && obtained_at(&self) == obtained_at(before);
+        if is_same { Self { retry_at: before.retry_at, ..self } } else { self }
+    }
+
     /// The tokens that were renewed here, if any.
     pub(super) fn token(&self) -> Option<&Arc<StoredToken>> {
         self.token.as_ref()

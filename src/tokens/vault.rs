@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{LiveToken, Owner, Selected, TokenError, TokenRequest, Tokens, Unusable, rejected::Rejection};
+use super::{
+    LiveToken, Owner, Selected, TokenError, TokenRequest, Tokens, Unusable, rejected::Rejection,
+    status::Blocker,
+};
 use crate::{
     auth0::{Acceptance, Subject},
     identity::StoredToken,
+    token::TokenType,
 };
 
 impl Tokens {
@@ -21,7 +25,8 @@ impl Tokens {
         selected: Selected,
     ) -> Result<LiveToken, TokenError> {
         let judge = |token: &StoredToken, began: Instant| match self.unusable_in_vault(token, request) {
-            None => Acceptance::Accept,
+            None if token.token_type == TokenType::Bearer => Acceptance::Accept,
+            None => Acceptance::Insufficient,
             Some((_, Some(Rejection { since, .. }))) if began < since => Acceptance::Stale { since },
             Some(_) => Acceptance::Insufficient,
         };
@@ -37,6 +42,14 @@ impl Tokens {
         if matches!(judge(&loaded.value, loaded.began), Acceptance::Stale { .. }) {
             loaded = ask().await?;
         }
+        let token_type = &loaded.value.token_type;
+        if *token_type != TokenType::Bearer {
+            return Err(TokenError::blocked(
+                &selected,
+                request.min_validity,
+                Blocker::NotBearer(token_type.clone()),
+            ));
+        }
         match self.unusable_in_vault(&loaded.value, request) {
             Some((why, _)) => Err(TokenError::Unusable { selected, why }),
             None => Ok(LiveToken::of_vault(selected, Arc::clone(&loaded.value))),
@@ -51,7 +64,7 @@ impl Tokens {
     ) -> Option<(Unusable, Option<Rejection>)> {
         let fingerprint = token.access.fingerprint();
         let is_reported = request.rejected == Some(fingerprint);
-        let rejection = self.rejected.rejection(fingerprint, request.ctx.caller(), is_reported);
+        let rejection = self.rejected.rejection(fingerprint, request.ctx.caller(), is_reported, None);
         if rejection.is_some() {
             return Some((Unusable::Refused, rejection));
         }

@@ -2,6 +2,7 @@
 
 mod documentation;
 mod losses;
+mod paths;
 mod refusals;
 
 use idp_token_sandbox::Fault;

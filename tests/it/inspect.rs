@@ -62,6 +62,7 @@ async fn every_provider_tells_that_a_living_token_is_active_and_what_it_knows_be
 async fn a_dead_token_is_known_to_be_dead_from_then_on() {
     for identity in [google(ADA), github(ADA), facebook(ADA)] {
         let world = World::start().await;
+        assert!(world.inspect(identity.clone()).await.unwrap().active, "which proves the client, too");
         world.sandbox.revoke_token(ADA, &identity.provider).unwrap();
         world.lend(identity.clone()).await.expect("nobody knows yet");
         let inspected = world.inspect(identity.clone()).await.unwrap();
@@ -78,6 +79,7 @@ async fn a_dead_token_is_known_to_be_dead_from_then_on() {
 async fn other_replicas_learn_of_a_dead_token_through_the_store() {
     let database = Database::new();
     let world = World::configured(|config| database.configure(config)).await;
+    assert!(world.inspect(github(ADA)).await.unwrap().active, "which proves the client, too");
     world.sandbox.revoke_token(ADA, "github").unwrap();
     assert!(!world.inspect(github(ADA)).await.unwrap().active);
     assert_eq!(database.number("SELECT count(*) FROM idp_token_record").await, 1);
@@ -273,7 +275,8 @@ async fn without_the_store_it_is_not_known_which_token_is_the_newest() {
 async fn an_inspection_ends_a_false_belief() {
     let world = World::start().await;
     assert!(world.inspect(github(ADA)).await.unwrap().active, "which proves the client, too");
-    world.sandbox.faults().script(Fault::on("api.github.com").path("/applications").answer(404));
+    let not_found = Fault::on("api.github.com").path("/applications").answer(404);
+    world.sandbox.faults().script(not_found.json(&json!({"message": "Not Found"})));
     assert!(!world.inspect(github(ADA)).await.unwrap().active);
     assert_error(world.lend(github(ADA)).await, FailedPrecondition, "REAUTHENTICATION_REQUIRED");
     assert!(world.inspect(github(ADA)).await.unwrap().active);
@@ -308,6 +311,7 @@ async fn what_is_to_be_mended_is_said_with_where() {
     let rotating = findings(&world, at(KEN, "bitbucket")).await;
     assert_eq!(rotating, [(ProviderNotConfigured, false)]);
 
+    assert_eq!(findings(&world, github(ADA)).await, []);
     world.sandbox.revoke_token(ADA, "github").unwrap();
     assert_eq!(findings(&world, github(ADA)).await, [(ReauthenticationRequired, true)]);
 

@@ -8,15 +8,19 @@ use idp_token_testkit::{
     World, assert_error, get,
     http::{Build, Read},
     metadata,
-    people::{ADA, ALAN, EDSGER, at, facebook, github, google},
+    people::{ADA, ALAN, EDSGER, MARGARET, MARY, at, facebook, github, google},
     post,
 };
 use tokio::task::JoinSet;
 use tonic::Code;
 
-/// A world whose service keeps Ada's profile, with her journal empty.
+/// A world whose service keeps Ada's profile, with her journal empty. Its providers have called tokens of
+/// others active, so that they are believed when they do not know one of hers.
 async fn warm() -> World {
     let world = World::start().await;
+    for other in [github(MARGARET), facebook(MARY)] {
+        assert!(world.inspect(other).await.unwrap().active);
+    }
     world.lend(google(ADA)).await.unwrap();
     world.sandbox.journal().clear();
     world
@@ -168,8 +172,9 @@ async fn every_attempt_of_both_rungs_is_counted() {
     world.sandbox.expire_token(ADA, "github").unwrap();
     world.sandbox.log_in(ADA, "github").unwrap();
     let faults = world.sandbox.faults();
-    faults.script(Fault::on("api.github.com").answer(503));
-    faults.script(Fault::on("api.github.com").after(2).answer(503));
+    let call = || Fault::on("api.github.com").path("/user").answer(503);
+    faults.script(call());
+    faults.script(call().after(2));
     let answer = world.call(github(ADA), get("/user")).await.unwrap();
     // 503, 401 with the old token; 503, 200 with the new one.
     assert_eq!((answer.status_code, answer.report().attempts), (200, 4));

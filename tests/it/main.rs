@@ -32,6 +32,7 @@ mod security;
 mod slow;
 mod store;
 mod tls;
+mod tokens;
 mod vault;
 mod vault_tokens;
 mod web;

@@ -249,14 +249,15 @@ impl Sandbox {
         self.world.state().expire_token(user_id, connection, now)
     }
 
-    /// Lets every access token of the account expire at the provider, also those that renewals brought; the grant lives on.
+    /// Lets every access token of the account expire at the provider, also those that renewals brought; the
+    /// grant lives on.
     pub fn expire_all(&self, user_id: &str, connection: &str) -> Result<(), SandboxError> {
         let now = self.world.clock.now();
         self.world.state().expire_all(user_id, connection, now)
     }
 
-    /// Links an account: the identity moves from `secondary`, its user so far, to the user `primary`, with the tokens that
-    /// Auth0 keeps of it. A user without any identity is gone.
+    /// Links an account: the identity moves from `secondary`, its user so far, to the user `primary`, with
+    /// the tokens that Auth0 keeps of it. A user without any identity is gone.
     pub fn link(&self, primary: &str, secondary: &str, connection: &str) -> Result<(), SandboxError> {
         self.world.state().link(primary, secondary, connection)
     }

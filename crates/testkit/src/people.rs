@@ -2,6 +2,8 @@
 
 use idp_token_service::service::pb::IdentitySelector;
 
+/// A database user with accounts at Google, GitHub and Facebook linked.
+pub const MARY: &str = "auth0|4a61636b736f6e0000000001";
 /// Google, GitHub and Facebook, all alive.
 pub const ADA: &str = "google-oauth2|108204268033311374519";
 /// Two GitHub accounts.

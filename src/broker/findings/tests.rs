@@ -9,6 +9,7 @@ fn healthy(strategy: &str) -> Facts<'_> {
     Facts {
         strategy,
         active: true,
+        not_known_by: None,
         scopes: &[],
         ends: true,
         expiry: Some(Expiry::at(SystemTime::now() + HOUR, ExpiryBasis::Provider)),

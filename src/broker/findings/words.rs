@@ -96,6 +96,15 @@ pub(super) fn dead(strategy: &str) -> String {
     }
 }
 
+/// `key` names the application, in full.
+pub(super) fn not_known(key: &str) -> String {
+    format!(
+        "The provider does not know the token as one of this application's: it is dead, or it was issued to another \
+         application. See that `{key}` of this service's configuration is the application that the connection uses in \
+         Auth0. Until the provider has called a token of this application active, nobody is denied a token for this."
+    )
+}
+
 pub(super) const NOT_DURABLE: &str = "The provider's refresh tokens die at use, so that a token is renewed only where the \
     new ones survive a restart. Set `store.url` of this service to a database.";
 

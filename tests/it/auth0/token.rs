@@ -12,10 +12,11 @@ use idp_token_testkit::{
     keys::ClientKey,
     metadata,
     people::{ADA, ALAN, DONALD, EDSGER, GRACE, LESLIE},
+    retry_after,
 };
 use serde_json::Value;
 use tokio::task::JoinSet;
-use tonic::Code::FailedPrecondition;
+use tonic::Code::{FailedPrecondition, Unavailable};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -131,6 +132,31 @@ async fn a_refused_management_token_is_replaced_once_for_all_who_hold_it() {
     assert_eq!(reads.join_all().await, [true; 5]);
     let journal = world.sandbox.journal();
     assert_eq!((journal.token_requests(), journal.profile_reads()), (1, 10));
+}
+
+#[tokio::test]
+async fn a_management_token_that_is_not_known_everywhere_yet_is_waited_for() {
+    let mut world = World::start().await.ready().await;
+    world.pass(YOUTH).await;
+    world
+        .sandbox
+        .faults()
+        .script(Fault::on(world.sandbox.domain()).path("/api/v2/users/").times(3).answer(401));
+    // The old one is replaced, and the new one is refused as well: that tells of a mistake.
+    misconfigured(&world).await;
+
+    let world = World::start().await;
+    world
+        .sandbox
+        .faults()
+        .script(Fault::on(world.sandbox.domain()).path("/api/v2/users/").times(3).answer(401));
+    for _ in 0..3 {
+        let details = assert_error(world.list(ADA).await, Unavailable, "AUTH0_UNAVAILABLE");
+        let wait = retry_after(&details).expect("it is worth another try");
+        assert!(wait > SECOND && wait <= YOUTH, "{wait:?}");
+    }
+    world.list(ADA).await.expect("it is known by now");
+    assert_eq!(world.sandbox.journal().token_requests(), 1, "and the same as before");
 }
 
 #[tokio::test]

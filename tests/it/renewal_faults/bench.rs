@@ -9,7 +9,12 @@ use idp_token_service::{
     service::pb::{GetIdentityTokenRequest, GetIdentityTokenResponse, IdentitySelector},
     store::{Record, Store},
 };
-use idp_token_testkit::{World, database::Database, eventually};
+use idp_token_testkit::{
+    World,
+    database::Database,
+    eventually,
+    people::{FRANCES, KEN, MARGARET, at},
+};
 use tonic::Status;
 use tonic_types::StatusExt;
 
@@ -66,6 +71,16 @@ impl Bench {
         let world = World::with(unlimit, quick).await.ready().await;
         let store = database.open().await.unwrap();
         Self { world, store, users: 0, _database: database }
+    }
+
+    /// Has the provider call another user's token active, so that it is believed when it calls one dead.
+    pub(super) async fn prove(&self, kind: &Kind) {
+        let user = match kind.strategy {
+            "github" => MARGARET,
+            "bitbucket" => KEN,
+            _ => FRANCES,
+        };
+        assert!(self.world.inspect(at(user, kind.strategy)).await.unwrap().active);
     }
 
     pub(super) fn user<'a>(&mut self, kind: &'a Kind) -> User<'a> {

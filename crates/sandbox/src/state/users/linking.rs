@@ -5,8 +5,8 @@ use crate::error::SandboxError;
 use crate::state::State;
 
 impl State {
-    /// Links an identity of `secondary` to the user `primary`, behind those that are there. A user without any identity is
-    /// gone. <https://auth0.com/docs/manage-users/user-accounts/user-account-linking>
+    /// Links an identity of `secondary` to the user `primary`, behind those that are there. A user without
+    /// any identity is gone. <https://auth0.com/docs/manage-users/user-accounts/user-account-linking>
     pub(crate) fn link(
         &mut self,
         primary: &str,
@@ -25,7 +25,8 @@ impl State {
         Ok(())
     }
 
-    /// Makes an identity of `user` a user of its own again, who has the id that they had before they were linked.
+    /// Makes an identity of `user` a user of its own again, who has the id that they had before they were
+    /// linked.
     pub(crate) fn unlink(&mut self, user: &str, selector: &str) -> Result<(), SandboxError> {
         let (identity, profile) = self.take_identity(user, selector)?;
         let id = format!("{}|{}", identity.strategy, identity.user_id);
