@@ -52,7 +52,8 @@ async fn noted(database: &Database) {
 
 #[tokio::test]
 async fn a_login_with_another_identity_brings_no_dead_token_back() {
-    let mut world = world(&Database::new(), false).await;
+    let database = Database::new();
+    let mut world = world(&database, false).await;
     assert_only_the_user_can_help(world.lend(google(LINKED)).await);
     log_in_elsewhere(&mut world).await;
     assert_dead(&world).await;
@@ -149,7 +150,8 @@ async fn nor_where_its_renewal_failed_for_good() {
 /// A renewal that failed in a way that may pass leaves a dead token dead as well, and renewable.
 #[tokio::test]
 async fn nor_while_its_renewal_fails() {
-    let mut world = world(&Database::new(), true).await;
+    let database = Database::new();
+    let mut world = world(&database, true).await;
     world.sandbox.faults().script(Fault::on(GOOGLE).path("/token").answer(503).always());
     world.lend(google(LINKED)).await.unwrap_err();
     log_in_elsewhere(&mut world).await;

@@ -26,7 +26,7 @@ async fn world(database: &Database, age: Duration) -> World {
             other.logged_in = 3 * HOUR;
         }
     };
-    World::with(sow, |config| database.configure(config)).await.ready().await
+    World::with(sow, |config| database.configure(config)).await
 }
 
 /// How often a token was to be exchanged.
@@ -38,7 +38,8 @@ fn exchanges(world: &World) -> usize {
 #[tokio::test]
 async fn a_dead_token_is_never_sent_to_be_exchanged() {
     for is_seen_alive in [false, true] {
-        let mut world = world(&Database::new(), if is_seen_alive { 50 * MINUTE } else { 2 * HOUR }).await;
+        let database = Database::new();
+        let mut world = world(&database, if is_seen_alive { 50 * MINUTE } else { 2 * HOUR }).await;
         if is_seen_alive {
             // One call alone: the next would start an exchange.
             world.lend(facebook(ADA)).await.unwrap();
@@ -71,7 +72,8 @@ async fn assert_left_alone(world: &World) {
 
 #[tokio::test]
 async fn a_living_token_is_exchanged_before_it_ends() {
-    let world = world(&Database::new(), 50 * MINUTE).await;
+    let database = Database::new();
+    let world = world(&database, 50 * MINUTE).await;
     let old = world.sandbox.access_token(ADA, "facebook").unwrap();
     let is_another = async || world.lend(facebook(ADA)).await.is_ok_and(|lent| lent.access_token != old);
     eventually("the new token", is_another).await;

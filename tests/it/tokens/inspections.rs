@@ -94,7 +94,8 @@ async fn an_answer_about_another_applications_token_ends_nothing() {
 async fn once_the_application_is_proven_the_same_answer_is_a_word_of_death() {
     let cases: [(IdentitySelector, Says); 2] = [(github(ADA), not_found), (crm(), inactive)];
     for (identity, says) in cases {
-        let world = world(&Database::new()).await;
+        let database = Database::new();
+        let world = world(&database).await;
         assert!(world.inspect(identity.clone()).await.unwrap().active);
         world.sandbox.faults().script(says());
         let dead = vec![ErrorReason::ReauthenticationRequired];
