@@ -16,6 +16,7 @@ use idp_token_service::{
     cli,
     config::{Config, JwtIssuer},
     policy::{Pattern, Permission, ProviderName, Rule, Who},
+    rpc::Rpc,
     server::Server as Service,
     service::pb::{GetIdentityTokenRequest, GetIdentityTokenResponse, IdentitySelector},
     telemetry::logging::{self, Format},
@@ -217,7 +218,7 @@ fn admit(config: &mut Config, sandbox: &Sandbox) -> String {
     config.jwt_issuers.push(JwtIssuer { issuer, jwks_url, audience });
     config.callers.push(Rule {
         who: Who::Services(Pattern::parse("*@clients").expect("a pattern")),
-        allow: [Permission::GetIdentityToken].into(),
+        allow: [Permission::Rpc(Rpc::GetIdentityToken)].into(),
         providers: vec![ProviderName::Strategy("google-oauth2".to_owned())],
         requests: Vec::new(),
         line: None,

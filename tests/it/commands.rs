@@ -270,7 +270,7 @@ async fn call_prints_an_answer_or_says_what_went_wrong() {
         ("ListIdentities", "{} {}", "JSON of a ListIdentitiesRequest"),
         ("GetIdentityToken", r#"{"minValidity": "60"}"#, "write a duration in seconds, like \"60s\""),
         ("Bogus", "{}", "choose one of ListIdentities, GetIdentityToken"),
-        ("StreamProvider", "{}", "StreamProvider streams"),
+        ("StreamProvider", "{}", "StreamProvider is a streaming RPC"),
     ] {
         let ended = call(method, json).await;
         assert_eq!(ended.code, 64, "{method} {json}");

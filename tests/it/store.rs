@@ -100,7 +100,7 @@ async fn tokens_that_nobody_used_for_half_a_year_are_removed_by_one_replica_a_da
     let first = serve().await;
     eventually("the removal", async || database.number(RECORDS).await == 1).await;
     assert_eq!(database.refresh_token("young").await.as_deref(), Some("young"));
-    eventually("a line about it", async || first.log().contains("nobody used for half a year")).await;
+    eventually("a line about it", async || first.log().contains("unused for half a year")).await;
 
     // Another replica asks at its start whether there is something to do: the day's work is done.
     database.sql(&format!("{AGE} 184")).await;

@@ -20,7 +20,7 @@ use crate::{
 const LONG: Duration = Duration::from_secs(17);
 
 /// What is said of a token that cannot be stored.
-pub(crate) const UNSTORED: &str = "Cannot store what became of a token; trying on";
+pub(crate) const UNSTORED: &str = "Cannot store what became of a token";
 
 /// Less than whoever takes a lease over leaves to the one who had it, 3 s, and the time that one needs.
 const A_LITTLE: Duration = Duration::from_millis(500);
@@ -161,7 +161,7 @@ async fn a_revoked_token_is_not_lent_by_a_new_process_that_cannot_ask_the_store(
         let lent = restarted.lend(&google).await;
         let told = lent.as_ref().map_err(|status| status.message().to_owned()).unwrap_err().clone();
         assert_error(lent, Code::Unavailable, "STORE_UNAVAILABLE");
-        assert_eq!(told, "the token store cannot be used now; try again shortly");
+        assert_eq!(told, "the token store is unavailable; try again shortly");
         way.is(Traffic::Flows);
         eventually("what is stored", async || {
             restarted.lend(&google).await.is_err_and(|status| status.code() == Code::FailedPrecondition)

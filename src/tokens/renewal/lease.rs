@@ -1,6 +1,7 @@
 //! Work that only one replica does at a time.
 
 use std::{
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -9,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{
     Renewer, Selected, StoredState, in_time,
-    timing::{LEASE, RENEW_AGAIN, RENEW_EVERY, RENEWAL_TIMEOUT},
+    timing::{LEASE, LINGER, RENEW_AGAIN, RENEW_EVERY, RENEWAL_TIMEOUT},
 };
 use crate::{
     identity::IdentityKey,
@@ -120,11 +121,13 @@ impl HeldLease {
                 tokio::time::sleep_until(expires).await;
             }
         };
+        let mut exchange = pin!(exchange);
         tokio::select! {
             biased;
-            outcome = exchange => Some(outcome),
-            () = ended => None,
+            outcome = &mut exchange => return Some(outcome),
+            () = ended => {}
         }
+        tokio::time::timeout(LINGER, exchange).await.ok()
     }
 
     fn latest(&self) -> Lease {

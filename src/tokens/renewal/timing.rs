@@ -15,6 +15,10 @@ pub const RENEW_EVERY: Duration = Duration::from_secs(5);
 /// not add up.
 pub const RENEW_AGAIN: Duration = Duration::from_secs(1);
 
+/// How long after the end of the lease an answer is still waited for: one that came while the process slept
+/// lies in the socket, and has to be read. Well below [`GRACE`], so that it is stored before an heir sends.
+pub const LINGER: Duration = Duration::from_secs(1);
+
 /// How long whoever takes over a lease that ran out leaves its former owner to store what that may have been
 /// issued: after an outage of the store both come back, and the owner tries every quarter of a second. Taking
 /// over takes less than 20 s all the same.

@@ -53,8 +53,8 @@ async fn a_program_is_believed_about_nothing_but_what_its_issuer_signed_for_us()
         (but(&good, "iat", json!(now() + 120)), "not valid yet"),
         (but(&good, "sub", Value::Null), "malformed"),
         (but(&good, "sub", json!("")), "malformed"),
-        (but(&good, "at_hash", json!("x")), "another kind"),
-        (but(&good, "events", json!({})), "another kind"),
+        (but(&good, "at_hash", json!("x")), "not an access token"),
+        (but(&good, "events", json!({})), "not an access token"),
     ] {
         assert_refused(&world, list_with(&world, &issuer.sign(&claims)).await, why);
     }
@@ -119,8 +119,8 @@ async fn programs_are_no_users_and_users_are_no_programs() {
     for (claims, why) in [
         (but(&user, "sub", json!("abc123@clients")), "a program's where a user's is expected"),
         (but(&user, "gty", json!("client-credentials")), "a program's where a user's is expected"),
-        (but(&user, "aud", json!(AUDIENCE)), "of a user where a program's is"),
-        (but(&user, "nonce", json!("n")), "another kind"),
+        (but(&user, "aud", json!(AUDIENCE)), "a user's where a program's is"),
+        (but(&user, "nonce", json!("n")), "not an access token"),
         (but(&user, "iss", json!("https://idp-token.acme.example/")), "issuer is not accepted"),
         (but(&user, "aud", json!(world.sandbox.audience())), "another audience"),
     ] {

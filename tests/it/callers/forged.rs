@@ -225,7 +225,7 @@ async fn what_is_no_access_token_for_this_service_is_none_anywhere() {
     let management = but(&but(&user, "aud", json!(world.sandbox.audience())), "sub", json!("abc@clients"));
     for (token, why) in [
         (world.sandbox.sign(&id_token), "audience"),
-        (world.sandbox.sign(&but(&user, "nonce", json!("n"))), "another kind"),
+        (world.sandbox.sign(&but(&user, "nonce", json!("n"))), "not an access token"),
         (world.sandbox.sign(&management), "audience"),
         // An Auth0 refresh token, a Google one, an opaque access token, an encrypted one, and a token of a
         // provider.
