@@ -89,7 +89,7 @@ impl Model {
         state.replicas[i].phase = if confirms { Phase::Confirming(plan) } else { Phase::Sending(plan) };
     }
 
-    /// `exchange::once`, and the beginning of `HeldLease::bound`.
+    /// `exchange::once`, and `HeldLease::guard`.
     fn send(&self, state: &mut State, i: usize, plan: Plan) {
         let is_lease_over = state.replicas[i].lapsed >= seconds(LEASE);
         if is_lease_over && self.has(Mend::Look) && self.has(Mend::Confirm) {

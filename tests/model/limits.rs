@@ -66,7 +66,8 @@ fn a_holder_that_reaches_the_store_later_than_grace_after_an_outage_finds_its_to
 fn an_exchange_that_ends_with_the_lease_throws_answers_away_that_grace_would_save() {
     let overtime = seconds(GRACE) - 1;
     let slow = Some(seconds(LEASE) + overtime - 1);
-    let outage = Model { answers_within: slow, ..in_a_world(Left { outages: 1, ..Left::default() }) };
+    let outage =
+        Model { answers_within: slow, overtime: 0, ..in_a_world(Left { outages: 1, ..Left::default() }) };
     assert_breaks(outage, AWAITED);
     assert_holds(Model { overtime, ..outage });
     let cut_off = Model { silence: silent(), ..in_a_world(Left { cuts: 1, ..Left::default() }) };

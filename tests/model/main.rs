@@ -32,7 +32,7 @@ mod within;
 
 use std::{fmt::Write as _, time::Instant};
 
-use idp_token_service::tokens::timing::{GRACE, LEASE, RENEW_EVERY};
+use idp_token_service::tokens::timing::{GRACE, LEASE, LINGER, RENEW_EVERY};
 use stateright::{Checker as _, HasDiscoveries, Model as _};
 
 use self::{
@@ -65,7 +65,7 @@ fn protocol() -> Model {
         may: Left { asks: 2, ..Left::default() },
         silence: 0,
         hesitation: 0,
-        overtime: 0,
+        overtime: seconds(LINGER),
         answers_within: None,
     }
 }

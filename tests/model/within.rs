@@ -1,6 +1,6 @@
 //! Faults that break nothing, explored to the last state.
 
-use idp_token_service::tokens::timing::GRACE;
+use idp_token_service::tokens::timing::{GRACE, LINGER};
 
 use super::{
     assert_holds, for_ever, frozen,
@@ -36,7 +36,7 @@ fn processes_may_die_at_any_step_and_answers_of_the_store_be_lost() {
 #[test]
 fn the_store_may_be_gone_for_everybody_if_the_holder_is_back_within_grace_of_the_others() {
     let may = Left { asks: 2, outages: 1, cuts: 1, ..Left::default() };
-    assert_holds(Model { may, silence: seconds(GRACE) - 1, ..protocol() });
+    assert_holds(Model { may, silence: seconds(GRACE) - seconds(LINGER) - 1, ..protocol() });
 }
 
 #[test]
