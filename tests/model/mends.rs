@@ -11,8 +11,8 @@ use super::{
 };
 
 /// In a world where this may happen, the protocol keeps all its promises, and without the mend breaks this
-/// one. Silences are shorter than the longest by the second that an answer may come after the lease's end: they
-/// add up where it falls between two of them.
+/// one. Silences are shorter than the longest by the second that an answer may come after the lease's end:
+/// they add up where it falls between two of them.
 fn assert_needed(mend: Mend, may: Left, property: &str) {
     let may = Left { asks: 2, ..may };
     let whole = Model { may, silence: silent() - seconds(LINGER), hesitation: for_ever(), ..protocol() };
