@@ -23,8 +23,7 @@ fuzz_target!(|data: &[u8]| {
     is_one_segment(&user);
     let [provider, connection, account_id, _] = words(&lines.field());
     let Ok(selector) = (Selector { provider, connection, account_id }).check("identity") else { return };
-    let (identities, hidden): (Vec<_>, Vec<_>) =
-        lines.block().iter().map(|line| identity(&user, line)).unzip();
+    let (identities, hidden): (Vec<_>, Vec<_>) = lines.block().iter().map(|line| identity(line)).unzip();
     let profile = Profile { user_id: user, identities };
     is_chosen(&profile, &selector, &hidden);
 });
@@ -46,14 +45,14 @@ fn words(line: &str) -> [String; 4] {
 }
 
 /// The identity of a line, and whether it is hidden.
-fn identity(user: &UserId, line: &str) -> (Identity, bool) {
+fn identity(line: &str) -> (Identity, bool) {
     let [provider, connection, account_id, flags] = words(line);
     let token = flags
         .contains('t')
         .then(|| StoredToken::of_profile(AccessToken::new("token".to_owned()), None, None));
     let identity = Identity {
         provider,
-        key: Arc::new(IdentityKey { user: user.clone(), connection, account_id }),
+        key: Arc::new(IdentityKey { connection, account_id }),
         is_social: true,
         token: token.map(Arc::new),
         in_vault: flags.contains('v'),
@@ -82,7 +81,7 @@ fn is_chosen(profile: &Profile, selector: &Selector, hidden: &[bool]) {
     let usable: Vec<_> =
         meant.iter().filter(|identity| identity.token.is_some() || identity.in_vault).collect();
     match profile.select(selector, |identity| !is_hidden(identity)) {
-        Ok(chosen) => assert!(usable.len() == 1 && std::ptr::eq(*usable[0], chosen)),
+        Ok(chosen) => assert!(usable.len() == 1 && std::ptr::eq(*usable[0], &profile.identities[chosen])),
         Err(SelectError::Ambiguous { candidates }) => {
             assert!(usable.len() > 1 && candidates.len() == usable.len().min(10));
             assert!(candidates.iter().zip(&usable).all(|(said, identity)| *said == identity.to_string()));
