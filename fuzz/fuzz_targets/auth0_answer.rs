@@ -67,7 +67,9 @@ fn is_as_written(profile: &Profile, answer: &Response<Bytes>) {
     for (written, read) in
         identities.iter().zip(&profile.identities).filter(|(written, _)| written.is_object())
     {
-        let token = written["access_token"].as_str().filter(|token| !token.is_empty());
+        // The token of an account without a name could be taken for another's, and is left out.
+        let is_named = !read.connection().is_empty() && !read.account_id().is_empty();
+        let token = written["access_token"].as_str().filter(|token| is_named && !token.is_empty());
         assert_eq!(token, read.token.as_ref().map(|token| token.access.expose()));
         assert_eq!(written["connection"].as_str().unwrap_or_default() == "acme", read.in_vault);
         let text = str::from_utf8(answer.body()).unwrap_or_default();
