@@ -15,7 +15,7 @@ use idp_token_testkit::{
     World, assert_error,
     database::Database,
     metadata,
-    people::{ADA, ALAN, BARBARA, DONALD, FRANCES, GRACE, HEDY, KEN, at, facebook, github, google},
+    people::{ADA, ALAN, BARBARA, DONALD, FRANCES, GRACE, HEDY, KEN, at, crm, facebook, github, google},
     retry_after, within,
 };
 use serde_json::json;
@@ -25,10 +25,6 @@ use tonic::Code::{
 };
 
 const CRM: &str = "login.crm.example";
-
-fn crm() -> IdentitySelector {
-    at(FRANCES, "oauth2")
-}
 
 fn settings<'a>(config: &'a mut Config, name: &str) -> &'a mut idp_token_service::provider::Settings {
     &mut config.providers.get_mut(name).unwrap().settings
@@ -84,19 +80,15 @@ async fn other_replicas_learn_of_a_dead_token_through_the_store() {
     assert!(!world.inspect(github(ADA)).await.unwrap().active);
     assert_eq!(database.number("SELECT count(*) FROM idp_token_record").await, 1);
 
-    let anywhere = idp_token_testkit::ANYWHERE;
-    let mut config = idp_token_service::cli::sandbox_config(&world.sandbox, anywhere, anywhere);
-    database.configure(&mut config);
-    config.auth0.profile_ttl = Duration::ZERO;
-    let later = idp_token_testkit::Service::start(&config).await;
-    let request = GetIdentityTokenRequest { identity: Some(github(ADA)), ..Default::default() };
-    let lent = later.client().get_identity_token(request.clone()).await;
-    assert_error(lent, FailedPrecondition, "REAUTHENTICATION_REQUIRED");
+    let later = world
+        .replica(|config| {
+            database.configure(config);
+            config.auth0.profile_ttl = Duration::ZERO;
+        })
+        .await;
+    assert_error(later.lend(github(ADA)).await, FailedPrecondition, "REAUTHENTICATION_REQUIRED");
     world.sandbox.log_in(ADA, "github").unwrap();
-    idp_token_testkit::eventually("the new login", async || {
-        later.client().get_identity_token(request.clone()).await.is_ok()
-    })
-    .await;
+    idp_token_testkit::eventually("the new login", async || later.lend(github(ADA)).await.is_ok()).await;
 }
 
 #[tokio::test]

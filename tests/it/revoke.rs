@@ -12,10 +12,10 @@ use idp_token_service::{
     },
 };
 use idp_token_testkit::{
-    Service, World, assert_error,
+    World, assert_error,
     database::Database,
     eventually, get, metadata,
-    people::{ADA, BARBARA, DONALD, FRANCES, GRACE, HEDY, KEN, at, facebook, github, google},
+    people::{ADA, BARBARA, DONALD, GRACE, HEDY, KEN, at, crm, facebook, github, google},
     retry_after, within,
 };
 use tonic::Code::{
@@ -24,10 +24,6 @@ use tonic::Code::{
 
 const CRM: &str = "login.crm.example";
 const FRESH: fn(&mut Config) = |config| config.auth0.profile_ttl = Duration::ZERO;
-
-fn crm() -> IdentitySelector {
-    at(FRANCES, "oauth2")
-}
 
 /// The connection of a selector, as the sandbox names it.
 fn connection(identity: &IdentitySelector) -> &str {
@@ -225,32 +221,19 @@ async fn a_caller_that_leaves_does_not_cut_it_short() {
     assert_gone(&world, &google(ADA)).await;
 }
 
-/// Another service with the tenant and the store of `world`.
-async fn replica(world: &World, database: &Database) -> Service {
-    let anywhere = idp_token_testkit::ANYWHERE;
-    let mut config = idp_token_service::cli::sandbox_config(&world.sandbox, anywhere, anywhere);
-    database.configure(&mut config);
-    Service::start(&config).await
-}
-
-async fn lend(service: &Service, identity: IdentitySelector) -> Result<String, tonic::Status> {
-    let request = GetIdentityTokenRequest { identity: Some(identity), ..Default::default() };
-    service.client().get_identity_token(request).await.map(|lent| lent.into_inner().access_token)
-}
-
 #[tokio::test]
 async fn other_replicas_and_later_ones_know_of_it() {
     let database = Database::new();
     let mut world = World::configured(|config| database.configure(config)).await;
-    let mut other = replica(&world, &database).await;
-    lend(&other, github(ADA)).await.unwrap();
+    let mut other = world.replica(|config| database.configure(config)).await;
+    other.lend(github(ADA)).await.unwrap();
     world.revoke(github(ADA)).await.unwrap();
 
-    let later = replica(&world, &database).await;
-    assert_error(lend(&later, github(ADA)).await, FailedPrecondition, "REAUTHENTICATION_REQUIRED");
+    let later = world.replica(|config| database.configure(config)).await;
+    assert_error(later.lend(github(ADA)).await, FailedPrecondition, "REAUTHENTICATION_REQUIRED");
     world.pass(Duration::from_secs(20)).await;
     other.reconnect();
-    assert_error(lend(&other, github(ADA)).await, FailedPrecondition, "REAUTHENTICATION_REQUIRED");
+    assert_error(other.lend(github(ADA)).await, FailedPrecondition, "REAUTHENTICATION_REQUIRED");
     let request = ListIdentitiesRequest { user_id: ADA.to_owned(), ..Default::default() };
     let listed = later.client().list_identities(request).await.unwrap().into_inner().identities;
     let states: Vec<_> = listed.iter().map(Identity::state).collect();

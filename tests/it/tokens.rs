@@ -13,15 +13,13 @@ use std::time::Duration;
 
 use idp_token_sandbox::{IdentitySeed, Seed, TokenSeed, UserSeed};
 use idp_token_service::{
-    cli,
-    config::Config,
     service::pb::{
         GetIdentityTokenRequest, Identity, IdentitySelector, InspectIdentityTokenRequest,
         InspectIdentityTokenResponse, ListIdentitiesRequest, identity::State,
     },
     token::Fingerprint,
 };
-use idp_token_testkit::{ANYWHERE, Service, World, assert_error, get, http::Build, issuer::Issuer};
+use idp_token_testkit::{World, assert_error, get, http::Build, issuer::Issuer};
 use tonic::{Code, Request, Status};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -91,20 +89,6 @@ impl Caller {
         let request = self.says(InspectIdentityTokenRequest { identity: Some(identity) });
         world.service.client().inspect_identity_token(request).await.unwrap().into_inner()
     }
-}
-
-/// Another replica, or the same service after a restart.
-async fn replica(world: &World, configure: impl FnOnce(&mut Config)) -> Service {
-    let mut config = cli::sandbox_config(&world.sandbox, ANYWHERE, ANYWHERE);
-    config.drain = 2 * SECOND;
-    configure(&mut config);
-    Service::start(&config).await
-}
-
-/// Asks another replica for a token.
-async fn lend_at(service: &Service, identity: IdentitySelector) -> Result<String, Status> {
-    let request = GetIdentityTokenRequest { identity: Some(identity), ..Default::default() };
-    service.client().get_identity_token(request).await.map(|lent| lent.into_inner().access_token)
 }
 
 #[track_caller]

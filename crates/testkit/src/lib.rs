@@ -73,11 +73,13 @@ impl World {
         let mut seed = Seed { signing_key: Some(keys::SIGNING_KEY.clone()), ..Seed::sample() };
         sow(&mut seed);
         let sandbox = Sandbox::start(seed, ANYWHERE).await.unwrap();
-        let mut config = cli::sandbox_config(&sandbox, ANYWHERE, ANYWHERE);
-        config.drain = Duration::from_secs(2);
-        configure(&mut config);
-        let service = Service::start(&config).await;
+        let service = Service::of(&sandbox, configure).await;
         Self { sandbox, service }
+    }
+
+    /// Another replica, or the same service after a restart.
+    pub async fn replica(&self, configure: impl FnOnce(&mut Config)) -> Service {
+        Service::of(&self.sandbox, configure).await
     }
 
     /// Waits until the service has its Management token, so that its start disturbs no count.
@@ -100,7 +102,7 @@ impl World {
 
     /// Asks for a token with the defaults.
     pub async fn lend(&self, identity: IdentitySelector) -> Result<GetIdentityTokenResponse, Status> {
-        self.lend_with(GetIdentityTokenRequest { identity: Some(identity), ..Default::default() }).await
+        self.service.lend(identity).await
     }
 
     pub async fn lend_with(
@@ -135,8 +137,7 @@ impl World {
 
     /// Has the provider of `identity` asked about its token.
     pub async fn inspect(&self, identity: IdentitySelector) -> Result<InspectIdentityTokenResponse, Status> {
-        let request = InspectIdentityTokenRequest { identity: Some(identity) };
-        self.service.client().inspect_identity_token(request).await.map(tonic::Response::into_inner)
+        self.service.inspect(identity).await
     }
 
     /// Has the tokens of `identity` revoked; the identity afterwards.
@@ -171,6 +172,26 @@ impl Service {
         }));
         let channel = channel(address);
         Self { address, admin, channel, stop: Some(stop), running }
+    }
+
+    /// A service for the tenant of `sandbox`.
+    async fn of(sandbox: &Sandbox, configure: impl FnOnce(&mut Config)) -> Self {
+        let mut config = cli::sandbox_config(sandbox, ANYWHERE, ANYWHERE);
+        config.drain = Duration::from_secs(2);
+        configure(&mut config);
+        Self::start(&config).await
+    }
+
+    /// Asks for a token with the defaults.
+    pub async fn lend(&self, identity: IdentitySelector) -> Result<GetIdentityTokenResponse, Status> {
+        let request = GetIdentityTokenRequest { identity: Some(identity), ..Default::default() };
+        self.client().get_identity_token(request).await.map(tonic::Response::into_inner)
+    }
+
+    /// Has the provider of `identity` asked about its token.
+    pub async fn inspect(&self, identity: IdentitySelector) -> Result<InspectIdentityTokenResponse, Status> {
+        let request = InspectIdentityTokenRequest { identity: Some(identity) };
+        self.client().inspect_identity_token(request).await.map(tonic::Response::into_inner)
     }
 
     /// A client with a connection of its own to share.

@@ -50,3 +50,8 @@ pub fn github(user: &str) -> IdentitySelector {
 pub fn facebook(user: &str) -> IdentitySelector {
     at(user, "facebook")
 }
+
+/// Frances' only identity.
+pub fn crm() -> IdentitySelector {
+    at(FRANCES, "oauth2")
+}

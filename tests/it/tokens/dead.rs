@@ -11,10 +11,7 @@ use idp_token_testkit::{
     people::{ADA, DONALD, FRANCES, at, github, google},
 };
 
-use super::{
-    HOUR, LINKED, MINUTE, SECOND, assert_only_the_user_can_help, lend_at, linked_user, replica, requests,
-    user,
-};
+use super::{HOUR, LINKED, MINUTE, SECOND, assert_only_the_user_can_help, linked_user, requests, user};
 
 /// How a token has died, so that the service knows it.
 type Death = (&'static str, &'static str, &'static str, &'static str);
@@ -89,9 +86,9 @@ async fn a_dead_token_is_lent_in_no_way() {
     for (_, provider, connection, path) in DEATHS {
         assert_dead(&world, (DONALD, provider, connection, path)).await;
     }
-    world.service = replica(&world, |config| database.configure(config)).await;
+    world.service = world.replica(|config| database.configure(config)).await;
     for (_, provider, connection, path) in DEATHS {
-        assert_only_the_user_can_help(lend_at(&world.service, at(DONALD, provider)).await);
+        assert_only_the_user_can_help(world.service.lend(at(DONALD, provider)).await);
         assert_dead(&world, (DONALD, provider, connection, path)).await;
     }
     for host in ["api.crm.example", "login.crm.example", "github.com", "www.googleapis.com"] {

@@ -10,9 +10,7 @@ use idp_token_testkit::{
     people::{github, google},
 };
 
-use super::{
-    HOUR, LINKED, MINUTE, SECOND, assert_only_the_user_can_help, lend_at, linked_user, replica, requests,
-};
+use super::{HOUR, LINKED, MINUTE, SECOND, assert_only_the_user_can_help, linked_user, requests};
 
 const GOOGLE: &str = "oauth2.googleapis.com";
 
@@ -87,11 +85,12 @@ async fn nor_after_a_restart_whether_it_was_lent_or_listed() {
         }
         noted(&database).await;
         world.sandbox.log_in(LINKED, "github").unwrap();
-        world.service = replica(&world, |config| {
-            database.configure(config);
-            briefly(config);
-        })
-        .await;
+        world.service = world
+            .replica(|config| {
+                database.configure(config);
+                briefly(config);
+            })
+            .await;
         assert_dead(&world).await;
     }
 }
@@ -139,8 +138,8 @@ async fn nor_where_its_renewal_failed_for_good() {
     log_in_elsewhere(&mut world).await;
     assert_dead(&world).await;
     assert_eq!(requests(&world, GOOGLE, "/token"), 1, "what the provider said is remembered");
-    let later = replica(&world, |config| database.configure(config)).await;
-    assert_only_the_user_can_help(lend_at(&later, google(LINKED)).await);
+    let later = world.replica(|config| database.configure(config)).await;
+    assert_only_the_user_can_help(later.lend(google(LINKED)).await);
 
     let new = world.sandbox.log_in_with_consent(LINKED, "google-oauth2").unwrap();
     world.pass(6 * SECOND).await;

@@ -13,15 +13,11 @@ use idp_token_testkit::{
     Service, World,
     database::Database,
     eventually, get,
-    people::{ADA, FRANCES, at, github},
+    people::{ADA, FRANCES, crm, github},
 };
 use serde_json::json;
 
-use super::{CRM_LOGIN, MINUTE, SECOND, aged, assert_only_the_user_can_help, lend_at, replica};
-
-fn crm() -> IdentitySelector {
-    at(FRANCES, "oauth2")
-}
+use super::{CRM_LOGIN, MINUTE, SECOND, aged, assert_only_the_user_can_help};
 
 /// What GitHub says about a token of another application, and of one that is dead.
 fn not_found() -> Fault {
@@ -81,12 +77,12 @@ async fn an_answer_about_another_applications_token_ends_nothing() {
 
         // The operator mends the configuration, and starts the service again.
         world.sandbox.faults().clear();
-        let mended = replica(&world, |config| database.configure(config)).await;
-        assert_eq!(lend_at(&mended, identity.clone()).await.unwrap(), token, "{key}");
+        let mended = world.replica(|config| database.configure(config)).await;
+        assert_eq!(mended.lend(identity.clone()).await.unwrap().access_token, token, "{key}");
         let (active, state, reasons) = inspect(&mended, identity.clone()).await;
         assert_eq!((active, state), (true, State::Active), "{key}");
         assert!(!reasons.contains(&ErrorReason::ProviderNotConfigured), "{key}: {reasons:?}");
-        assert_eq!(lend_at(&mended, identity).await.unwrap(), token, "{key}");
+        assert_eq!(mended.lend(identity).await.unwrap().access_token, token, "{key}");
     }
 }
 
@@ -113,7 +109,7 @@ async fn an_answer_of_active_takes_a_refusal_back_at_every_replica() {
     for asked_itself in [false, true] {
         let database = Database::new();
         let mut world = world(&database).await;
-        let mut other = replica(&world, |config| database.configure(config)).await;
+        let mut other = world.replica(|config| database.configure(config)).await;
         assert!(world.inspect(crm()).await.unwrap().active);
         assert!(inspect(&other, crm()).await.0);
         world.sandbox.faults().script(inactive());
@@ -124,13 +120,13 @@ async fn an_answer_of_active_takes_a_refusal_back_at_every_replica() {
             assert!(!inspect(&other, crm()).await.0);
         }
         settle(&mut world, &mut other).await;
-        eventually("the news of the death", async || lend_at(&other, crm()).await.is_err()).await;
-        assert_only_the_user_can_help(lend_at(&other, crm()).await);
+        eventually("the news of the death", async || other.lend(crm()).await.is_err()).await;
+        assert_only_the_user_can_help(other.lend(crm()).await);
 
         assert!(world.inspect(crm()).await.unwrap().active);
         world.lend(crm()).await.expect("the provider says that it is active");
         settle(&mut world, &mut other).await;
-        eventually("the news of its life", async || lend_at(&other, crm()).await.is_ok()).await;
+        eventually("the news of its life", async || other.lend(crm()).await.is_ok()).await;
     }
 }
 

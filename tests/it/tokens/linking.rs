@@ -12,10 +12,7 @@ use idp_token_testkit::{
     people::{ADA, DONALD, EDSGER, FRANCES, KEN, MARGARET, at, github, google},
 };
 
-use super::{
-    HOUR, LINKED, MINUTE, SECOND, aged, assert_only_the_user_can_help, lend_at, linked_user, replica,
-    requests,
-};
+use super::{HOUR, LINKED, MINUTE, SECOND, aged, assert_only_the_user_can_help, linked_user, requests};
 
 /// The providers whose refresh tokens die at use: a user of each, the connection, and where new tokens come
 /// from.
@@ -47,9 +44,9 @@ async fn what_was_renewed_goes_with_an_identity_that_is_linked_to_another_user_a
     for (user, provider, connection, host, path) in ROTATING {
         let renewed = world.lend(at(user, provider)).await.unwrap().access_token;
         world.sandbox.link(DONALD, user, connection).unwrap();
-        let later = replica(&world, |config| database.configure(config)).await;
+        let later = world.replica(|config| database.configure(config)).await;
         assert_eq!(world.lend(at(DONALD, provider)).await.unwrap().access_token, renewed, "{provider}");
-        assert_eq!(lend_at(&later, at(DONALD, provider)).await.unwrap(), renewed, "after a restart");
+        assert_eq!(later.lend(at(DONALD, provider)).await.unwrap().access_token, renewed, "after a restart");
         world.sandbox.unlink(DONALD, connection).unwrap();
         assert_eq!(world.lend(at(user, provider)).await.unwrap().access_token, renewed, "{provider}");
         assert!(world.sandbox.is_alive(&renewed));
@@ -66,8 +63,8 @@ async fn what_was_renewed_while_linked_is_there_after_the_identity_is_unlinked()
         world.sandbox.link(DONALD, user, connection).unwrap();
         let renewed = world.lend(at(DONALD, provider)).await.unwrap().access_token;
         world.sandbox.unlink(DONALD, connection).unwrap();
-        let later = replica(&world, |config| database.configure(config)).await;
-        assert_eq!(lend_at(&later, at(user, provider)).await.unwrap(), renewed, "{provider}");
+        let later = world.replica(|config| database.configure(config)).await;
+        assert_eq!(later.lend(at(user, provider)).await.unwrap().access_token, renewed, "{provider}");
         assert_eq!(world.lend(at(user, provider)).await.unwrap().access_token, renewed, "{provider}");
         assert_eq!(requests(&world, host, path), 1, "{provider}");
     }
@@ -83,8 +80,8 @@ async fn a_token_that_was_revoked_stays_revoked_whoever_has_the_identity() {
         world.sandbox.journal().clear();
         world.sandbox.link(DONALD, user, connection).unwrap();
         assert_only_the_user_can_help(world.lend(at(DONALD, provider)).await);
-        let later = replica(&world, |config| database.configure(config)).await;
-        assert_only_the_user_can_help(lend_at(&later, at(DONALD, provider)).await);
+        let later = world.replica(|config| database.configure(config)).await;
+        assert_only_the_user_can_help(later.lend(at(DONALD, provider)).await);
         let linked = world.list(DONALD).await.unwrap().pop().unwrap();
         assert_eq!((linked.state(), linked.renewable), (State::ReauthenticationRequired, false));
         world.sandbox.unlink(DONALD, connection).unwrap();
@@ -106,8 +103,8 @@ async fn what_a_provider_refused_stays_refused_whoever_has_the_identity() {
     assert!(!world.inspect(github(ADA)).await.unwrap().active);
     world.sandbox.link(DONALD, ADA, "github").unwrap();
     assert_only_the_user_can_help(world.lend(github(DONALD)).await);
-    let later = replica(&world, |config| database.configure(config)).await;
-    assert_only_the_user_can_help(lend_at(&later, github(DONALD)).await);
+    let later = world.replica(|config| database.configure(config)).await;
+    assert_only_the_user_can_help(later.lend(github(DONALD)).await);
     world.sandbox.unlink(DONALD, "github").unwrap();
     assert_only_the_user_can_help(world.lend(github("github|583231")).await);
     assert!(world.lend(google(ADA)).await.is_ok(), "her other accounts are as they were");
@@ -135,7 +132,7 @@ async fn an_end_does_not_move_into_the_future_by_linking() {
     .await;
     world.sandbox.link(DONALD, EDSGER, "google-oauth2").unwrap();
     world.pass(SECOND).await;
-    let later = replica(&world, |config| database.configure(config)).await;
+    let later = world.replica(|config| database.configure(config)).await;
     let edsgers = IdentitySelector { account_id: "100000000000000000002".to_owned(), ..google(DONALD) };
-    assert_only_the_user_can_help(lend_at(&later, edsgers).await);
+    assert_only_the_user_can_help(later.lend(edsgers).await);
 }

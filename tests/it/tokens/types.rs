@@ -3,29 +3,21 @@
 use std::sync::Arc;
 
 use idp_token_sandbox::{Fault, Seed};
-use idp_token_service::{
-    config,
-    secret::Secret,
-    service::pb::{IdentitySelector, identity::State},
-};
+use idp_token_service::{config, secret::Secret, service::pb::identity::State};
 use idp_token_testkit::{
     World, assert_error,
     database::Database,
     get,
     keys::VAULT_KEY,
     metadata,
-    people::{ADA, FRANCES, KATHERINE, at, google},
+    people::{ADA, FRANCES, KATHERINE, at, crm, google},
 };
 use serde_json::json;
 use tonic::{Code, Status};
 
-use super::{CRM, CRM_LOGIN, HOUR, MINUTE, aged, lend_at, replica, requests};
+use super::{CRM, CRM_LOGIN, HOUR, MINUTE, aged, requests};
 
 const TOKEN: &str = "/oauth2/token";
-
-fn crm() -> IdentitySelector {
-    at(FRANCES, "oauth2")
-}
 
 #[track_caller]
 fn assert_unsupported<T: std::fmt::Debug>(outcome: Result<T, Status>, token_type: &str, connection: &str) {
@@ -49,8 +41,8 @@ async fn a_renewal_that_brings_another_type_keeps_the_grant_and_the_next_one_may
     }
     assert_eq!(world.provider_calls(CRM), 0, "nothing was sent with it");
     assert_eq!(requests(&world, CRM_LOGIN, TOKEN), 1);
-    let later = replica(&world, |config| database.configure(config)).await;
-    assert_unsupported(lend_at(&later, crm()).await, "DPoP", "acme-crm");
+    let later = world.replica(|config| database.configure(config)).await;
+    assert_unsupported(later.lend(crm()).await, "DPoP", "acme-crm");
     assert_eq!(requests(&world, CRM_LOGIN, TOKEN), 1, "another replica has the new refresh token, too");
 
     // It has ended: the next one is another one, and as odd as the first.

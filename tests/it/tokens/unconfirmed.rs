@@ -7,7 +7,7 @@ use idp_token_sandbox::{Fault, Seed};
 use idp_token_service::{
     config::Config,
     secret::Secret,
-    service::pb::{GetIdentityTokenRequest, IdentitySelector, identity::State},
+    service::pb::{GetIdentityTokenRequest, identity::State},
 };
 use idp_token_testkit::{
     World,
@@ -15,7 +15,7 @@ use idp_token_testkit::{
     eventually, get,
     http::Build,
     issuer::Issuer,
-    people::{ADA, FRANCES, MARGARET, at, github, google},
+    people::{ADA, FRANCES, MARGARET, crm, github, google},
     rules::everything_for_services,
 };
 use serde_json::json;
@@ -71,10 +71,6 @@ impl Stage {
         assert_eq!(caller.call(&self.world, crm(), "/v1/me").await.unwrap(), 200);
         assert_eq!(caller.states(&self.world, FRANCES).await, [State::Active]);
     }
-}
-
-fn crm() -> IdentitySelector {
-    at(FRANCES, "oauth2")
 }
 
 /// Nobody can be asked about its tokens.
