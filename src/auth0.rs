@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::{
     cache::Loaded,
     config,
+    deadline::Stage,
     identity::{Profile, StoredToken, UserId},
     store::Store,
     telemetry::Metrics,
@@ -108,9 +109,9 @@ impl Auth0 {
         self.management_token.get(None).await.map(drop)
     }
 
-    /// Returns whether reads currently wait for the rate limit rather than for Auth0's answer.
-    pub fn is_throttled(&self) -> bool {
-        self.limiter.wait().is_some()
+    /// What a call that reads waits for now: the rate limit, or Auth0's answer.
+    pub fn stage(&self) -> Stage {
+        if self.limiter.wait().is_some() { Stage::Queue } else { Stage::Auth0 }
     }
 
     /// Drops profiles that nobody has asked for recently.

@@ -68,7 +68,11 @@ impl ProviderClient {
 
     /// The full names of keys in this provider's table.
     pub fn keys(&self, keys: &[&str]) -> Vec<String> {
-        keys.iter().map(|key| format!("providers.{}.{key}", self.name)).collect()
+        keys.iter().map(|key| self.key(key)).collect()
+    }
+
+    fn key(&self, key: &str) -> String {
+        format!("providers.{}.{key}", self.name)
     }
 }
 

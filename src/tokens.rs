@@ -248,10 +248,8 @@ impl Tokens {
             let job = if is_due { Job::new(snapshot, Why::Ahead(self.jitter(key))) } else { None };
             let ahead = job.and_then(|job| Some((job, Arc::clone(&self.ahead).try_acquire_owned().ok()?)));
             async move {
-                match ahead {
-                    Some((job, _place)) => renewer.renew(job, kept).await,
-                    None => renewer.load(&selected, kept.as_ref()).await,
-                }
+                let (job, _place) = ahead.unzip();
+                renewer.renew_or_load(job, &selected, kept).await
             }
         };
         match self.records.get(key, judge, load).await {
@@ -282,12 +280,7 @@ impl Tokens {
             let (renewer, selected) = (Arc::clone(&self.renewer), snapshot.selected.clone());
             let kept = kept.cloned();
             let job = Job::new(snapshot, Why::Needed(requirement));
-            async move {
-                match job {
-                    Some(job) => renewer.renew(job, kept).await,
-                    None => renewer.load(&selected, kept.as_ref()).await,
-                }
-            }
+            async move { renewer.renew_or_load(job, &selected, kept).await }
         };
         self.records.get(key, judge, load).await.map(|loaded| loaded.value)
     }

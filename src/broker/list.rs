@@ -4,7 +4,6 @@ use super::{Broker, Error, IdentityView, page::Page};
 use crate::{
     auth0::Acceptance,
     context::Authorized,
-    deadline::Stage,
     policy::{ListIdentities, Permit},
     tokens::Selected,
 };
@@ -30,7 +29,7 @@ impl Broker {
     ) -> Result<(Vec<IdentityView>, String), Error> {
         let (ctx, grant) = (call.ctx(), call.permit().grant());
         let page = Page::parse(grant.user(), list.page_size, &list.page_token)?;
-        ctx.deadline().enter(if self.auth0.is_throttled() { Stage::Queue } else { Stage::Auth0 });
+        ctx.deadline().enter(self.auth0.stage());
         let profile = self.auth0.profile(grant.user(), &|_, _| Acceptance::Accept).await?;
         let identities = profile.value.identities.iter().enumerate();
         let visible: Vec<_> = identities

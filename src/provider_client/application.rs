@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_token_that_was_accepted_lately_is_at_hand_until_the_application_prove() {
+    fn another_token_that_was_accepted_lately_is_at_hand_until_the_application_is_proven() {
         let (application, tokens) = (Application::default(), ["a", "b", "c"].map(AccessToken::new));
         let another = |token: &AccessToken| application.another_than(token).map(|it| it.expose().to_owned());
         assert_eq!(another(&tokens[0]), None);

@@ -118,9 +118,7 @@ impl ProviderClient {
             match inspection.read(&answer, SystemTime::now()) {
                 InspectionVerdict::Active(inspected) => Ok(Told::Active(inspected)),
                 InspectionVerdict::Dead => Ok(Told::Inactive),
-                InspectionVerdict::DeadOrForeign => {
-                    Ok(Told::NotKnown { client_id: format!("providers.{}.client_id", self.name) })
-                }
+                InspectionVerdict::DeadOrForeign => Ok(Told::NotKnown { client_id: self.key("client_id") }),
                 InspectionVerdict::ClientRefused { code } => Err(self.refused(code)),
                 InspectionVerdict::Transient(transient) => Err(transient.into()),
             }
@@ -141,8 +139,8 @@ impl ProviderClient {
         let Some(other) = self.application.another_than(access) else { return false };
         match self.ask(&other, deadline).await {
             Ok(Told::Active(_)) => true,
-            Ok(Told::NotKnown { .. }) => {
-                let (provider, key) = (&self.name, format!("providers.{}.client_id", self.name));
+            Ok(Told::NotKnown { client_id: key }) => {
+                let provider = &self.name;
                 tracing::error!(
                     provider,
                     key,

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     auth0::Acceptance,
     cache::Loaded,
-    deadline::{Deadline, Stage},
+    deadline::Stage,
     identity::{Identity, Profile, StoredToken},
     store::StoreError,
     token::{Fingerprint, TokenSource},
@@ -122,7 +122,7 @@ impl Tokens {
     ) -> Option<LiveToken> {
         let token = live.identity().fingerprint()?;
         let profile = self.profile(request, Some(Lacking { token, since: None })).await.ok()?;
-        let latest = Selected::of(&profile, request.selector, request.grant).ok()?;
+        let latest = request.selected(&profile).ok()?;
         if latest.identity().fingerprint() == Some(token) {
             return None;
         }
@@ -136,8 +136,7 @@ impl Tokens {
         lacking: Option<Lacking>,
     ) -> Result<Loaded<Arc<Profile>>, TokenError> {
         let judge = |profile: &Profile, began: Instant| {
-            let select = profile.select(request.selector, |identity| request.grant.scope().covers(identity));
-            let Ok(index) = select else { return Acceptance::Insufficient };
+            let Ok(index) = request.select(profile) else { return Acceptance::Insufficient };
             let shown = profile.identities[index].fingerprint();
             match lacking.filter(|lacking| Some(lacking.token) == shown) {
                 Some(Lacking { since: Some(since), .. }) if began < since => Acceptance::Stale { since },
@@ -145,13 +144,17 @@ impl Tokens {
                 None => Acceptance::Accept,
             }
         };
-        self.enter_auth0(request.ctx.deadline());
-        Ok(self.auth0.profile(request.grant.user(), &judge).await?)
+        self.read(request, judge).await
     }
 
-    /// Says that the call waits for Auth0 next.
-    pub(super) fn enter_auth0(&self, deadline: &Deadline) {
-        deadline.enter(if self.auth0.is_throttled() { Stage::Queue } else { Stage::Auth0 });
+    /// The profile of the user whose token is asked for, as `judge` accepts it.
+    pub(super) async fn read(
+        &self,
+        request: &TokenRequest<'_>,
+        judge: impl Fn(&Profile, Instant) -> Acceptance + Sync,
+    ) -> Result<Loaded<Arc<Profile>>, TokenError> {
+        request.ctx.deadline().enter(self.auth0.stage());
+        Ok(self.auth0.profile(request.grant.user(), &judge).await?)
     }
 
     /// What happens rarely is boxed, so that the future of a call that needs none of it stays small.
@@ -160,7 +163,7 @@ impl Tokens {
         request: &TokenRequest<'_>,
         profile: Loaded<Arc<Profile>>,
     ) -> Result<Step, TokenError> {
-        let selected = Selected::of(&profile, request.selector, request.grant)?;
+        let selected = request.selected(&profile)?;
         request.ctx.audit().found(selected.identity());
         let Some(token) = selected.identity().token.clone() else {
             return Ok(Step::Done(Box::pin(self.vault_token(request, selected)).await?));

@@ -15,7 +15,8 @@ use crate::{
     provider_client::{ProviderError, Told},
 };
 
-/// Profiles that one inspection reads at most: one, and one more where it is older than what the store knows.
+/// Profiles that one search for the newest token reads at most: another one as long as the last is older than
+/// what the store knows.
 const MOST_READS: usize = 3;
 
 /// An identity whose newest token is known.
@@ -67,14 +68,11 @@ impl Tokens {
     ) -> Result<Selected, TokenError> {
         let judge = |profile: &Profile, began: Instant| match since.filter(|since| began < *since) {
             Some(since) => Acceptance::Stale { since },
-            None if profile.select(request.selector, |it| request.grant.scope().covers(it)).is_ok() => {
-                Acceptance::Accept
-            }
+            None if request.select(profile).is_ok() => Acceptance::Accept,
             None => Acceptance::Insufficient,
         };
-        self.enter_auth0(request.ctx.deadline());
-        let profile = self.auth0.profile(request.grant.user(), &judge).await?;
-        let selected = Selected::of(&profile, request.selector, request.grant)?;
+        let profile = self.read(request, judge).await?;
+        let selected = request.selected(&profile)?;
         request.ctx.audit().found(selected.identity());
         Ok(selected)
     }

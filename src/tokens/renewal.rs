@@ -126,12 +126,21 @@ impl Renewer {
         Ok(StoredState::after(kept, stored, began))
     }
 
-    /// Renews, or waits until another replica has.
-    pub(super) async fn renew(
+    /// Carries out `job`, or without one finds out what the store knows of `identity`.
+    pub(super) async fn renew_or_load(
         &self,
-        job: Job,
+        job: Option<Job>,
+        identity: &Selected,
         kept: Option<Arc<StoredState>>,
     ) -> Result<Arc<StoredState>, StoreError> {
+        match job {
+            Some(job) => self.renew(job, kept).await,
+            None => self.load(identity, kept.as_ref()).await,
+        }
+    }
+
+    /// Renews, or waits until another replica has.
+    async fn renew(&self, job: Job, kept: Option<Arc<StoredState>>) -> Result<Arc<StoredState>, StoreError> {
         let _under_way = self.under_way.token();
         let is_news =
             |stored: &StoredState| kept.as_ref().is_none_or(|kept| kept.generation != stored.generation);
@@ -148,8 +157,10 @@ impl Renewer {
         job: &Job,
         kept: Option<Arc<StoredState>>,
     ) -> Result<Arc<StoredState>, StoreError> {
-        let rotates = job.client.adapter.renewal().is_ok_and(Renewal::rotates);
-        if lease.is_inherited() && rotates {
+        let Ok(renewal) = job.client.adapter.renewal() else {
+            return self.load(job.selected(), kept.as_ref()).await;
+        };
+        if lease.is_inherited() && renewal.rotates() {
             // A refresh token that dies at use must not be used while its successor is about to be stored.
             tokio::time::sleep(GRACE).await;
         }
@@ -167,7 +178,6 @@ impl Renewer {
         if !job.is_wanted(&status) {
             return Ok(stored);
         }
-        let Ok(renewal) = job.client.adapter.renewal() else { return Ok(stored) };
         let refresh = status.refresh_token(renewal.rotates());
         let held = TokenPair { access: &status.token().access, refresh };
         let exchanged = exchange::renew(&job.client, renewal, held, lease, deadline).await?;
@@ -261,15 +271,7 @@ impl Renewer {
         let is_overtaken = |current: &StoredState| !settlement.is_untouched(current);
         match self.swap(settlement.identity, settlement.stored, change, is_overtaken, STORE_OTHERS).await {
             Ok(stored) => stored,
-            Err(_) => {
-                let record = change(&settlement.stored.record);
-                Arc::new(StoredState::new(
-                    Some(settlement.stored),
-                    settlement.stored.generation,
-                    record,
-                    Instant::now(),
-                ))
-            }
+            Err(_) => settlement.stored.remembered_here(change(&settlement.stored.record)),
         }
     }
 
@@ -336,7 +338,7 @@ impl Complaint {
 
 /// One try of what is tried again.
 async fn in_time<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    let late = || StoreError::Unavailable { detail: "it takes more than 2 s".to_owned() };
+    let late = || StoreError::Unavailable { detail: format!("it takes more than {} s", STORE_TRY.as_secs()) };
     tokio::time::timeout(STORE_TRY, asked).await.unwrap_or_else(|_| Err(late()))
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{LiveToken, Plan, Selected, TokenError, TokenRequest, Tokens, rejected::Introspection};
+use super::{LiveToken, Plan, TokenError, TokenRequest, Tokens, rejected::Introspection};
 
 /// What came of a refusal.
 pub enum Replacement {
@@ -46,7 +46,7 @@ impl Tokens {
     /// A token that is newer than `live` and known already.
     async fn newer(&self, live: &LiveToken, request: &TokenRequest<'_>) -> Option<LiveToken> {
         let profile = self.profile(request, None).await.ok()?;
-        let selected = Selected::of(&profile, request.selector, request.grant).ok()?;
+        let selected = request.selected(&profile).ok()?;
         let token = selected.identity().token.clone()?;
         let snapshot = self.snapshot(selected, token);
         let stored = self.load(&snapshot).await.ok()?;

@@ -1,10 +1,12 @@
 //! What is asked of [`super::Tokens`].
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use super::Selected;
 use crate::{
+    cache::Loaded,
     context::{Authorized, Ctx},
-    identity::Selector,
+    identity::{Profile, SelectError, Selector},
     policy::{Grant, Permit},
     token::Fingerprint,
 };
@@ -32,5 +34,18 @@ impl<'a> TokenRequest<'a> {
         min_validity: Duration,
     ) -> Self {
         Self { ctx: call.ctx(), grant: call.permit().grant(), selector, min_validity, rejected: None }
+    }
+
+    /// The one identity in `profile` that is meant, of those that the grant covers.
+    ///
+    /// # Errors
+    /// When none, several, or only identities without a token match.
+    pub(super) fn selected(&self, profile: &Loaded<Arc<Profile>>) -> Result<Selected, SelectError> {
+        Ok(Selected::at(profile, self.select(&profile.value)?))
+    }
+
+    /// Its index in `profile`; else the same errors.
+    pub(super) fn select(&self, profile: &Profile) -> Result<usize, SelectError> {
+        profile.select(self.selector, |identity| self.grant.scope().covers(identity))
     }
 }

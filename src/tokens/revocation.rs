@@ -100,16 +100,11 @@ impl Renewer {
         let origin = snapshot.token.access.fingerprint();
         let change = |before: &Record| revoked(before, &snapshot.token);
         let swapped = self.swap(&snapshot.selected, &stored, change, |_| false, STORE_OTHERS).await;
-        let remembered_here = |why| {
-            let record = change(&stored.record);
-            let stored = StoredState::new(Some(&stored), stored.generation, record, Instant::now());
-            Ok((Arc::new(stored), Err(why)))
-        };
+        let remembered_here = |why| Ok((stored.remembered_here(change(&stored.record)), Err(why)));
         match swapped {
             Ok(stored) if stored.record.revoked && stored.record.descends_from == Some(origin) => {
                 Ok((stored, told.map_err(|error| TokenError::provider(identity, error))))
             }
-            // It is remembered by this replica alone.
             Ok(_) => remembered_here(TokenError::Late(Stage::Renewal)),
             Err(error) => remembered_here(TokenError::Store(error)),
         }

@@ -6,8 +6,7 @@ use tokio::time::Instant;
 
 use crate::{
     cache::Loaded,
-    identity::{Identity, IdentityKey, Profile, SelectError, Selector, StoredToken, UserId},
-    policy::Grant,
+    identity::{Identity, IdentityKey, Profile, StoredToken, UserId},
     provider_client::ProviderClient,
 };
 
@@ -20,19 +19,6 @@ pub struct Selected {
 }
 
 impl Selected {
-    /// The one identity of a profile that `selector` means, of those that `grant` covers.
-    ///
-    /// # Errors
-    /// When none, several, or only identities without a token match.
-    pub fn of(
-        profile: &Loaded<Arc<Profile>>,
-        selector: &Selector,
-        grant: &Grant,
-    ) -> Result<Self, SelectError> {
-        let index = profile.value.select(selector, |identity| grant.scope().covers(identity))?;
-        Ok(Self::at(profile, index))
-    }
-
     /// The identity at `index` of a profile.
     pub fn at(profile: &Loaded<Arc<Profile>>, index: usize) -> Self {
         Self { profile: Arc::clone(&profile.value), index, read: profile.began }

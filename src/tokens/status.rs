@@ -270,10 +270,7 @@ impl<'a> TokenStatus<'a> {
     pub(super) fn is_due(&self, jitter: impl FnOnce() -> f64) -> bool {
         let Some(expiry) = self.token().expiry else { return false };
         let left = expiry.remaining();
-        if left >= AHEAD_OF_LIVE {
-            return false;
-        }
-        if self.token().token_type != TokenType::Bearer {
+        if left >= AHEAD_OF_LIVE || self.token().token_type != TokenType::Bearer {
             return false;
         }
         let most = match self.renewability() {

@@ -58,6 +58,11 @@ impl StoredState {
         Self { generation, since, record, token, retry_at }
     }
 
+    /// This state with another record that could not be stored: this process alone remembers it.
+    pub(super) fn remembered_here(&self, record: Record) -> Arc<Self> {
+        Arc::new(Self::new(Some(self), self.generation, record, Instant::now()))
+    }
+
     fn fingerprint(&self) -> Option<Fingerprint> {
         self.token.as_ref().map(|token| token.access.fingerprint())
     }
