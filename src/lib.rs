@@ -16,7 +16,7 @@
 //! - [`tls`] loads the certificates of the gRPC port.
 //! - [`audit`] records every call.
 //! - [`rpc`] names the RPCs; [`identity`], [`token`] and [`secret`] are the basic types; [`cache`],
-//!   [`retry`], [`deadline`] and [`telemetry`] keep the service fast, bounded and observable.
+//!   [`retry`], [`deadline`], [`shares`] and [`telemetry`] keep the service fast, bounded and observable.
 //!
 //! Tests run against a tenant and its providers on loopback, in a crate of its own: `idp_token_sandbox`.
 #![warn(clippy::disallowed_methods)]
@@ -43,6 +43,7 @@ pub mod rpc;
 pub mod secret;
 pub mod server;
 pub mod service;
+pub mod shares;
 pub mod store;
 pub mod telemetry;
 pub mod tls;

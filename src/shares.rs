@@ -1,0 +1,232 @@
+//! Something scarce, such as places for calls or bytes of memory, shared out among those who want it.
+//!
+//! What is idle may be borrowed, but never all of it: a holder may have at most [`GREED`] times as much as
+//! stays free. One greedy holder alone thus gets three quarters of everything, two get three sevenths each,
+//! and whoever comes next still finds something. The rule is that of shared buffers in switches (Choudhury
+//! and Hahne, "Dynamic queue length thresholds for shared-memory packet switches", 1998): it needs neither
+//! the number of holders nor a fixed quota for each.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::caller::{Caller, CallerId};
+
+/// How many times as much as is free a holder may have.
+const GREED: usize = 3;
+
+/// Who holds shares. An id's hash with a key that only this process knows: it costs no copy of the id, and
+/// nobody can choose an id with another's hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Holder(Option<u64>);
+
+impl Holder {
+    /// Whoever calls where callers are not told apart: there is nobody to share with.
+    pub const ANYBODY: Self = Self(None);
+}
+
+/// Tells holders apart. Every holder of one process comes from the same one.
+#[derive(Clone, Debug, Default)]
+pub struct Holders(RandomState);
+
+impl Holders {
+    /// The holder that this caller is, on whatever connection.
+    pub fn of(&self, caller: &Caller) -> Holder {
+        match caller.id() {
+            CallerId::Anonymous => Holder::ANYBODY,
+            id => Holder(Some(self.0.hash_one(id))),
+        }
+    }
+}
+
+/// All of what is shared. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Shares(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    total: usize,
+    free: usize,
+    /// What each holder has; without those that have nothing.
+    held: HashMap<Holder, usize>,
+}
+
+/// What a holder has, given back when dropped.
+#[derive(Debug)]
+pub struct Share {
+    holder: Holder,
+    amount: usize,
+    all: Shares,
+}
+
+/// There is not enough left, or not for this holder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Others could still have it; this holder has too much already.
+    OverShare,
+    /// Nobody could have it.
+    Exhausted,
+}
+
+impl Shares {
+    /// Shares out `total`.
+    pub fn new(total: usize) -> Self {
+        Self(Arc::new(Mutex::new(State { total, free: total, held: HashMap::new() })))
+    }
+
+    /// Takes `amount` for `holder`.
+    ///
+    /// # Errors
+    /// When it is not to be had, now.
+    pub fn take(&self, holder: Holder, amount: usize) -> Result<Share, Refused> {
+        self.state().take(holder, amount)?;
+        Ok(Share { holder, amount, all: self.clone() })
+    }
+
+    /// How much nobody holds.
+    pub fn free(&self) -> usize {
+        self.state().free
+    }
+
+    /// How much there is.
+    pub fn total(&self) -> usize {
+        self.state().total
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn take(&mut self, holder: Holder, amount: usize) -> Result<(), Refused> {
+        let left = self.free.checked_sub(amount).ok_or(Refused::Exhausted)?;
+        let held = self.held.get(&holder).copied().unwrap_or(0) + amount;
+        let is_over = held > left.saturating_mul(GREED);
+        // The last place is for somebody who has none.
+        if is_over && holder != Holder::ANYBODY && held != amount {
+            return Err(Refused::OverShare);
+        }
+        self.free = left;
+        self.held.insert(holder, held);
+        Ok(())
+    }
+
+    fn give_back(&mut self, holder: Holder, amount: usize) {
+        self.free += amount;
+        let Some(held) = self.held.get_mut(&holder) else { return };
+        *held -= amount;
+        if *held == 0 {
+            self.held.remove(&holder);
+        }
+    }
+}
+
+impl Share {
+    /// How much this is.
+    pub fn amount(&self) -> usize {
+        self.amount
+    }
+
+    /// Takes `more` for the same holder.
+    ///
+    /// # Errors
+    /// When it is not to be had, now. What is held already stays.
+    pub fn grow(&mut self, more: usize) -> Result<(), Refused> {
+        self.all.state().take(self.holder, more)?;
+        self.amount += more;
+        Ok(())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.all.state().give_back(self.holder, self.amount);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn holder(number: u64) -> Holder {
+        Holder(Some(number))
+    }
+
+    /// Lets `greedy` holders take one at a time, in turn, until nobody gets any more.
+    fn exhaust(all: &Shares, greedy: u64) -> Vec<Share> {
+        let mut taken = Vec::new();
+        loop {
+            let round: Vec<_> = (0..greedy).filter_map(|number| all.take(holder(number), 1).ok()).collect();
+            if round.is_empty() {
+                return taken;
+            }
+            taken.extend(round);
+        }
+    }
+
+    #[test]
+    fn the_greedy_leave_something_for_whoever_comes_next() {
+        for (greedy, most) in [(1, 768), (2, 439), (10, 100), (100, 11)] {
+            let all = Shares::new(1024);
+            let taken = exhaust(&all, greedy);
+            for number in 0..greedy {
+                let held: usize = taken.iter().filter(|share| share.holder == holder(number)).count();
+                assert!(held <= most && held + 2 >= most, "{greedy}: {held}");
+            }
+            assert!(all.take(holder(1000), 1).is_ok(), "{greedy}");
+            assert_eq!(all.take(holder(0), 1).err(), Some(Refused::OverShare), "{greedy}");
+        }
+    }
+
+    #[test]
+    fn where_nobody_is_told_apart_all_of_it_may_be_used() {
+        let all = Shares::new(10);
+        let taken: Vec<_> = (0..10).map(|_| all.take(Holder::ANYBODY, 1).expect("it is free")).collect();
+        assert_eq!(all.take(Holder::ANYBODY, 1).err(), Some(Refused::Exhausted));
+        drop(taken);
+        assert_eq!(all.free(), all.total());
+    }
+
+    #[test]
+    fn a_share_that_cannot_grow_stays_as_it_is() {
+        let all = Shares::new(100);
+        let mut share = all.take(holder(1), 10).expect("it is free");
+        share.grow(65).expect("three quarters are allowed");
+        assert_eq!(share.grow(1), Err(Refused::OverShare));
+        assert_eq!(share.grow(26), Err(Refused::Exhausted));
+        assert_eq!((share.amount(), all.free()), (75, 25));
+        drop(share);
+        assert!(all.free() == 100 && all.state().held.is_empty());
+    }
+
+    #[test]
+    fn a_caller_is_one_holder_and_others_are_others() {
+        let holders = Holders::default();
+        let service = |id: &str| holders.of(&Caller::Service { id: id.to_owned() });
+        assert_eq!(service("a"), service("a"));
+        assert_ne!(service("a"), service("b"));
+        assert_eq!(holders.of(&Caller::Anonymous), Holder::ANYBODY);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_or_made(steps in proptest::collection::vec((0..4_u64, 0..40_usize, any::<bool>()), 0..200)) {
+            let all = Shares::new(100);
+            let mut shares = Vec::new();
+            for (number, amount, gives_back) in steps {
+                if gives_back && !shares.is_empty() {
+                    shares.swap_remove(amount % shares.len());
+                } else if let Ok(share) = all.take(holder(number), amount) {
+                    shares.push(share);
+                }
+                let held: usize = shares.iter().map(Share::amount).sum();
+                prop_assert_eq!(all.free() + held, 100);
+            }
+        }
+    }
+}
