@@ -15,6 +15,7 @@ pub use self::{
     connect::Connect,
     environment::{Environment, log_directives},
     jwt_issuer::JwtIssuer,
+    limits::Limits,
     problem::{ConfigError, Location, Problem},
     provider::Provider,
     store::Store,
@@ -44,6 +45,8 @@ mod hosts;
 mod jwt_issuer;
 mod keys;
 mod known;
+mod limits;
+mod machine;
 mod network;
 mod path;
 mod private_key;
@@ -107,6 +110,8 @@ pub struct Config {
     /// Certificate authorities trusted for Auth0 and the providers, in addition to the system's. Default:
     /// none.
     pub upstream_authorities: Vec<CertificateDer<'static>>,
+    /// What the service may use of its machine.
+    pub limits: Limits,
     /// The audit log. Default: all calls, as JSON, on stdout.
     pub audit: Settings,
     /// Settings that are valid but should be changed.
@@ -172,13 +177,14 @@ impl Config {
         let web = root.section("web", Web::read).flatten();
         let upstream_authorities = root.section("upstream", upstream::read).flatten();
         let audit = root.section("audit", audit::read).flatten();
+        let limits = root.section("limits", Limits::read).flatten();
         let mut end_users = EndUsers::read(root);
         let rules = callers.iter_mut().chain(end_users.as_mut().map(|users| &mut users.rule));
         callers::settle(root, rules, &providers);
         root.finish();
         let (auth0, store, tls, web, upstream_authorities) =
             (auth0?, store?, tls?, web?, upstream_authorities?);
-        let (jwt_issuers, reflection, audit) = (jwt_issuers?, reflection.ok()?, audit?);
+        let (jwt_issuers, reflection, audit, limits) = (jwt_issuers?, reflection.ok()?, audit?, limits?);
         jwt_issuer::check_audiences(root, &auth0, &jwt_issuers, end_users.as_ref());
         let mut config = Self {
             listen,
@@ -199,6 +205,7 @@ impl Config {
             tls,
             web,
             upstream_authorities,
+            limits,
             audit,
             warnings: Vec::new(),
         };

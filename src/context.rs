@@ -8,6 +8,7 @@ use crate::{
     caller::Caller,
     deadline::Deadline,
     identity::{ConnectionName, Selector, UserId},
+    memory::CallMemory,
     policy::{Action, Denied, LinkPermit, Permission, Permit, Policy},
 };
 
@@ -16,6 +17,7 @@ use crate::{
 pub struct Ctx {
     caller: Caller,
     deadline: Deadline,
+    memory: CallMemory,
     audit: AuditScope,
 }
 
@@ -39,9 +41,14 @@ impl Ctx {
     ///
     /// # Errors
     /// When there is none: what cannot be recorded is not done.
-    pub async fn begin(caller: Caller, deadline: Deadline, audit: AuditScope) -> Result<Self, Unrecorded> {
+    pub async fn begin(
+        caller: Caller,
+        deadline: Deadline,
+        memory: CallMemory,
+        audit: AuditScope,
+    ) -> Result<Self, Unrecorded> {
         audit.reserve().await?;
-        Ok(Self { caller, deadline, audit })
+        Ok(Self { caller, deadline, memory, audit })
     }
 
     /// Who calls.
@@ -52,6 +59,11 @@ impl Ctx {
     /// Until when.
     pub fn deadline(&self) -> &Deadline {
         &self.deadline
+    }
+
+    /// What is held for it.
+    pub fn memory(&self) -> &CallMemory {
+        &self.memory
     }
 
     /// Where what is found out about the call is noted.

@@ -14,6 +14,7 @@ use crate::{
     authentication::Authentication,
     broker::Broker,
     config::{Config, TrustedPeer},
+    memory::Memory,
     provider,
     provider_client::{ProviderClient, Providers},
     service::{Gate, pb},
@@ -148,6 +149,7 @@ impl Server {
             authentication,
             rest,
             config.default_deadline,
+            Memory::new(config.limits.memory, Arc::clone(&metrics)),
             audit.clone(),
             Arc::clone(&metrics),
         );

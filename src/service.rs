@@ -1,6 +1,5 @@
 //! The gRPC service and every layer around it.
 
-mod buffer_budget;
 mod caller;
 mod convert;
 mod deadline;

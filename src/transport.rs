@@ -2,13 +2,18 @@
 
 use std::{collections::BTreeMap, error::Error as _, sync::Arc, time::Duration};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use rustls::pki_types::CertificateDer;
 use tokio::time::Instant;
 use url::Url;
 
+mod coding;
+mod gather;
 mod guard;
+
+use crate::memory::CallMemory;
+use gather::Room;
 
 pub use guard::SendGuard;
 
@@ -89,7 +94,7 @@ pub struct TransportSetupError(reqwest::Error);
 /// Sends requests over pooled connections. Cheap to clone.
 ///
 /// It follows no redirects: the policy judged the path that the caller asked for, and a redirect would take
-/// the token to another one. It accepts gzip and decodes it.
+/// the token to another one. It accepts gzip and undoes it.
 #[derive(Clone, Debug)]
 pub struct Transport {
     client: reqwest::Client,
@@ -139,7 +144,8 @@ impl Transport {
         Self { client: self.client.clone(), host_overrides: Arc::new(host_overrides) }
     }
 
-    /// Sends `request` unchanged, and collects a decoded answer of at most `limit` bytes until `deadline`.
+    /// Sends `request` unchanged, and gathers a decoded answer of at most `limit` bytes until `deadline`. Its
+    /// bytes do not count for any call: such answers are small, or few at a time.
     ///
     /// # Errors
     /// When there is no answer, or it is too large. An answer with any status is not an error.
@@ -149,11 +155,35 @@ impl Transport {
         limit: usize,
         deadline: Instant,
     ) -> Result<Response<Bytes>, TransportError> {
+        self.exchange(request, Room::uncounted(limit), deadline).await
+    }
+
+    /// Sends `request` like [`Self::send`]. The answer counts for the call that `memory` belongs to, for as
+    /// long as it is held, and waits its turn where there is no room.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn send_for(
+        &self,
+        memory: &CallMemory,
+        request: Request<Bytes>,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<Response<Bytes>, TransportError> {
+        self.exchange(request, Room::of(memory, limit), deadline).await
+    }
+
+    async fn exchange(
+        &self,
+        request: Request<Bytes>,
+        room: Room<'_>,
+        deadline: Instant,
+    ) -> Result<Response<Bytes>, TransportError> {
         let host = request.uri().host().unwrap_or_default().to_owned();
         let exchange = async {
             let request = self.prepare(request).map_err(|error| classify(&host, error))?;
             let answer = self.client.execute(request).await.map_err(|error| classify(&host, error))?;
-            gather(answer, limit, &host).await
+            gather::whole(answer, room, &host).await
         };
         let outcome = tokio::time::timeout_at(deadline, exchange).await;
         outcome.unwrap_or(Err(TransportError::Timeout { host: host.clone() }))
@@ -201,33 +231,9 @@ fn complete(request: &mut Request<Bytes>) {
         request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
     // A range of a compressed answer cannot be decoded.
-    if request.headers().contains_key(header::RANGE) {
-        request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    }
-}
-
-async fn gather(
-    mut answer: reqwest::Response,
-    limit: usize,
-    host: &str,
-) -> Result<Response<Bytes>, TransportError> {
-    let too_large = |status| TransportError::TooLarge { host: host.to_owned(), status, limit };
-    let mut head = Response::new(Bytes::new());
-    *head.status_mut() = answer.status();
-    *head.headers_mut() = std::mem::take(answer.headers_mut());
-
-    if answer.content_length().is_some_and(|length| length > limit as u64) {
-        return Err(too_large(answer.status()));
-    }
-    let mut body = BytesMut::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| classify(host, error))? {
-        if body.len() + chunk.len() > limit {
-            return Err(too_large(answer.status()));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    *head.body_mut() = body.freeze();
-    Ok(head)
+    let has_range = request.headers().contains_key(header::RANGE);
+    let codings = if has_range { HeaderValue::from_static("identity") } else { coding::ACCEPTED };
+    request.headers_mut().insert(header::ACCEPT_ENCODING, codings);
 }
 
 fn classify(host: &str, error: reqwest::Error) -> TransportError {
@@ -245,11 +251,8 @@ fn classify(host: &str, error: reqwest::Error) -> TransportError {
 }
 
 fn is_malformed(error: &reqwest::Error) -> bool {
-    // reqwest reports an interrupted body as a decoding error too, but then with hyper's error as its cause.
-    match sources(error).find_map(|cause| cause.downcast_ref::<hyper::Error>()) {
-        Some(error) => error.is_parse(),
-        None => error.is_decode(),
-    }
+    let cause = sources(error).find_map(|cause| cause.downcast_ref::<hyper::Error>());
+    cause.is_some_and(hyper::Error::is_parse)
 }
 
 fn sources(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {

@@ -38,6 +38,9 @@ const OPERATION: &str = Rpc::CallProvider.name();
 /// A token must live this long to be sent: longer than a request is on its way, as a rule.
 const CALL_VALIDITY: Duration = Duration::from_secs(10);
 
+/// What a call holds beside bodies, in bytes: headers both ways, and the buffers of its connection.
+const ROOM: usize = 64 * 1024;
+
 /// Failures of a server that often pass.
 const PASSING: [StatusCode; 3] =
     [StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
@@ -84,6 +87,8 @@ impl Broker {
         let repeatable = call.idempotent || is_idempotent(&sent.method);
         let cleared = self.clear(ctx, permit, &live, sent, client)?;
         let _place = client.places.try_acquire().map_err(|_| Error::Overloaded)?;
+        // What is begun is finished, so nothing is begun without room.
+        let _room = ctx.memory().begin(ROOM).map_err(|_| Error::Overloaded)?;
         let exchange = Exchange { client, request: cleared, repeatable, attempts: AtomicU32::new(0), ctx };
         let answer = self.send_with_reauth(&exchange, live, &request).await?;
         Ok(self.with_connect_link(answer))
@@ -233,7 +238,7 @@ impl Broker {
         ctx.audit().sends(&live.token().access);
         let request = client.adapter.encode(exchange.request.request(), &live.token().access);
         let uri = request.uri().clone();
-        let outcome = client.transport.send(request, BODY_LIMIT, ctx.deadline().at()).await;
+        let outcome = client.transport.send_for(ctx.memory(), request, BODY_LIMIT, ctx.deadline().at()).await;
         let outcome = outcome.map(|response| {
             ctx.audit().answered(response.status().as_u16());
             let verdict = client.adapter.judge(&response, SystemTime::now());

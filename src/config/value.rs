@@ -83,6 +83,24 @@ impl Setting for Duration {
     }
 }
 
+/// A number of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Size(pub(super) usize);
+
+impl Setting for Size {
+    const EXPECTED: &'static str = "a size with its unit, such as `512MiB` or `2GiB`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+        let read = units.iter().find_map(|(unit, bytes)| {
+            let digits = text.strip_suffix(unit)?.trim_end();
+            let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+            digits.parse::<usize>().ok().filter(|_| is_number)?.checked_mul(*bytes)
+        });
+        read.map(Self).ok_or_else(must_be::<Self>)
+    }
+}
+
 impl Setting for SocketAddr {
     const EXPECTED: &'static str = "an IP address and a port, such as `127.0.0.1:50051`";
 

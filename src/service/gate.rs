@@ -14,7 +14,6 @@ use tonic::{Code, Status, body::Body, service::Routes};
 use tower::Service;
 
 use super::{
-    buffer_budget::{BUFFERED_BYTES, BufferBudget},
     caller::{self, Identified},
     deadline,
     idp_token::IdpToken,
@@ -30,8 +29,10 @@ use crate::{
     caller::Peer,
     deadline::Deadline,
     field::InvalidField,
+    memory::{CallMemory, Memory},
     provider::request::BODY_LIMIT,
     rpc::Rpc,
+    shares::Holders,
     telemetry::Metrics,
 };
 
@@ -52,7 +53,8 @@ pub struct Gate {
     rest: Routes,
     authentication: Arc<Authentication>,
     calls: Arc<Semaphore>,
-    budget: Arc<BufferBudget>,
+    memory: Memory,
+    holders: Holders,
     default_deadline: Duration,
     audit: Audit,
     observer: Arc<Observer>,
@@ -67,11 +69,11 @@ impl Gate {
         authentication: Authentication,
         rest: Routes,
         default_deadline: Duration,
+        memory: Memory,
         audit: Audit,
         metrics: Arc<Metrics>,
     ) -> Self {
         let calls = Arc::new(Semaphore::new(CALLS_AT_ONCE));
-        let budget = Arc::new(BufferBudget::new(BUFFERED_BYTES, Arc::clone(&metrics)));
         let observer = Arc::new(Observer::new(metrics));
         let authentication = Arc::new(authentication);
         Self {
@@ -79,7 +81,8 @@ impl Gate {
             rest: rest.prepare(),
             authentication,
             calls,
-            budget,
+            memory,
+            holders: Holders::default(),
             default_deadline,
             audit,
             observer,
@@ -120,13 +123,14 @@ impl Gate {
         })
     }
 
-    /// Wraps a request body that is read before the gate, so that it counts towards the same limits. Its
-    /// message has at most `most` bytes.
-    pub fn count<B>(&self, body: B, most: usize) -> TrackedRequestBody<B> {
-        TrackedRequestBody::new(body, Arc::clone(&self.budget), most)
+    /// Wraps a request body from which the gate's own request is made, and which has at most `most` bytes, so
+    /// that it counts for the call. The call's memory goes with that request, as an extension.
+    pub fn count<B>(&self, body: B, most: usize) -> (TrackedRequestBody<B>, CallMemory) {
+        let memory = self.memory.call();
+        (TrackedRequestBody::source(body, memory.clone(), most), memory)
     }
 
-    fn start<B>(&self, rpc: Option<Rpc>, request: Request<B>, scope: AuditScope) -> Result<Work, Error>
+    fn start<B>(&self, rpc: Option<Rpc>, mut request: Request<B>, scope: AuditScope) -> Result<Work, Error>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
@@ -141,12 +145,15 @@ impl Gate {
         let allowed = deadline::allowed(request.headers(), self.default_deadline)?;
         let deadline = Deadline::from_now(allowed);
         let broker = Arc::clone(&self.broker);
-        let request = request.map(|body| self.count(body, MESSAGE_LIMIT));
+        let memory = request.extensions_mut().remove().unwrap_or_else(|| self.memory.call());
+        let request = request.map(|body| TrackedRequestBody::message(body, memory.clone(), MESSAGE_LIMIT));
         let api = {
-            let (deadline, calls) = (deadline.clone(), Arc::clone(&self.calls));
+            let (deadline, calls, memory) = (deadline.clone(), Arc::clone(&self.calls), memory.clone());
+            let holders = self.holders.clone();
             move |Authenticated { caller, proof }| {
                 scope.caller(&caller, proof);
-                let api = IdpToken::new(broker, caller, deadline, calls, scope);
+                memory.is_for(holders.of(&caller));
+                let api = IdpToken::new(broker, caller, deadline, memory, calls, scope);
                 IdpTokenServiceServer::new(api).max_decoding_message_size(MESSAGE_LIMIT)
             }
         };
@@ -162,7 +169,7 @@ impl Gate {
                 })
             }
         };
-        Ok(Work::Rpc { rpc, budget: Arc::clone(&self.budget), deadline, answer })
+        Ok(Work::Rpc { rpc, memory, deadline, answer })
     }
 }
 
@@ -172,7 +179,7 @@ pub type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>
 /// A request in progress.
 enum Work {
     /// For one of the contract's RPCs.
-    Rpc { rpc: Rpc, budget: Arc<BufferBudget>, deadline: Deadline, answer: Answer },
+    Rpc { rpc: Rpc, memory: CallMemory, deadline: Deadline, answer: Answer },
     /// For another service.
     Rest(Answer),
 }
@@ -180,15 +187,16 @@ enum Work {
 impl Work {
     async fn finish(self) -> Result<Response<Body>, Error> {
         match self {
-            Self::Rpc { rpc, budget, deadline, answer } => {
+            Self::Rpc { rpc, memory, deadline, answer } => {
                 let until = deadline.at();
                 let Ok(response) = deadline::enforce(deadline, answer).await?;
+                memory.message_ends();
                 let mut response = explain_refusal(response, rpc)?;
                 // The RPC that must cost least, and whose answers are small.
                 if rpc == Rpc::GetIdentityToken {
                     return Ok(response);
                 }
-                let limits = ResponseLimits { budget, until };
+                let limits = ResponseLimits { memory, until };
                 response.extensions_mut().insert(limits.clone());
                 Ok(response.map(|body| limits.apply(body)))
             }

@@ -14,6 +14,7 @@ use crate::{
     context::{Asked, Ctx},
     deadline::Deadline,
     identity::Selector,
+    memory::CallMemory,
     policy::{CallProvider, GetIdentityToken, InspectIdentityToken, ListIdentities, RevokeIdentityToken},
     provider::request::{RawRequest, check_method, is_host_name, is_path},
 };
@@ -23,6 +24,7 @@ pub(super) struct IdpToken {
     broker: Arc<Broker>,
     caller: Caller,
     deadline: Deadline,
+    memory: CallMemory,
     /// The places of concurrent calls.
     places: Arc<Semaphore>,
     audit: AuditScope,
@@ -33,18 +35,19 @@ impl IdpToken {
         broker: Arc<Broker>,
         caller: Caller,
         deadline: Deadline,
+        memory: CallMemory,
         places: Arc<Semaphore>,
         audit: AuditScope,
     ) -> Self {
-        Self { broker, caller, deadline, places, audit }
+        Self { broker, caller, deadline, memory, places, audit }
     }
 
     /// Runs a call, whose message is complete by now, if it gets a place and a record in the audit log. A
     /// message that arrives slowly takes no place.
     async fn work<T>(&self, rpc: impl AsyncFnOnce(&Ctx) -> Result<T, Error>) -> Result<Response<T>, Status> {
         let _place = self.places.try_acquire().map_err(|_| Error::Overloaded)?;
-        let (caller, deadline) = (self.caller.clone(), self.deadline.clone());
-        let ctx = Ctx::begin(caller, deadline, self.audit.clone()).await.map_err(Error::from)?;
+        let (caller, deadline, memory) = (self.caller.clone(), self.deadline.clone(), self.memory.clone());
+        let ctx = Ctx::begin(caller, deadline, memory, self.audit.clone()).await.map_err(Error::from)?;
         Ok(rpc(&ctx).await.map(Response::new)?)
     }
 

@@ -2,7 +2,6 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -10,8 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tonic::Status;
 
-use super::buffer_budget::{BufferBudget, Share};
-use crate::broker::Error;
+use crate::{broker::Error, memory::CallMemory};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -19,39 +17,52 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// KiB of it at most.
 const SMALL: usize = 1024;
 
-/// A request body that counts towards the budget once more than `SMALL` bytes have arrived.
+/// A request body whose bytes count for its call once more than `SMALL` have arrived.
 ///
 /// Bytes count when they arrive, not when they are announced: announcing a length costs a client five bytes,
 /// and the server no memory. At most one message of the largest size counts, since earlier messages have been
 /// consumed.
 pub struct TrackedRequestBody<B> {
     body: B,
-    budget: Arc<BufferBudget>,
+    memory: CallMemory,
     /// The size of the largest message, in bytes.
     most: usize,
     seen: usize,
-    held: Option<Held>,
-}
-
-struct Held {
-    share: Share,
-    gives_way: Pin<Box<dyn Future<Output = ()> + Send>>,
+    counted: usize,
+    /// Whether what it held is gone with it: the message is made into another.
+    is_source: bool,
 }
 
 impl<B> TrackedRequestBody<B> {
-    pub(super) fn new(body: B, budget: Arc<BufferBudget>, most: usize) -> Self {
-        Self { body, budget, most, seen: 0, held: None }
+    /// The message itself, of at most `most` bytes, which is held until the call is answered.
+    pub(super) fn message(body: B, memory: CallMemory, most: usize) -> Self {
+        Self::new(body, memory, most, false)
     }
 
-    fn count(&mut self, length: usize) {
-        let length = length.min(self.most - self.seen);
-        self.seen += length;
-        if let Some(held) = &self.held {
-            held.share.grow(length);
-        } else if self.seen > SMALL {
-            let share = self.budget.admit();
-            share.grow(self.seen);
-            self.held = Some(Held { gives_way: Box::pin(share.gives_way()), share });
+    /// Text of at most `most` bytes that the message is made from.
+    pub(super) fn source(body: B, memory: CallMemory, most: usize) -> Self {
+        Self::new(body, memory, most, true)
+    }
+
+    fn new(body: B, memory: CallMemory, most: usize, is_source: bool) -> Self {
+        Self { body, memory, most, seen: 0, counted: 0, is_source }
+    }
+
+    fn count(&mut self, length: usize) -> Result<(), Error> {
+        self.seen += length.min(self.most - self.seen);
+        if self.seen <= SMALL {
+            return Ok(());
+        }
+        let new = self.seen - self.counted;
+        self.counted = self.seen;
+        self.memory.message(new).map_err(|_| Error::Overloaded)
+    }
+}
+
+impl<B> Drop for TrackedRequestBody<B> {
+    fn drop(&mut self) {
+        if self.is_source {
+            self.memory.message_shrinks(self.counted);
         }
     }
 }
@@ -69,14 +80,11 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = &mut *self;
-        if let Some(held) = &mut this.held
-            && held.gives_way.as_mut().poll(cx).is_ready()
-        {
-            return Poll::Ready(Some(Err(Status::from(Error::Overloaded).into())));
-        }
         let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
-        if let Some(Ok(data)) = frame.as_ref().map(|frame| frame.as_ref().map(|frame| frame.data_ref())) {
-            this.count(data.map_or(0, Bytes::len));
+        if let Some(Ok(data)) = frame.as_ref().map(|frame| frame.as_ref().map(|frame| frame.data_ref()))
+            && let Err(refused) = this.count(data.map_or(0, Bytes::len))
+        {
+            return Poll::Ready(Some(Err(Status::from(refused).into())));
         }
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
@@ -92,15 +100,14 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
+    use std::{future::poll_fn, sync::Arc};
 
     use tonic::Code;
 
     use super::*;
-    use crate::{
-        service::{MESSAGE_LIMIT, buffer_budget::PIECE},
-        telemetry::Metrics,
-    };
+    use crate::{memory::Memory, service::MESSAGE_LIMIT, telemetry::Metrics};
+
+    const MIB: usize = 1024 * 1024;
 
     /// Simulates a client that sends these pieces and then nothing more.
     struct Stalling(Vec<usize>);
@@ -131,36 +138,48 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_that_stands_still_gives_way_to_newer_ones() {
-        let budget = Arc::new(BufferBudget::new(5 * PIECE, Arc::new(Metrics::default())));
+    async fn a_message_without_room_is_refused_and_those_before_it_go_on() {
+        let memory = Memory::new(64 * MIB, Arc::new(Metrics::default()));
         let message = |pieces: &[usize]| {
-            TrackedRequestBody::new(Stalling(pieces.to_vec()), Arc::clone(&budget), MESSAGE_LIMIT)
+            TrackedRequestBody::message(Stalling(pieces.to_vec()), memory.call(), MESSAGE_LIMIT)
         };
-        let (mut small, mut old) = (message(&[SMALL]), message(&[2 * PIECE]));
-        assert_eq!(next(&mut small).await, Some(Ok(SMALL)));
-        assert_eq!(next(&mut old).await, Some(Ok(2 * PIECE)));
-        assert_eq!(next(&mut old).await, None);
-        let mut new = message(&[3 * PIECE, PIECE]);
-        assert_eq!(next(&mut new).await, Some(Ok(PIECE)));
-        assert_eq!(next(&mut old).await, None, "there was room");
-        assert_eq!(next(&mut new).await, Some(Ok(3 * PIECE)));
-        assert_eq!(next(&mut old).await, Some(Err(Code::Unavailable)));
-        assert_eq!(next(&mut new).await, None, "the newer one goes on");
-        assert_eq!(next(&mut small).await, None, "what is small does not count");
+        let mut half_sent: Vec<_> = (0..12).map(|_| message(&[MIB, 3 * MIB])).collect();
+        for body in &mut half_sent {
+            assert_eq!(next(body).await, Some(Ok(3 * MIB)));
+            assert_eq!(next(body).await, Some(Ok(MIB)));
+        }
+        let (mut small, mut large) = (message(&[SMALL]), message(&[SMALL + 1]));
+        assert_eq!(next(&mut large).await, Some(Err(Code::Unavailable)));
+        assert_eq!(next(&mut small).await, Some(Ok(SMALL)), "what is small does not count");
+        assert_eq!(next(&mut half_sent[0]).await, None, "it may still become whole");
+        drop(half_sent);
+        assert_eq!(next(&mut message(&[SMALL + 1])).await, Some(Ok(SMALL + 1)));
     }
 
     #[tokio::test]
-    async fn many_messages_in_one_call_push_nothing_out() {
-        let budget = Arc::new(BufferBudget::new(2 * MESSAGE_LIMIT, Arc::new(Metrics::default())));
-        let message = |pieces: &[usize]| {
-            TrackedRequestBody::new(Stalling(pieces.to_vec()), Arc::clone(&budget), MESSAGE_LIMIT)
-        };
-        let mut other = message(&[MESSAGE_LIMIT]);
-        assert_eq!(next(&mut other).await, Some(Ok(MESSAGE_LIMIT)));
-        let mut endless = message(&[MESSAGE_LIMIT - 1; 10]);
-        for _ in 0..10 {
+    async fn many_messages_in_one_call_take_the_room_of_one() {
+        let memory = Memory::new(64 * MIB, Arc::new(Metrics::default()));
+        let pieces = vec![MESSAGE_LIMIT - 1; 30];
+        let mut endless = TrackedRequestBody::message(Stalling(pieces), memory.call(), MESSAGE_LIMIT);
+        for _ in 0..30 {
             assert_eq!(next(&mut endless).await, Some(Ok(MESSAGE_LIMIT - 1)));
         }
-        assert_eq!(next(&mut other).await, None, "it still waits");
+    }
+
+    #[tokio::test]
+    async fn the_text_that_a_message_is_made_from_is_given_back_with_it() {
+        let memory = Memory::new(64 * MIB, Arc::new(Metrics::default()));
+        let call = memory.call();
+        let mut text = TrackedRequestBody::source(Stalling(vec![40 * MIB]), call.clone(), 40 * MIB);
+        let mut message = TrackedRequestBody::message(Stalling(vec![MIB, MIB]), call.clone(), MESSAGE_LIMIT);
+        assert_eq!(next(&mut text).await, Some(Ok(40 * MIB)));
+        assert_eq!(next(&mut message).await, Some(Ok(MIB)));
+        assert!(call.begin(10 * MIB).is_err());
+        drop(text);
+        assert!(call.begin(46 * MIB).is_ok());
+        drop(message);
+        assert!(call.begin(48 * MIB).is_err(), "the message is held until the call is answered");
+        call.message_ends();
+        assert!(call.begin(48 * MIB).is_ok());
     }
 }

@@ -12,14 +12,21 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Status, body::Body};
 
-use super::buffer_budget::{BufferBudget, PIECE, Share};
+use crate::{
+    memory::{CallMemory, WaitingPlace},
+    shares::Share,
+};
+
+/// In bytes. Smaller answers are not counted, since a connection's 200 calls hold 3 MiB of them at most;
+/// larger ones are passed to the connection in pieces of this size, that of HTTP/2's frames.
+const PIECE: usize = 16 * 1024;
 
 /// A response body that passes the connection one piece at a time: given a whole message, hyper would buffer
-/// all of it until the client makes room. The rest counts towards the [`BufferBudget`]. If the client has not
-/// read it by the call's deadline, it is dropped, and the call's stream is reset.
+/// all of it until the client makes room. The rest counts for the call. If the client has not read it by the
+/// call's deadline, it is dropped, and the call's stream is reset.
 pub(super) struct PacedResponseBody {
     body: Body,
-    budget: Arc<BufferBudget>,
+    memory: CallMemory,
     deadline: Instant,
     held: Option<Held>,
 }
@@ -28,7 +35,7 @@ pub(super) struct PacedResponseBody {
 /// for layers that replace its body.
 #[derive(Clone)]
 pub struct ResponseLimits {
-    pub(super) budget: Arc<BufferBudget>,
+    pub(super) memory: CallMemory,
     /// The call's deadline.
     pub(super) until: Instant,
 }
@@ -36,7 +43,7 @@ pub struct ResponseLimits {
 impl ResponseLimits {
     /// Wraps `body` with these limits.
     pub fn apply(self, body: Body) -> Body {
-        Body::new(PacedResponseBody::new(body, self.budget, self.until))
+        Body::new(PacedResponseBody::new(body, self.memory, self.until))
     }
 }
 
@@ -50,24 +57,25 @@ struct Held {
 
 struct Rest {
     bytes: Bytes,
-    _share: Share,
+    share: Share,
+    place: WaitingPlace,
 }
 
 impl PacedResponseBody {
-    pub(super) fn new(body: Body, budget: Arc<BufferBudget>, deadline: Instant) -> Self {
-        Self { body, budget, deadline, held: None }
+    pub(super) fn new(body: Body, memory: CallMemory, deadline: Instant) -> Self {
+        Self { body, memory, deadline, held: None }
     }
 
     fn hold(&self, bytes: Bytes) -> Held {
-        let (share, budget, deadline) = (self.budget.admit(), Arc::clone(&self.budget), self.deadline);
-        share.grow(bytes.len());
-        let gives_way = share.gives_way();
-        let rest = Arc::new(Mutex::new(Some(Rest { bytes, _share: share })));
+        let (memory, deadline) = (self.memory.clone(), self.deadline);
+        let (share, place) = (memory.owe(bytes.len()), memory.waits(bytes.len()));
+        let gives_way = place.gives_way();
+        let rest = Arc::new(Mutex::new(Some(Rest { bytes, share, place })));
         let watched = Arc::clone(&rest);
         let watch = tokio::spawn(async move {
             tokio::select! {
                 () = gives_way => {}
-                () = sleep_until(deadline) => budget.too_slow(),
+                () = sleep_until(deadline) => memory.is_late(),
             }
             watched.lock().unwrap_or_else(PoisonError::into_inner).take();
         });
@@ -79,11 +87,13 @@ impl Held {
     /// The next piece, and whether it is the last; `None` if the rest was dropped.
     fn next(&self) -> Option<(Bytes, bool)> {
         let mut rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes = &mut rest.as_mut()?.bytes;
+        let Rest { bytes, share, place } = rest.as_mut()?;
         let length = bytes.len().min(PIECE);
         // A copy: a slice of these few bytes would keep the whole message.
         let piece = Bytes::copy_from_slice(&bytes[..length]);
         bytes.advance(length);
+        share.shrink(length);
+        place.moves(bytes.len());
         Some((piece, bytes.is_empty()))
     }
 }
@@ -131,18 +141,19 @@ mod tests {
     use tonic::Code;
 
     use super::*;
-    use crate::telemetry::Metrics;
+    use crate::{memory::Memory, telemetry::Metrics};
 
     const LIMIT: Duration = Duration::from_secs(30);
+    const MIB: usize = 1024 * 1024;
 
-    fn budget(limit: usize) -> (Arc<BufferBudget>, Arc<Metrics>) {
+    fn memory() -> (Memory, Arc<Metrics>) {
         let metrics = Arc::new(Metrics::default());
-        (Arc::new(BufferBudget::new(limit, Arc::clone(&metrics))), metrics)
+        (Memory::new(64 * MIB, Arc::clone(&metrics)), metrics)
     }
 
-    fn answer(message: Bytes, budget: &Arc<BufferBudget>) -> PacedResponseBody {
+    fn answer(message: Bytes, memory: &Memory) -> PacedResponseBody {
         let body = Body::new(http_body_util::Full::new(message));
-        PacedResponseBody::new(body, Arc::clone(budget), Instant::now() + LIMIT)
+        PacedResponseBody::new(body, memory.call(), Instant::now() + LIMIT)
     }
 
     async fn next(body: &mut PacedResponseBody) -> Option<Result<Bytes, Code>> {
@@ -152,10 +163,10 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_leaves_in_pieces_that_keep_nothing_else() {
-        let (budget, _) = budget(usize::MAX);
+        let (memory, _) = memory();
         for length in [0, 1, PIECE, PIECE + 1, 3 * PIECE, 100_000] {
             let message: Bytes = (0..length).map(|index| u8::try_from(index % 251).unwrap_or(0)).collect();
-            let (mut body, mut taken) = (answer(message.clone(), &budget), Vec::new());
+            let (mut body, mut taken) = (answer(message.clone(), &memory), Vec::new());
             while let Some(piece) = next(&mut body).await {
                 let piece = piece.expect("nobody is slow");
                 assert!(piece.len() <= PIECE);
@@ -168,8 +179,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_is_not_taken_in_time_is_thrown_away() {
-        let (budget, metrics) = budget(usize::MAX);
-        let mut body = answer(Bytes::from(vec![0; 5 * PIECE]), &budget);
+        let (memory, metrics) = memory();
+        let mut body = answer(Bytes::from(vec![0; 5 * PIECE]), &memory);
         assert!(next(&mut body).await.is_some_and(|piece| piece.is_ok()));
         tokio::time::sleep(LIMIT - Duration::from_millis(10)).await;
         assert!(next(&mut body).await.is_some_and(|piece| piece.is_ok()));
@@ -180,18 +191,19 @@ mod tests {
         assert!(metrics.page().contains(r#"idp_token_slow_peers_total{reason="late"} 1"#));
     }
 
-    #[tokio::test]
-    async fn an_answer_that_stands_still_gives_way_to_newer_ones() {
-        let (budget, metrics) = budget(5 * PIECE);
-        let mut old = answer(Bytes::from(vec![0; 3 * PIECE]), &budget);
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_nobody_takes_gives_way_to_what_needs_its_room() {
+        let (memory, metrics) = memory();
+        let mut old = answer(Bytes::from(vec![0; 48 * MIB]), &memory);
         assert!(next(&mut old).await.is_some_and(|piece| piece.is_ok()));
-        let mut new = answer(Bytes::from(vec![0; 3 * PIECE]), &budget);
-        assert!(next(&mut new).await.is_some_and(|piece| piece.is_ok()));
-        while old.held.as_ref().is_some_and(|held| held.rest.lock().expect("no panic").is_some()) {
-            tokio::task::yield_now().await;
-        }
+        assert!(memory.call().begin(MIB).is_err());
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        assert!(next(&mut old).await.is_some_and(|piece| piece.is_ok()), "it has not stood still for long");
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        assert!(memory.call().begin(MIB).is_err(), "its room is on the way");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(memory.call().begin(MIB).is_ok());
         assert_eq!(next(&mut old).await, Some(Err(Code::Cancelled)));
-        assert!(next(&mut new).await.is_some_and(|piece| piece.is_ok()));
         assert!(metrics.page().contains(r#"idp_token_slow_peers_total{reason="crowded"} 1"#));
     }
 }

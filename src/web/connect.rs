@@ -64,7 +64,8 @@ impl Connect {
         to_grpc(&mut head.headers, timeout.as_ref().ok().cloned().flatten());
         head.version = Version::HTTP_2;
         let message = timeout.and(message);
-        let body = gate.count(body, request::TEXT_LIMIT);
+        let (body, memory) = gate.count(body, request::TEXT_LIMIT);
+        head.extensions.insert(memory);
         let body = frame::Later::new(async move { message?.receive(body).await });
         let answer = gate.answer(Request::from_parts(head, Body::new(body)));
         let connect = self.clone();

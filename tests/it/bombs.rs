@@ -76,7 +76,7 @@ async fn of_what_providers_say_about_tokens_nothing_is_inflated_beyond_its_limit
 #[tokio::test]
 async fn codings_that_were_not_asked_for_are_passed_on_as_they_came() {
     let world = World::start().await.ready().await;
-    for coding in ["br", "zstd", "deflate", "gzip, gzip", "x-unknown"] {
+    for coding in ["br", "zstd", "gzip, br", "x-unknown"] {
         let fault = Fault::on("api.github.com").answer(200).header("content-encoding", coding).body(bomb());
         world.sandbox.faults().script(fault);
         let answer = world.call(github(ADA), get("/user")).await.unwrap();
