@@ -2,35 +2,23 @@
 //! answers that wait for their callers.
 //!
 //! What is new is refused when the budget, or a caller's share of it, is used up. What was begun is finished:
-//! an answer that finds no room waits until it is one of the [`FINISHING`] for which room is kept back. An
-//! answer that its caller does not take gives way while others need the room.
+//! an answer that finds no room waits until it is one of the [`FINISHING`] for which room is kept back.
 
 use std::{
-    collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-    time::Duration,
 };
 
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::Instant,
-};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     provider::request::BODY_LIMIT,
     shares::{Holder, Refused, Share, Shares},
-    telemetry::{Metrics, Slow},
 };
 
 /// Answers that are gathered although the budget is used up. Each needs at most [`BODY_LIMIT`], which is kept
 /// back for it, so that what was begun always ends.
 const FINISHING: usize = 4;
-
-/// How long an answer may wait without its caller taking any of it, while others need the room: a caller that
-/// reads takes some within a few round trips.
-const STALLED: Duration = Duration::from_secs(5);
 
 /// The budget. Cheap to clone.
 #[derive(Clone)]
@@ -39,22 +27,6 @@ pub struct Memory(Arc<Inner>);
 struct Inner {
     bytes: Shares,
     finishing: Arc<Semaphore>,
-    waiting: Mutex<Waiting>,
-    metrics: Arc<Metrics>,
-}
-
-/// Answers that wait for their callers.
-#[derive(Default)]
-struct Waiting {
-    next: u64,
-    /// In the order in which their callers last took something.
-    answers: BTreeMap<u64, WaitingAnswer>,
-}
-
-struct WaitingAnswer {
-    since: Instant,
-    bytes: usize,
-    gives_way: CancellationToken,
 }
 
 /// The bytes that are held for one call. Cheap to clone; what the message takes is given back with the last
@@ -71,20 +43,12 @@ struct Call {
     finishing: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
-/// The place of an answer among those that wait for their callers.
-pub struct WaitingPlace {
-    number: u64,
-    bytes: usize,
-    gives_way: CancellationToken,
-    memory: Memory,
-}
-
 impl Memory {
     /// Makes a budget of `limit` bytes.
-    pub fn new(limit: usize, metrics: Arc<Metrics>) -> Self {
+    pub fn new(limit: usize) -> Self {
         let bytes = Shares::new(limit.saturating_sub(FINISHING * BODY_LIMIT));
         let finishing = Arc::new(Semaphore::new(FINISHING));
-        Self(Arc::new(Inner { bytes, finishing, waiting: Mutex::default(), metrics }))
+        Self(Arc::new(Inner { bytes, finishing }))
     }
 
     /// Begins a call, which holds nothing yet.
@@ -101,25 +65,6 @@ impl Memory {
     pub fn has_room(&self) -> bool {
         self.0.bytes.free() >= BODY_LIMIT
     }
-
-    /// Lets answers give way that stand still, until `needed` bytes are on their way back.
-    fn make_room(&self, needed: usize) {
-        let mut waiting = self.waiting();
-        let mut freed = 0;
-        while freed < needed
-            && let Some(oldest) = waiting.answers.first_entry()
-            && oldest.get().since.elapsed() >= STALLED
-        {
-            let stalled = oldest.remove();
-            stalled.gives_way.cancel();
-            freed += stalled.bytes;
-            self.0.metrics.slow_peer(Slow::Crowded);
-        }
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        lock(&self.0.waiting)
-    }
 }
 
 impl CallMemory {
@@ -134,11 +79,10 @@ impl CallMemory {
     /// When they are more than may be held.
     pub fn message(&self, bytes: usize) -> Result<(), Refused> {
         let mut message = lock(&self.0.message);
-        let outcome = match &mut *message {
+        match &mut *message {
             Some(share) => share.grow(bytes),
             None => self.bytes().take(self.holder(), bytes).map(|share| *message = Some(share)),
-        };
-        outcome.inspect_err(|_| self.0.memory.make_room(bytes))
+        }
     }
 
     /// Gives back `bytes` of the message, which are held no longer.
@@ -158,7 +102,7 @@ impl CallMemory {
     /// # Errors
     /// When they are more than may be held.
     pub fn begin(&self, bytes: usize) -> Result<Share, Refused> {
-        self.bytes().take(self.holder(), bytes).inspect_err(|_| self.0.memory.make_room(bytes))
+        self.bytes().take(self.holder(), bytes)
     }
 
     /// Adds `more` to `share`, for something that was begun. Waits its turn where there is no room.
@@ -167,7 +111,6 @@ impl CallMemory {
             if share.grow(more).is_ok() {
                 return;
             }
-            self.0.memory.make_room(more);
             let permit = Arc::clone(&self.0.memory.0.finishing).acquire_owned().await;
             *lock(&self.0.finishing) = permit.ok();
         }
@@ -179,54 +122,12 @@ impl CallMemory {
         self.bytes().owe(self.holder(), bytes)
     }
 
-    /// Takes a place for an answer of `bytes` among those that wait for their callers.
-    pub fn waits(&self, bytes: usize) -> WaitingPlace {
-        let memory = self.0.memory.clone();
-        let mut place = WaitingPlace { number: 0, bytes, gives_way: CancellationToken::new(), memory };
-        place.enter();
-        place
-    }
-
-    /// Counts an answer that was not taken by the call's deadline.
-    pub fn is_late(&self) {
-        self.0.memory.0.metrics.slow_peer(Slow::Late);
-    }
-
     fn bytes(&self) -> &Shares {
         &self.0.memory.0.bytes
     }
 
     fn holder(&self) -> Holder {
         self.0.holder.get().copied().unwrap_or(Holder::ANYBODY)
-    }
-}
-
-impl WaitingPlace {
-    /// Notes that the caller has just taken some of it, and `left` bytes wait still.
-    pub fn moves(&mut self, left: usize) {
-        if self.memory.waiting().answers.remove(&self.number).is_some() {
-            self.bytes = left;
-            self.enter();
-        }
-    }
-
-    /// Completes when the answer must be dropped.
-    pub fn gives_way(&self) -> impl Future<Output = ()> + Send + 'static {
-        self.gives_way.clone().cancelled_owned()
-    }
-
-    fn enter(&mut self) {
-        let mut waiting = self.memory.waiting();
-        self.number = waiting.next;
-        waiting.next += 1;
-        let (since, bytes, gives_way) = (Instant::now(), self.bytes, self.gives_way.clone());
-        waiting.answers.insert(self.number, WaitingAnswer { since, bytes, gives_way });
-    }
-}
-
-impl Drop for WaitingPlace {
-    fn drop(&mut self) {
-        self.memory.waiting().answers.remove(&self.number);
     }
 }
 
@@ -242,7 +143,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        time::Duration,
+    };
 
     use tokio::task::JoinSet;
 
@@ -253,15 +157,15 @@ mod tests {
 
     /// A budget that leaves 48 MiB beside what is kept back.
     fn memory() -> Memory {
-        Memory::new(64 * MIB, Arc::new(Metrics::default()))
+        Memory::new(64 * MIB)
     }
 
     #[tokio::test]
     async fn a_greedy_caller_leaves_room_for_others() {
-        let memory = memory();
+        let (memory, holders) = (memory(), Holders::default());
         let call_of = |id: &str| {
             let call = memory.call();
-            call.is_for(Holders::default().of(&Caller::Service { id: id.to_owned() }));
+            call.is_for(holders.of(&Caller::Service { id: id.to_owned() }));
             call
         };
         let (greedy, other) = (call_of("greedy"), call_of("other"));
@@ -301,19 +205,5 @@ mod tests {
         assert!(!memory.has_room() && call.begin(1).is_err() && call.message(1).is_err());
         drop(held);
         assert!(memory.has_room() && call.begin(1).is_ok() && call.message(1).is_ok());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn of_the_answers_that_wait_those_that_stand_still_give_way_first_and_no_more_than_needed() {
-        let memory = memory();
-        let call = memory.call();
-        let mut places: Vec<_> = (0..4).map(|_| call.waits(MIB)).collect();
-        tokio::time::sleep(STALLED).await;
-        places[0].moves(MIB / 2);
-        memory.make_room(2 * MIB);
-        let gone: Vec<_> = places.iter().map(|place| place.gives_way.is_cancelled()).collect();
-        assert_eq!(gone, [false, true, true, false]);
-        drop(places);
-        assert!(memory.waiting().answers.is_empty());
     }
 }

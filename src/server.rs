@@ -149,7 +149,7 @@ impl Server {
             authentication,
             rest,
             config.default_deadline,
-            Memory::new(config.limits.memory, Arc::clone(&metrics)),
+            Memory::new(config.limits.memory),
             audit.clone(),
             Arc::clone(&metrics),
         );

@@ -4,4 +4,4 @@ pub mod admin;
 pub mod logging;
 pub mod metrics;
 
-pub use metrics::{ConnectionRefusal, HttpRejection, Metrics, Slow};
+pub use metrics::{ConnectionRefusal, HttpRejection, Metrics};

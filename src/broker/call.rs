@@ -39,7 +39,7 @@ const OPERATION: &str = Rpc::CallProvider.name();
 const CALL_VALIDITY: Duration = Duration::from_secs(10);
 
 /// What a call holds beside bodies, in bytes: headers both ways, and the buffers of its connection.
-const ROOM: usize = 64 * 1024;
+const ROOM: usize = 512 * 1024;
 
 /// Failures of a server that often pass.
 const PASSING: [StatusCode; 3] =

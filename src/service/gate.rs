@@ -57,6 +57,7 @@ pub struct Gate {
     holders: Holders,
     default_deadline: Duration,
     audit: Audit,
+    metrics: Arc<Metrics>,
     observer: Arc<Observer>,
 }
 
@@ -74,7 +75,7 @@ impl Gate {
         metrics: Arc<Metrics>,
     ) -> Self {
         let calls = Arc::new(Semaphore::new(CALLS_AT_ONCE));
-        let observer = Arc::new(Observer::new(metrics));
+        let observer = Arc::new(Observer::new(Arc::clone(&metrics)));
         let authentication = Arc::new(authentication);
         Self {
             broker,
@@ -85,6 +86,7 @@ impl Gate {
             holders: Holders::default(),
             default_deadline,
             audit,
+            metrics,
             observer,
         }
     }
@@ -169,7 +171,7 @@ impl Gate {
                 })
             }
         };
-        Ok(Work::Rpc { rpc, memory, deadline, answer })
+        Ok(Work::Rpc { rpc, memory, deadline, metrics: Arc::clone(&self.metrics), answer })
     }
 }
 
@@ -179,7 +181,7 @@ pub type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>
 /// A request in progress.
 enum Work {
     /// For one of the contract's RPCs.
-    Rpc { rpc: Rpc, memory: CallMemory, deadline: Deadline, answer: Answer },
+    Rpc { rpc: Rpc, memory: CallMemory, deadline: Deadline, metrics: Arc<Metrics>, answer: Answer },
     /// For another service.
     Rest(Answer),
 }
@@ -187,7 +189,7 @@ enum Work {
 impl Work {
     async fn finish(self) -> Result<Response<Body>, Error> {
         match self {
-            Self::Rpc { rpc, memory, deadline, answer } => {
+            Self::Rpc { rpc, memory, deadline, metrics, answer } => {
                 let until = deadline.at();
                 let Ok(response) = deadline::enforce(deadline, answer).await?;
                 memory.message_ends();
@@ -196,7 +198,7 @@ impl Work {
                 if rpc == Rpc::GetIdentityToken {
                     return Ok(response);
                 }
-                let limits = ResponseLimits { memory, until };
+                let limits = ResponseLimits::new(memory, until, metrics);
                 response.extensions_mut().insert(limits.clone());
                 Ok(response.map(|body| limits.apply(body)))
             }

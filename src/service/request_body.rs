@@ -100,12 +100,12 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::{future::poll_fn, sync::Arc};
+    use std::future::poll_fn;
 
     use tonic::Code;
 
     use super::*;
-    use crate::{memory::Memory, service::MESSAGE_LIMIT, telemetry::Metrics};
+    use crate::{memory::Memory, service::MESSAGE_LIMIT};
 
     const MIB: usize = 1024 * 1024;
 
@@ -139,7 +139,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_message_without_room_is_refused_and_those_before_it_go_on() {
-        let memory = Memory::new(64 * MIB, Arc::new(Metrics::default()));
+        let memory = Memory::new(64 * MIB);
         let message = |pieces: &[usize]| {
             TrackedRequestBody::message(Stalling(pieces.to_vec()), memory.call(), MESSAGE_LIMIT)
         };
@@ -158,7 +158,7 @@ mod tests {
 
     #[tokio::test]
     async fn many_messages_in_one_call_take_the_room_of_one() {
-        let memory = Memory::new(64 * MIB, Arc::new(Metrics::default()));
+        let memory = Memory::new(64 * MIB);
         let pieces = vec![MESSAGE_LIMIT - 1; 30];
         let mut endless = TrackedRequestBody::message(Stalling(pieces), memory.call(), MESSAGE_LIMIT);
         for _ in 0..30 {
@@ -168,7 +168,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_text_that_a_message_is_made_from_is_given_back_with_it() {
-        let memory = Memory::new(64 * MIB, Arc::new(Metrics::default()));
+        let memory = Memory::new(64 * MIB);
         let call = memory.call();
         let mut text = TrackedRequestBody::source(Stalling(vec![40 * MIB]), call.clone(), 40 * MIB);
         let mut message = TrackedRequestBody::message(Stalling(vec![MIB, MIB]), call.clone(), MESSAGE_LIMIT);

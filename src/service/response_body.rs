@@ -4,6 +4,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::{Buf, Bytes};
@@ -12,22 +13,21 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Status, body::Body};
 
-use crate::{
-    memory::{CallMemory, WaitingPlace},
-    shares::Share,
-};
+use crate::{memory::CallMemory, shares::Share, telemetry::Metrics};
 
 /// In bytes. Smaller answers are not counted, since a connection's 200 calls hold 3 MiB of them at most;
 /// larger ones are passed to the connection in pieces of this size, that of HTTP/2's frames.
 const PIECE: usize = 16 * 1024;
 
+/// How long an answer may be on its way, whatever the call's deadline: 35 KiB/s for the largest.
+const ON_ITS_WAY: Duration = Duration::from_secs(120);
+
 /// A response body that passes the connection one piece at a time: given a whole message, hyper would buffer
-/// all of it until the client makes room. The rest counts for the call. If the client has not read it by the
-/// call's deadline, it is dropped, and the call's stream is reset.
+/// all of it until the client makes room. The rest counts for the call. If the client has not read it in time,
+/// it is dropped, and the call's stream is reset.
 pub(super) struct PacedResponseBody {
     body: Body,
-    memory: CallMemory,
-    deadline: Instant,
+    limits: ResponseLimits,
     held: Option<Held>,
 }
 
@@ -35,15 +35,21 @@ pub(super) struct PacedResponseBody {
 /// for layers that replace its body.
 #[derive(Clone)]
 pub struct ResponseLimits {
-    pub(super) memory: CallMemory,
-    /// The call's deadline.
-    pub(super) until: Instant,
+    memory: CallMemory,
+    /// When the answer must be taken.
+    until: Instant,
+    metrics: Arc<Metrics>,
 }
 
 impl ResponseLimits {
+    /// The limits of an answer that begins now, to a call with this deadline.
+    pub(super) fn new(memory: CallMemory, deadline: Instant, metrics: Arc<Metrics>) -> Self {
+        Self { memory, until: deadline.min(Instant::now() + ON_ITS_WAY), metrics }
+    }
+
     /// Wraps `body` with these limits.
     pub fn apply(self, body: Body) -> Body {
-        Body::new(PacedResponseBody::new(body, self.memory, self.until))
+        Body::new(PacedResponseBody::new(body, self))
     }
 }
 
@@ -58,25 +64,21 @@ struct Held {
 struct Rest {
     bytes: Bytes,
     share: Share,
-    place: WaitingPlace,
 }
 
 impl PacedResponseBody {
-    pub(super) fn new(body: Body, memory: CallMemory, deadline: Instant) -> Self {
-        Self { body, memory, deadline, held: None }
+    fn new(body: Body, limits: ResponseLimits) -> Self {
+        Self { body, limits, held: None }
     }
 
     fn hold(&self, bytes: Bytes) -> Held {
-        let (memory, deadline) = (self.memory.clone(), self.deadline);
-        let (share, place) = (memory.owe(bytes.len()), memory.waits(bytes.len()));
-        let gives_way = place.gives_way();
-        let rest = Arc::new(Mutex::new(Some(Rest { bytes, share, place })));
+        let ResponseLimits { memory, until, metrics } = self.limits.clone();
+        let share = memory.owe(bytes.len());
+        let rest = Arc::new(Mutex::new(Some(Rest { bytes, share })));
         let watched = Arc::clone(&rest);
         let watch = tokio::spawn(async move {
-            tokio::select! {
-                () = gives_way => {}
-                () = sleep_until(deadline) => memory.is_late(),
-            }
+            sleep_until(until).await;
+            metrics.slow_peer();
             watched.lock().unwrap_or_else(PoisonError::into_inner).take();
         });
         Held { rest, _watch: AbortOnDropHandle::new(watch) }
@@ -87,13 +89,12 @@ impl Held {
     /// The next piece, and whether it is the last; `None` if the rest was dropped.
     fn next(&self) -> Option<(Bytes, bool)> {
         let mut rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
-        let Rest { bytes, share, place } = rest.as_mut()?;
+        let Rest { bytes, share } = rest.as_mut()?;
         let length = bytes.len().min(PIECE);
         // A copy: a slice of these few bytes would keep the whole message.
         let piece = Bytes::copy_from_slice(&bytes[..length]);
         bytes.advance(length);
         share.shrink(length);
-        place.moves(bytes.len());
         Some((piece, bytes.is_empty()))
     }
 }
@@ -135,25 +136,21 @@ impl http_body::Body for PacedResponseBody {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::poll_fn, time::Duration};
+    use std::future::poll_fn;
 
     use http_body::Body as _;
     use tonic::Code;
 
     use super::*;
-    use crate::{memory::Memory, telemetry::Metrics};
+    use crate::memory::Memory;
 
     const LIMIT: Duration = Duration::from_secs(30);
-    const MIB: usize = 1024 * 1024;
 
-    fn memory() -> (Memory, Arc<Metrics>) {
-        let metrics = Arc::new(Metrics::default());
-        (Memory::new(64 * MIB, Arc::clone(&metrics)), metrics)
-    }
-
-    fn answer(message: Bytes, memory: &Memory) -> PacedResponseBody {
+    fn answer(message: Bytes, allowed: Duration, metrics: &Arc<Metrics>) -> PacedResponseBody {
         let body = Body::new(http_body_util::Full::new(message));
-        PacedResponseBody::new(body, memory.call(), Instant::now() + LIMIT)
+        let memory = Memory::new(1 << 30).call();
+        let limits = ResponseLimits::new(memory, Instant::now() + allowed, Arc::clone(metrics));
+        PacedResponseBody::new(body, limits)
     }
 
     async fn next(body: &mut PacedResponseBody) -> Option<Result<Bytes, Code>> {
@@ -163,10 +160,9 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_leaves_in_pieces_that_keep_nothing_else() {
-        let (memory, _) = memory();
         for length in [0, 1, PIECE, PIECE + 1, 3 * PIECE, 100_000] {
             let message: Bytes = (0..length).map(|index| u8::try_from(index % 251).unwrap_or(0)).collect();
-            let (mut body, mut taken) = (answer(message.clone(), &memory), Vec::new());
+            let (mut body, mut taken) = (answer(message.clone(), LIMIT, &Arc::default()), Vec::new());
             while let Some(piece) = next(&mut body).await {
                 let piece = piece.expect("nobody is slow");
                 assert!(piece.len() <= PIECE);
@@ -179,8 +175,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_is_not_taken_in_time_is_thrown_away() {
-        let (memory, metrics) = memory();
-        let mut body = answer(Bytes::from(vec![0; 5 * PIECE]), &memory);
+        let metrics = Arc::default();
+        let mut body = answer(Bytes::from(vec![0; 5 * PIECE]), LIMIT, &metrics);
         assert!(next(&mut body).await.is_some_and(|piece| piece.is_ok()));
         tokio::time::sleep(LIMIT - Duration::from_millis(10)).await;
         assert!(next(&mut body).await.is_some_and(|piece| piece.is_ok()));
@@ -188,22 +184,27 @@ mod tests {
         let watched = body.held.as_ref().is_some_and(|held| held.next().is_none());
         assert!(watched, "the rest is still there, though nobody asks for it");
         assert_eq!(next(&mut body).await, Some(Err(Code::Cancelled)));
-        assert!(metrics.page().contains(r#"idp_token_slow_peers_total{reason="late"} 1"#));
+        assert!(metrics.page().contains("idp_token_slow_peers_total 1"));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_that_nobody_takes_gives_way_to_what_needs_its_room() {
-        let (memory, metrics) = memory();
-        let mut old = answer(Bytes::from(vec![0; 48 * MIB]), &memory);
-        assert!(next(&mut old).await.is_some_and(|piece| piece.is_ok()));
-        assert!(memory.call().begin(MIB).is_err());
-        tokio::time::sleep(Duration::from_secs(4)).await;
-        assert!(next(&mut old).await.is_some_and(|piece| piece.is_ok()), "it has not stood still for long");
-        tokio::time::sleep(Duration::from_secs(6)).await;
-        assert!(memory.call().begin(MIB).is_err(), "its room is on the way");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        assert!(memory.call().begin(MIB).is_ok());
-        assert_eq!(next(&mut old).await, Some(Err(Code::Cancelled)));
-        assert!(metrics.page().contains(r#"idp_token_slow_peers_total{reason="crowded"} 1"#));
+    async fn no_deadline_keeps_an_answer_for_ever() {
+        let mut body = answer(Bytes::from(vec![0; 5 * PIECE]), Duration::from_secs(600), &Arc::default());
+        assert!(next(&mut body).await.is_some_and(|piece| piece.is_ok()));
+        tokio::time::sleep(ON_ITS_WAY - Duration::from_secs(1)).await;
+        assert!(next(&mut body).await.is_some_and(|piece| piece.is_ok()));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(next(&mut body).await, Some(Err(Code::Cancelled)));
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_held_as_far_as_it_has_not_left() {
+        let mut body = answer(Bytes::from(vec![0; 5 * PIECE]), LIMIT, &Arc::default());
+        for left in [4, 3, 2, 1] {
+            assert!(next(&mut body).await.is_some_and(|piece| piece.is_ok()));
+            let held = body.held.as_ref().map(|held| held.rest.lock().expect("no panic"));
+            let amount = held.and_then(|rest| rest.as_ref().map(|rest| rest.share.amount()));
+            assert_eq!(amount, Some(left * PIECE));
+        }
     }
 }

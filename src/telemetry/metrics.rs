@@ -16,7 +16,7 @@ use crate::rpc::Rpc;
 
 mod labels;
 
-pub use labels::{ConnectionRefusal, Endpoint, HttpRejection, ProfileSource, Slow};
+pub use labels::{ConnectionRefusal, Endpoint, HttpRejection, ProfileSource};
 
 /// In seconds: from a cached answer (tens of microseconds) to the default deadline.
 const BUCKETS: [f64; 11] = [0.000_1, 0.000_5, 0.001, 0.005, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0];
@@ -36,7 +36,7 @@ pub struct Metrics {
     inspections: Family<ProviderLabels, Counter>,
     revocations: Family<ProviderLabels, Counter>,
     connections_refused: Family<RefusalLabels, Counter>,
-    slow_peers: Family<RefusalLabels, Counter>,
+    slow_peers: Counter,
     requests_refused: Family<RefusalLabels, Counter>,
     tls_certificate_expiry: Gauge,
     audit_records: Counter,
@@ -157,12 +157,6 @@ impl Default for Metrics {
             "Connections closed before their first call, by reason",
             Family::clone(&connections_refused),
         );
-        let slow_peers = Family::default();
-        registry.register(
-            "slow_peers",
-            "Calls ended because their peers did not send or take their bytes, by reason",
-            Family::clone(&slow_peers),
-        );
         let requests_refused = Family::default();
         registry.register(
             "requests_refused",
@@ -181,6 +175,7 @@ impl Default for Metrics {
             registry.register(name, help, counter.clone());
             counter
         };
+        let slow_peers = counter("slow_peers", "Answers thrown away because their callers did not take them");
         let audit_records = counter("audit_records", "Audit records written");
         let audit_write_failures = counter(
             "audit_write_failures",
@@ -258,9 +253,9 @@ impl Metrics {
         self.connections_refused.get_or_create(&RefusalLabels { reason: reason.name() }).inc();
     }
 
-    /// Counts a call that ended because its peer was slow.
-    pub fn slow_peer(&self, reason: Slow) {
-        self.slow_peers.get_or_create(&RefusalLabels { reason: reason.name() }).inc();
+    /// Counts an answer that was not taken in time.
+    pub fn slow_peer(&self) {
+        self.slow_peers.inc();
     }
 
     /// Counts a request that is not a call.

@@ -129,7 +129,7 @@ async fn decoded<'a>(
 ) -> Result<Result<Gathered<'a>, TooLarge>, TransportError> {
     let mut plain = coded.room.begin(coded.room.limit);
     let mut decoder = Decoder::new(coding, &coded.bytes);
-    let mut piece = [0; PIECE];
+    let mut piece = vec![0; PIECE];
     loop {
         let read = decoder.read(&mut piece).map_err(|error| TransportError::Malformed {
             host: host.to_owned(),

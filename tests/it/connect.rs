@@ -24,7 +24,7 @@ use idp_token_service::{
 use idp_token_testkit::{
     World, assert_error, get,
     http::Read,
-    metadata, pair,
+    memory, metadata, pair,
     people::{ADA, ALAN, EDSGER, github, google},
     post,
 };
@@ -246,7 +246,7 @@ async fn link_with(world: &World, settings: Settings) -> String {
     let user = UserId::parse(EDSGER.to_owned(), "user_id").unwrap();
     let action = GetIdentityToken { refresh_token: false };
     let deadline = Deadline::from_now(Duration::from_secs(20));
-    let ctx = Ctx::begin(Caller::Anonymous, deadline, AuditScope::default()).await.unwrap();
+    let ctx = Ctx::begin(Caller::Anonymous, deadline, memory(), AuditScope::default()).await.unwrap();
     let asked = ctx.asks(user, Selector::default());
     let authorized = ctx.authorize(broker.policy(), &asked, action).unwrap();
     let lend = Lend { min_validity: Duration::ZERO, rejected: None };

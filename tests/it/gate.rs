@@ -14,6 +14,7 @@ use idp_token_service::{
     auth0::Auth0,
     authentication::Authentication,
     broker::Broker,
+    memory::Memory,
     provider::{self, HostPattern, Provider, RateLimit, Settings, Verdict, request::ApiRequest},
     provider_client::{ProviderClient, Providers},
     secret::Secret,
@@ -304,6 +305,7 @@ pub(crate) fn buggy_gate(world: &World, audit: Audit) -> (Gate, Arc<Metrics>) {
         Authentication::open(),
         Routes::default(),
         30 * SECOND,
+        Memory::new(1 << 30),
         audit,
         Arc::clone(&metrics),
     );

@@ -21,6 +21,7 @@ mod lending;
 mod lifecycle;
 mod logs;
 mod matrix;
+mod memory;
 mod more_providers;
 mod policy;
 mod proxy;

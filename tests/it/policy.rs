@@ -27,7 +27,7 @@ use idp_token_service::{
     transport::Transport,
 };
 use idp_token_testkit::{
-    ANYWHERE, World, assert_error, get, keys,
+    ANYWHERE, World, assert_error, get, keys, memory,
     people::{ADA, GRACE, google},
     process::{Ended, run},
 };
@@ -38,7 +38,7 @@ const BARBARA: &str = "google-oauth2|100000000000000000003";
 
 /// A call of `caller` about identities of the user `id`.
 async fn asks(caller: &Caller, id: &str, selector: Selector) -> (Ctx, Asked) {
-    let ctx = Ctx::begin(caller.clone(), soon(), AuditScope::default()).await.unwrap();
+    let ctx = Ctx::begin(caller.clone(), soon(), memory(), AuditScope::default()).await.unwrap();
     let asked = ctx.asks(user(id), selector);
     (ctx, asked)
 }
@@ -117,7 +117,7 @@ impl Office {
 
     async fn link(&self, caller: &Caller, connection: &str) -> Result<(), Error> {
         let connection = ConnectionName::parse(connection.to_owned(), "connection").unwrap();
-        let ctx = Ctx::begin(caller.clone(), soon(), AuditScope::default()).await.unwrap();
+        let ctx = Ctx::begin(caller.clone(), soon(), memory(), AuditScope::default()).await.unwrap();
         Ok(ctx.authorize_link(self.broker.policy(), connection).map(|_| ())?)
     }
 

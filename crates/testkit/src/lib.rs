@@ -9,6 +9,7 @@ use idp_token_sandbox::{Sandbox, Seed};
 use idp_token_service::{
     cli,
     config::Config,
+    memory::{CallMemory, Memory},
     server::Server,
     service::{
         DOMAIN,
@@ -220,6 +221,11 @@ impl Service {
 /// A connection to a service, made at its first call.
 pub fn channel(address: SocketAddr) -> Channel {
     Channel::from_shared(format!("http://{address}")).unwrap().connect_lazy()
+}
+
+/// A call's memory, of a budget that is never used up.
+pub fn memory() -> CallMemory {
+    Memory::new(1 << 30).call()
 }
 
 impl Drop for Service {

@@ -122,6 +122,14 @@ impl Running {
         (status, self.log.lock().unwrap().clone())
     }
 
+    /// The most memory that it has ever had, in bytes: `VmHWM` of proc(5).
+    pub fn peak_memory(&self) -> usize {
+        let id = self.child.id().expect("it still runs");
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() * 1024
+    }
+
     /// GETs a page of the admin endpoint: status and body.
     pub async fn page(&self, path: &str) -> (u16, String) {
         super::page(self.admin, path).await

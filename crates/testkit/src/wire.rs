@@ -43,8 +43,7 @@ impl RawGitHub {
 
     /// Makes the service take this one for GitHub.
     pub fn replace_github(&self, config: &mut Config) {
-        let hosts = BTreeMap::from([("api.github.com".to_owned(), self.url.clone())]);
-        config.providers.get_mut("github").unwrap().host_overrides = hosts;
+        replace_github(&self.url, config);
     }
 
     /// The requests that came, as they came.
@@ -57,6 +56,59 @@ impl Drop for RawGitHub {
     fn drop(&mut self) {
         self.serving.abort();
     }
+}
+
+/// A GitHub that answers every request, however many come at once, with a file of so many `x`.
+pub struct LargeFiles {
+    url: url::Url,
+    serving: JoinHandle<()>,
+}
+
+impl LargeFiles {
+    /// Files of `length` bytes, which is announced unless they are `chunked`.
+    pub async fn of(length: usize, chunked: bool) -> Self {
+        let listener = TcpListener::bind(ANYWHERE).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let body = "x".repeat(length);
+        let answer = match chunked {
+            true => format!(
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{length:x}\r\n{body}\r\n0\r\n\r\n"
+            ),
+            false => format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}"),
+        };
+        let answer: Arc<str> = answer.into();
+        let serving = tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let answer = Arc::clone(&answer);
+                tokio::spawn(async move {
+                    read_request(&mut stream).await;
+                    let _ = stream.write_all(answer.as_bytes()).await;
+                });
+            }
+        });
+        Self { url, serving }
+    }
+
+    /// Where they are.
+    pub fn url(&self) -> &url::Url {
+        &self.url
+    }
+
+    /// Makes the service take this one for GitHub.
+    pub fn replace_github(&self, config: &mut Config) {
+        replace_github(&self.url, config);
+    }
+}
+
+impl Drop for LargeFiles {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+fn replace_github(url: &url::Url, config: &mut Config) {
+    let hosts = BTreeMap::from([("api.github.com".to_owned(), url.clone())]);
+    config.providers.get_mut("github").unwrap().host_overrides = hosts;
 }
 
 async fn read_request(stream: &mut TcpStream) -> String {

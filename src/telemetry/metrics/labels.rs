@@ -24,24 +24,6 @@ impl ConnectionRefusal {
     }
 }
 
-/// Why a call with a slow peer ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Slow {
-    /// Its answer was not read by its deadline.
-    Late,
-    /// It had waited longest when too many bytes were waiting.
-    Crowded,
-}
-
-impl Slow {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Late => "late",
-            Self::Crowded => "crowded",
-        }
-    }
-}
-
 /// Why a request is not a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HttpRejection {
