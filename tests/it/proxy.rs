@@ -416,6 +416,29 @@ mod bodies {
     }
 
     #[tokio::test]
+    async fn codings_in_several_members_and_layers_are_undone_whole_or_not_at_all() {
+        let world = World::start().await;
+        let long = noise(1, 600_000).to_vec();
+        let members = [gzip(&long), gzip(b"the rest")].concat();
+        for (coding, coded, plain) in [
+            ("gzip", members.clone(), Some([&long[..], b"the rest"].concat())),
+            ("GZIP", members.clone(), Some([&long[..], b"the rest"].concat())),
+            ("gzip", [gzip(b""), gzip(b"late")].concat(), Some(b"late".to_vec())),
+            ("gzip, gzip", gzip(&gzip(b"twice")), Some(b"twice".to_vec())),
+            ("gzip", [gzip(b"whole"), b"junk".to_vec()].concat(), None),
+            ("gzip", members[..members.len() - 1].to_vec(), None),
+        ] {
+            let fault = Fault::on("api.github.com").answer(200).header("content-encoding", coding);
+            world.sandbox.faults().script(fault.body(coded));
+            let outcome = world.call(github(ADA), get("/user")).await;
+            match plain {
+                Some(plain) => assert!(outcome.unwrap().body == plain, "{coding}"),
+                None => drop(assert_error(outcome, Code::Internal, "PROVIDER_PROTOCOL")),
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn a_bomb_is_inflated_no_further_than_the_limit() {
         let world = World::start().await;
         let zeros = gzip(&vec![0; 16 * MIB]);
