@@ -9,6 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
+use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
@@ -59,6 +60,11 @@ impl Memory {
             message: Mutex::default(),
             finishing: Mutex::default(),
         }))
+    }
+
+    /// How many bytes are held.
+    pub fn held(&self) -> usize {
+        self.0.bytes.held()
     }
 
     /// Whether the largest message could be taken now.
@@ -117,6 +123,11 @@ impl CallMemory {
         share.owe(more);
     }
 
+    /// Leaves the room that is kept back to others: what is held still is little.
+    pub fn finishes(&self) {
+        lock(&self.0.finishing).take();
+    }
+
     /// Counts `bytes` that are there already, whether or not there is room.
     pub fn owe(&self, bytes: usize) -> Share {
         self.bytes().owe(self.holder(), bytes)
@@ -128,6 +139,22 @@ impl CallMemory {
 
     fn holder(&self) -> Holder {
         self.0.holder.get().copied().unwrap_or(Holder::ANYBODY)
+    }
+}
+
+/// Bytes that count as `share` until the last of their clones is dropped.
+pub fn counted(bytes: impl AsRef<[u8]> + Send + 'static, share: Share) -> Bytes {
+    Bytes::from_owner(Counted { bytes, _share: share })
+}
+
+struct Counted<B> {
+    bytes: B,
+    _share: Share,
+}
+
+impl<B: AsRef<[u8]>> AsRef<[u8]> for Counted<B> {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.as_ref()
     }
 }
 
@@ -187,14 +214,14 @@ mod tests {
                 for _ in 0..8 {
                     tokio::time::sleep(Duration::from_millis(fastrand::u64(1..50))).await;
                     call.grow(&mut share, MIB / 2).await;
-                    most.fetch_max(memory.0.bytes.held(), Ordering::Relaxed);
+                    most.fetch_max(memory.held(), Ordering::Relaxed);
                 }
             });
         }
         calls.join_all().await;
         let most = most.load(Ordering::Relaxed);
         assert!(most > 48 * MIB && most <= 64 * MIB, "{most}");
-        assert_eq!((memory.0.bytes.held(), memory.0.finishing.available_permits()), (0, FINISHING));
+        assert_eq!((memory.held(), memory.0.finishing.available_permits()), (0, FINISHING));
     }
 
     #[tokio::test]

@@ -170,6 +170,14 @@ impl Share {
         self.amount += more;
     }
 
+    /// Takes `part` of it away, or all if it is not as much, as a share of its own.
+    #[must_use]
+    pub fn split(&mut self, part: usize) -> Self {
+        let part = part.min(self.amount);
+        self.amount -= part;
+        Self { holder: self.holder, amount: part, all: self.all.clone() }
+    }
+
     /// Gives `less` of it back, or all if it is not as much.
     pub fn shrink(&mut self, less: usize) {
         let less = less.min(self.amount);
@@ -249,7 +257,10 @@ mod tests {
         assert_eq!((share.amount(), all.free(), all.held()), (140, 0, 140));
         share.shrink(30);
         assert_eq!(all.take(holder(2), 1).err(), Some(Refused::Exhausted));
+        let part = share.split(100);
+        assert_eq!((share.amount(), part.amount(), all.held()), (10, 100, 110));
         share.shrink(1000);
+        drop(part);
         assert_eq!((share.amount(), all.free(), all.held()), (0, 100, 0));
     }
 

@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
@@ -17,7 +17,12 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// KiB of it at most.
 const SMALL: usize = 1024;
 
-/// A request body whose bytes count for its call once more than `SMALL` have arrived.
+/// What a call holds in bytes while its message does not come: its headers, of 16 KiB at most, and its
+/// stream. A connection's 200 calls may all be such calls.
+const UNFINISHED: usize = 20 * 1024;
+
+/// A request body whose bytes count for its call once more than `SMALL` have arrived, or once it has to be
+/// waited for.
 ///
 /// Bytes count when they arrive, not when they are announced: announcing a length costs a client five bytes,
 /// and the server no memory. At most one message of the largest size counts, since earlier messages have been
@@ -29,6 +34,7 @@ pub struct TrackedRequestBody<B> {
     most: usize,
     seen: usize,
     counted: usize,
+    has_waited: bool,
     /// Whether what it held is gone with it: the message is made into another.
     is_source: bool,
 }
@@ -45,7 +51,7 @@ impl<B> TrackedRequestBody<B> {
     }
 
     fn new(body: B, memory: CallMemory, most: usize, is_source: bool) -> Self {
-        Self { body, memory, most, seen: 0, counted: 0, is_source }
+        Self { body, memory, most, seen: 0, counted: 0, has_waited: false, is_source }
     }
 
     fn count(&mut self, length: usize) -> Result<(), Error> {
@@ -53,8 +59,23 @@ impl<B> TrackedRequestBody<B> {
         if self.seen <= SMALL {
             return Ok(());
         }
-        let new = self.seen - self.counted;
-        self.counted = self.seen;
+        self.hold(self.seen)
+    }
+
+    fn wait(&mut self) -> Result<(), Error> {
+        if self.has_waited {
+            return Ok(());
+        }
+        self.has_waited = true;
+        self.most += UNFINISHED;
+        self.seen += UNFINISHED;
+        self.hold(self.seen)
+    }
+
+    /// Counts `total` bytes in all.
+    fn hold(&mut self, total: usize) -> Result<(), Error> {
+        let new = total - self.counted;
+        self.counted = total;
         self.memory.message(new).map_err(|_| Error::Overloaded)
     }
 }
@@ -80,11 +101,13 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = &mut *self;
-        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
+            return this.wait().map_or_else(refused, |()| Poll::Pending);
+        };
         if let Some(Ok(data)) = frame.as_ref().map(|frame| frame.as_ref().map(|frame| frame.data_ref()))
-            && let Err(refused) = this.count(data.map_or(0, Bytes::len))
+            && let Err(error) = this.count(data.map_or(0, Bytes::len))
         {
-            return Poll::Ready(Some(Err(Status::from(refused).into())));
+            return refused(error);
         }
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
@@ -96,6 +119,10 @@ where
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
+}
+
+fn refused<T>(error: Error) -> Poll<Option<Result<T, BoxError>>> {
+    Poll::Ready(Some(Err(Status::from(error).into())))
 }
 
 #[cfg(test)]
@@ -150,7 +177,9 @@ mod tests {
         }
         let (mut small, mut large) = (message(&[SMALL]), message(&[SMALL + 1]));
         assert_eq!(next(&mut large).await, Some(Err(Code::Unavailable)));
-        assert_eq!(next(&mut small).await, Some(Ok(SMALL)), "what is small does not count");
+        assert_eq!(next(&mut small).await, Some(Ok(SMALL)), "what is small and whole does not count");
+        assert_eq!(next(&mut small).await, Some(Err(Code::Unavailable)), "what has to be waited for does");
+        half_sent.pop();
         assert_eq!(next(&mut half_sent[0]).await, None, "it may still become whole");
         drop(half_sent);
         assert_eq!(next(&mut message(&[SMALL + 1])).await, Some(Ok(SMALL + 1)));

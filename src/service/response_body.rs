@@ -13,17 +13,23 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Status, body::Body};
 
-use crate::{memory::CallMemory, shares::Share, telemetry::Metrics};
+use crate::{
+    memory::{CallMemory, counted},
+    shares::Share,
+    telemetry::Metrics,
+};
 
-/// In bytes. Smaller answers are not counted, since a connection's 200 calls hold 3 MiB of them at most;
-/// larger ones are passed to the connection in pieces of this size, that of HTTP/2's frames.
+/// Larger answers are passed to the connection in pieces of so many bytes, the size of HTTP/2's frames.
 const PIECE: usize = 16 * 1024;
+
+/// Answers of so many bytes are not counted, since a connection's 200 calls hold 200 KiB of them at most.
+const SMALL: usize = 1024;
 
 /// How long an answer may be on its way, whatever the call's deadline: 35 KiB/s for the largest.
 const ON_ITS_WAY: Duration = Duration::from_secs(120);
 
 /// A response body that passes the connection one piece at a time: given a whole message, hyper would buffer
-/// all of it until the client makes room. The rest counts for the call. If the client has not read it in time,
+/// all of it until the client makes room. What has not left counts for the call, also what the connection has. If the client has not read it in time,
 /// it is dropped, and the call's stream is reset.
 pub(super) struct PacedResponseBody {
     body: Body,
@@ -80,6 +86,7 @@ impl PacedResponseBody {
             sleep_until(until).await;
             metrics.slow_peer();
             watched.lock().unwrap_or_else(PoisonError::into_inner).take();
+            memory.finishes();
         });
         Held { rest, _watch: AbortOnDropHandle::new(watch) }
     }
@@ -92,9 +99,8 @@ impl Held {
         let Rest { bytes, share } = rest.as_mut()?;
         let length = bytes.len().min(PIECE);
         // A copy: a slice of these few bytes would keep the whole message.
-        let piece = Bytes::copy_from_slice(&bytes[..length]);
+        let piece = counted(bytes[..length].to_vec(), share.split(length));
         bytes.advance(length);
-        share.shrink(length);
         Some((piece, bytes.is_empty()))
     }
 }
@@ -115,6 +121,10 @@ impl http_body::Body for PacedResponseBody {
             };
             match frame.into_data() {
                 Ok(data) if data.len() > PIECE => this.held = Some(this.hold(data)),
+                Ok(data) if data.len() > SMALL => {
+                    let share = this.limits.memory.owe(data.len());
+                    return Poll::Ready(Some(Ok(Frame::data(counted(data, share)))));
+                }
                 Ok(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
                 Err(frame) => return Poll::Ready(Some(Ok(frame))),
             }
@@ -146,10 +156,14 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(30);
 
-    fn answer(message: Bytes, allowed: Duration, metrics: &Arc<Metrics>) -> PacedResponseBody {
+    fn answer(
+        message: Bytes,
+        allowed: Duration,
+        memory: &Memory,
+        metrics: &Arc<Metrics>,
+    ) -> PacedResponseBody {
         let body = Body::new(http_body_util::Full::new(message));
-        let memory = Memory::new(1 << 30).call();
-        let limits = ResponseLimits::new(memory, Instant::now() + allowed, Arc::clone(metrics));
+        let limits = ResponseLimits::new(memory.call(), Instant::now() + allowed, Arc::clone(metrics));
         PacedResponseBody::new(body, limits)
     }
 
@@ -159,24 +173,29 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_leaves_in_pieces_that_keep_nothing_else() {
-        for length in [0, 1, PIECE, PIECE + 1, 3 * PIECE, 100_000] {
+    async fn an_answer_leaves_in_pieces_and_counts_until_the_last_of_them_is_gone() {
+        let memory = Memory::new(1 << 30);
+        for length in [0, 1, SMALL, SMALL + 1, PIECE, PIECE + 1, 3 * PIECE, 100_000] {
             let message: Bytes = (0..length).map(|index| u8::try_from(index % 251).unwrap_or(0)).collect();
-            let (mut body, mut taken) = (answer(message.clone(), LIMIT, &Arc::default()), Vec::new());
+            let mut body = answer(message.clone(), LIMIT, &memory, &Arc::default());
+            let mut pieces = Vec::new();
             while let Some(piece) = next(&mut body).await {
                 let piece = piece.expect("nobody is slow");
                 assert!(piece.len() <= PIECE);
-                assert_eq!(piece.is_unique(), length > PIECE, "{length}: a view of a larger message");
-                taken.extend_from_slice(&piece);
+                pieces.push(piece);
             }
-            assert!(taken == message && body.is_end_stream(), "{length}");
+            assert!(pieces.concat() == message && body.is_end_stream(), "{length}");
+            drop(body);
+            assert_eq!(memory.held(), if length > SMALL { length } else { 0 }, "{length}");
+            drop(pieces);
+            assert_eq!(memory.held(), 0, "{length}");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_is_not_taken_in_time_is_thrown_away() {
         let metrics = Arc::default();
-        let mut body = answer(Bytes::from(vec![0; 5 * PIECE]), LIMIT, &metrics);
+        let mut body = answer(Bytes::from(vec![0; 5 * PIECE]), LIMIT, &Memory::new(1 << 30), &metrics);
         assert!(next(&mut body).await.is_some_and(|piece| piece.is_ok()));
         tokio::time::sleep(LIMIT - Duration::from_millis(10)).await;
         assert!(next(&mut body).await.is_some_and(|piece| piece.is_ok()));
@@ -189,22 +208,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_deadline_keeps_an_answer_for_ever() {
-        let mut body = answer(Bytes::from(vec![0; 5 * PIECE]), Duration::from_secs(600), &Arc::default());
+        let (memory, allowed) = (Memory::new(1 << 30), Duration::from_secs(600));
+        let mut body = answer(Bytes::from(vec![0; 5 * PIECE]), allowed, &memory, &Arc::default());
         assert!(next(&mut body).await.is_some_and(|piece| piece.is_ok()));
         tokio::time::sleep(ON_ITS_WAY - Duration::from_secs(1)).await;
         assert!(next(&mut body).await.is_some_and(|piece| piece.is_ok()));
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        assert_eq!(next(&mut body).await, Some(Err(Code::Cancelled)));
-    }
-
-    #[tokio::test]
-    async fn an_answer_is_held_as_far_as_it_has_not_left() {
-        let mut body = answer(Bytes::from(vec![0; 5 * PIECE]), LIMIT, &Arc::default());
-        for left in [4, 3, 2, 1] {
-            assert!(next(&mut body).await.is_some_and(|piece| piece.is_ok()));
-            let held = body.held.as_ref().map(|held| held.rest.lock().expect("no panic"));
-            let amount = held.and_then(|rest| rest.as_ref().map(|rest| rest.share.amount()));
-            assert_eq!(amount, Some(left * PIECE));
-        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!(next(&mut body).await == Some(Err(Code::Cancelled)));
     }
 }

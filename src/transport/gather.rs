@@ -9,7 +9,10 @@ use super::{
     TransportError, classify,
     coding::{self, Coding, Decoder},
 };
-use crate::{memory::CallMemory, shares::Share};
+use crate::{
+    memory::{CallMemory, counted},
+    shares::Share,
+};
 
 /// How much is decoded before room is asked for, in bytes.
 const PIECE: usize = 16 * 1024;
@@ -29,12 +32,6 @@ struct Gathered<'a> {
     /// As much as `bytes` can take.
     share: Option<Share>,
     room: Room<'a>,
-}
-
-/// A body whose bytes count until the last of its clones is dropped.
-struct Counted {
-    bytes: Vec<u8>,
-    _share: Share,
 }
 
 /// The body is larger than its limit.
@@ -80,15 +77,9 @@ impl Gathered<'_> {
 
     fn into_bytes(self) -> Bytes {
         match self.share {
-            Some(_share) => Bytes::from_owner(Counted { bytes: self.bytes, _share }),
+            Some(share) => counted(self.bytes, share),
             None => Bytes::from(self.bytes),
         }
-    }
-}
-
-impl AsRef<[u8]> for Counted {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
     }
 }
 
