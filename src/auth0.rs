@@ -10,6 +10,7 @@ use crate::{
     config,
     deadline::Stage,
     identity::{Profile, StoredToken, UserId},
+    shares::Holder,
     store::Store,
     telemetry::Metrics,
     transport::Transport,
@@ -73,12 +74,17 @@ impl Auth0 {
         Self { management_token, profiles, limiter, vault }
     }
 
-    /// Returns a user's profile, cached or read.
+    /// Returns a user's profile, cached or read on behalf of `holder`.
     ///
     /// # Errors
     /// When Auth0 has no such user, or gives no usable answer.
-    pub async fn profile(&self, user: &UserId, judge: Judge<'_>) -> Result<Loaded<Arc<Profile>>, Auth0Error> {
-        self.profiles.get(user, judge).await
+    pub async fn profile(
+        &self,
+        user: &UserId,
+        holder: Holder,
+        judge: Judge<'_>,
+    ) -> Result<Loaded<Arc<Profile>>, Auth0Error> {
+        self.profiles.get(user, holder, judge).await
     }
 
     /// Returns a user's token from Token Vault, cached or exchanged. If `judge` does not accept it, the vault
@@ -109,9 +115,9 @@ impl Auth0 {
         self.management_token.get(None).await.map(drop)
     }
 
-    /// What a call that reads waits for now: the rate limit, or Auth0's answer.
-    pub fn stage(&self) -> Stage {
-        if self.limiter.wait().is_some() { Stage::Queue } else { Stage::Auth0 }
+    /// What a call of `holder` that reads waits for now: the rate limit, or Auth0's answer.
+    pub fn stage(&self, holder: Holder) -> Stage {
+        if self.limiter.wait(holder).is_some() { Stage::Queue } else { Stage::Auth0 }
     }
 
     /// Drops profiles that nobody has asked for recently.

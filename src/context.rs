@@ -10,6 +10,7 @@ use crate::{
     identity::{ConnectionName, Selector, UserId},
     memory::CallMemory,
     policy::{Action, Denied, LinkPermit, Permission, Permit, Policy},
+    shares::Holder,
 };
 
 /// The context of one call.
@@ -59,6 +60,11 @@ impl Ctx {
     /// Until when.
     pub fn deadline(&self) -> &Deadline {
         &self.deadline
+    }
+
+    /// Who takes shares for it of what is scarce.
+    pub fn holder(&self) -> Holder {
+        self.memory.holder()
     }
 
     /// What is held for it.

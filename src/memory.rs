@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     provider::request::BODY_LIMIT,
-    shares::{Holder, Refused, Share, Shares},
+    shares::{Holder, Overload, Share, Shares},
 };
 
 /// Answers that are gathered although the budget is used up. Each needs at most [`BODY_LIMIT`], which is kept
@@ -83,7 +83,7 @@ impl CallMemory {
     ///
     /// # Errors
     /// When they are more than may be held.
-    pub fn message(&self, bytes: usize) -> Result<(), Refused> {
+    pub fn message(&self, bytes: usize) -> Result<(), Overload> {
         let mut message = lock(&self.0.message);
         match &mut *message {
             Some(share) => share.grow(bytes),
@@ -107,7 +107,7 @@ impl CallMemory {
     ///
     /// # Errors
     /// When they are more than may be held.
-    pub fn begin(&self, bytes: usize) -> Result<Share, Refused> {
+    pub fn begin(&self, bytes: usize) -> Result<Share, Overload> {
         self.bytes().take(self.holder(), bytes)
     }
 
@@ -137,7 +137,8 @@ impl CallMemory {
         &self.0.memory.0.bytes
     }
 
-    fn holder(&self) -> Holder {
+    /// Who holds it.
+    pub fn holder(&self) -> Holder {
         self.0.holder.get().copied().unwrap_or(Holder::ANYBODY)
     }
 }

@@ -5,12 +5,13 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::time::Instant;
 
 use crate::{
     identity::{Identity, Selector},
     provider::Provider,
     retry::attempts::RetryBudget,
+    shares::Shares,
     transport::{Transport, TransportError},
 };
 
@@ -40,8 +41,8 @@ pub struct ProviderClient {
     pub transport: Transport,
     /// Repetitions of requests to its API.
     pub budget: RetryBudget,
-    /// Calls under way.
-    pub places: Semaphore,
+    /// Places for calls, by caller.
+    pub places: Shares,
     /// Whether the configured application is the one that tokens are issued to.
     pub application: Application,
 }
@@ -49,7 +50,7 @@ pub struct ProviderClient {
 impl ProviderClient {
     /// The provider that `adapter` speaks for, as the table `name` has it.
     pub fn new(name: String, strategy: String, adapter: Box<dyn Provider>, transport: Transport) -> Self {
-        let (budget, places) = (RetryBudget::default(), Semaphore::new(CALLS_PER_PROVIDER));
+        let (budget, places) = (RetryBudget::default(), Shares::new(CALLS_PER_PROVIDER));
         Self { name, strategy, adapter, transport, budget, places, application: Application::default() }
     }
 

@@ -63,12 +63,17 @@ pub struct Share {
     all: Shares,
 }
 
-/// There is not enough left, or not for this holder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
+/// Why something is not to be had now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Overload {
     /// Others could still have it; this holder has too much already.
+    #[error(
+        "this caller has all that one may have of this server now, and the rest is for others: make fewer calls at once, \
+         and try again shortly"
+    )]
     OverShare,
     /// Nobody could have it.
+    #[error("this server has more calls than it can work on; try again shortly")]
     Exhausted,
 }
 
@@ -82,7 +87,7 @@ impl Shares {
     ///
     /// # Errors
     /// When it is not to be had, now.
-    pub fn take(&self, holder: Holder, amount: usize) -> Result<Share, Refused> {
+    pub fn take(&self, holder: Holder, amount: usize) -> Result<Share, Overload> {
         self.state().take(holder, amount)?;
         Ok(Share { holder, amount, all: self.clone() })
     }
@@ -116,13 +121,13 @@ impl Shares {
 }
 
 impl State {
-    fn take(&mut self, holder: Holder, amount: usize) -> Result<(), Refused> {
-        let left = self.free.checked_sub(amount).ok_or(Refused::Exhausted)?;
+    fn take(&mut self, holder: Holder, amount: usize) -> Result<(), Overload> {
+        let left = self.free.checked_sub(amount).ok_or(Overload::Exhausted)?;
         let held = self.held.get(&holder).copied().unwrap_or(0) + amount;
         let is_over = held > left.saturating_mul(GREED);
         // The last place is for somebody who has none.
         if is_over && holder != Holder::ANYBODY && held != amount {
-            return Err(Refused::OverShare);
+            return Err(Overload::OverShare);
         }
         self.free = left;
         self.held.insert(holder, held);
@@ -158,7 +163,7 @@ impl Share {
     ///
     /// # Errors
     /// When it is not to be had, now. What is held already stays.
-    pub fn grow(&mut self, more: usize) -> Result<(), Refused> {
+    pub fn grow(&mut self, more: usize) -> Result<(), Overload> {
         self.all.state().take(self.holder, more)?;
         self.amount += more;
         Ok(())
@@ -224,7 +229,7 @@ mod tests {
                 assert!(held <= most && held + 2 >= most, "{greedy}: {held}");
             }
             assert!(all.take(holder(1000), 1).is_ok(), "{greedy}");
-            assert_eq!(all.take(holder(0), 1).err(), Some(Refused::OverShare), "{greedy}");
+            assert_eq!(all.take(holder(0), 1).err(), Some(Overload::OverShare), "{greedy}");
         }
     }
 
@@ -232,7 +237,7 @@ mod tests {
     fn where_nobody_is_told_apart_all_of_it_may_be_used() {
         let all = Shares::new(10);
         let taken: Vec<_> = (0..10).map(|_| all.take(Holder::ANYBODY, 1).expect("it is free")).collect();
-        assert_eq!(all.take(Holder::ANYBODY, 1).err(), Some(Refused::Exhausted));
+        assert_eq!(all.take(Holder::ANYBODY, 1).err(), Some(Overload::Exhausted));
         drop(taken);
         assert_eq!(all.free(), all.total());
     }
@@ -242,8 +247,8 @@ mod tests {
         let all = Shares::new(100);
         let mut share = all.take(holder(1), 10).expect("it is free");
         share.grow(65).expect("three quarters are allowed");
-        assert_eq!(share.grow(1), Err(Refused::OverShare));
-        assert_eq!(share.grow(26), Err(Refused::Exhausted));
+        assert_eq!(share.grow(1), Err(Overload::OverShare));
+        assert_eq!(share.grow(26), Err(Overload::Exhausted));
         assert_eq!((share.amount(), all.free()), (75, 25));
         drop(share);
         assert!(all.free() == 100 && all.state().held.is_empty());
@@ -256,7 +261,7 @@ mod tests {
         share.owe(100);
         assert_eq!((share.amount(), all.free(), all.held()), (140, 0, 140));
         share.shrink(30);
-        assert_eq!(all.take(holder(2), 1).err(), Some(Refused::Exhausted));
+        assert_eq!(all.take(holder(2), 1).err(), Some(Overload::Exhausted));
         let part = share.split(100);
         assert_eq!((share.amount(), part.amount(), all.held()), (10, 100, 110));
         share.shrink(1000);

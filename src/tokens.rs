@@ -48,6 +48,7 @@ use crate::{
     caller::Caller,
     identity::{IdentityKey, StoredToken},
     provider_client::Providers,
+    shares::Shares,
     store::{Store, StoreError},
     telemetry::Metrics,
 };
@@ -99,7 +100,7 @@ pub struct Tokens {
     rejected: RejectedTokens,
     metrics: Arc<Metrics>,
     ahead: Arc<Semaphore>,
-    revoking: Arc<Semaphore>,
+    revoking: Shares,
     /// Spreads the replicas' renewals ahead of need.
     jitter: RandomState,
 }
@@ -134,7 +135,7 @@ impl Tokens {
             rejected: RejectedTokens::default(),
             metrics,
             ahead: Arc::new(Semaphore::new(AHEAD_AT_ONCE)),
-            revoking: Arc::new(Semaphore::new(revocation::AT_ONCE)),
+            revoking: Shares::new(revocation::AT_ONCE),
             jitter: RandomState::new(),
         })
     }

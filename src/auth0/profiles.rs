@@ -2,6 +2,7 @@
 //! down.
 
 use std::{
+    convert::Infallible,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -9,10 +10,16 @@ use std::{
     time::Duration,
 };
 
-use super::{Acceptance, Auth0Error, Judge, ends::Ends, limiter::Urgency, users::Users};
+use super::{
+    Acceptance, Auth0Error, Judge,
+    ends::Ends,
+    limiter::{Asks, Urgency},
+    users::Users,
+};
 use crate::{
     cache::{Backoff, Cache, Loaded, Lookup},
     identity::{Identity, Profile, UserId},
+    shares::Holder,
     telemetry::{Metrics, metrics::ProfileSource},
 };
 
@@ -71,24 +78,62 @@ impl Profiles {
     pub(super) async fn get(
         &self,
         user: &UserId,
+        holder: Holder,
         judge: Judge<'_>,
     ) -> Result<Loaded<Arc<Profile>>, Auth0Error> {
+        let mut is_own = false;
+        match self.attempt(user, holder, judge, &mut is_own).await {
+            // Another caller's share was used up: that is no answer to this one.
+            Err(Auth0Error::RateLimited { .. }) if !is_own => {
+                Box::pin(self.attempt(user, holder, judge, &mut is_own)).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Sets `is_own` if the read is this caller's own.
+    async fn attempt(
+        &self,
+        user: &UserId,
+        holder: Holder,
+        judge: Judge<'_>,
+        is_own: &mut bool,
+    ) -> Result<Loaded<Arc<Profile>>, Auth0Error> {
         let mut source = ProfileSource::Cache;
-        let look_up = |kept: &Loaded<Kept>| self.look_up(kept, judge);
+        let (is_urgent, began) = (AtomicBool::new(false), AtomicBool::new(false));
+        let asks = || {
+            let urgency = if is_urgent.load(Ordering::Relaxed) { Urgency::Urgent } else { Urgency::Cold };
+            Asks { holder, urgency }
+        };
+        let look_up = |kept: &Loaded<Kept>| {
+            let verdict = self.look_up(kept, judge);
+            is_urgent.store(matches!(verdict, Lookup::MissSince(_)), Ordering::Relaxed);
+            verdict
+        };
         let read = self.kept.get(user, look_up, |kept, verdict| {
             source =
                 if verdict == Lookup::HitAndRefresh { ProfileSource::Stale } else { ProfileSource::Auth0 };
-            self.read(user, kept.cloned(), verdict)
+            began.store(true, Ordering::Relaxed);
+            self.read(user, asks(), kept.cloned())
         });
+        let join = async {
+            if !began.load(Ordering::Relaxed) {
+                self.reader.users.join(user, asks());
+            }
+            std::future::pending::<Infallible>().await
+        };
         let outcome = tokio::select! {
             biased;
             outcome = read => outcome,
+            // Polled once the read has turned out to be under way.
+            never = join => match never {},
             // The read continues, and later callers get its result.
             Some(kept) = self.stale_while_slow(user, judge) => {
                 self.metrics.profile(ProfileSource::Stale);
                 return kept.known();
             }
         };
+        *is_own = began.into_inner();
         let outcome = match outcome {
             Err(error) if error.is_transient().is_some() => {
                 self.stale(user, judge).ok_or(error).inspect(|_| {
@@ -127,13 +172,12 @@ impl Profiles {
     fn read(
         &self,
         user: &UserId,
+        asks: Asks,
         previous: Option<Kept>,
-        why: Lookup,
     ) -> impl Future<Output = Result<Kept, Auth0Error>> + Send + 'static {
-        let urgency = if matches!(why, Lookup::MissSince(_)) { Urgency::Urgent } else { Urgency::Cold };
         let (reader, user) = (Arc::clone(&self.reader), user.clone());
         async move {
-            let outcome = reader.users.read(&user, urgency).await;
+            let outcome = reader.users.read(&user, asks).await;
             let in_trouble = outcome.as_ref().is_err_and(|error| error.is_transient().is_some());
             reader.in_trouble.store(in_trouble, Ordering::Relaxed);
             let mut profile = outcome?;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{
     error::Auth0Error,
-    limiter::{Limiter, Urgency},
+    limiter::{Asks, Limiter},
     management_token::{Grant, ManagementToken},
     wire::{ErrorBody, UserAnswer},
 };
@@ -70,16 +70,21 @@ impl Users {
         }
     }
 
+    /// Somebody else asks for a user whose read may be waiting for its turn.
+    pub(super) fn join(&self, user: &UserId, asks: Asks) {
+        self.limiter.join(user, asks);
+    }
+
     /// Reads `user`; `None` if Auth0 does not know them.
     ///
     /// # Errors
     /// When Auth0 gives no usable answer.
-    pub(super) async fn read(&self, user: &UserId, urgency: Urgency) -> Result<Option<Profile>, Auth0Error> {
+    pub(super) async fn read(&self, user: &UserId, asks: Asks) -> Result<Option<Profile>, Auth0Error> {
         let deadline = Instant::now() + READ_TIMEOUT;
-        let read = self.with_retries(user, urgency, deadline);
+        let read = self.with_retries(user, asks, deadline);
         // The timeout also covers the wait for the turn.
         match tokio::time::timeout_at(deadline, read).await {
-            Err(_) => Err(self.limiter.wait().map_or_else(
+            Err(_) => Err(self.limiter.wait(asks.holder).map_or_else(
                 || Auth0Error::unavailable("no profile within 20 s"),
                 |retry_after| Auth0Error::RateLimited { retry_after },
             )),
@@ -91,12 +96,12 @@ impl Users {
     async fn with_retries(
         &self,
         user: &UserId,
-        urgency: Urgency,
+        asks: Asks,
         deadline: Instant,
     ) -> Result<Profile, Auth0Error> {
         let mut attempts = self.budget.begin(deadline);
         loop {
-            let outcome = self.with_live_token(user, urgency, deadline).await;
+            let outcome = self.with_live_token(user, asks, deadline).await;
             match outcome {
                 Err(error) => match error.is_transient() {
                     Some(wait) if attempts.again(Self::own_wait(&error, wait)).await => {}
@@ -117,17 +122,17 @@ impl Users {
     async fn with_live_token(
         &self,
         user: &UserId,
-        urgency: Urgency,
+        asks: Asks,
         deadline: Instant,
     ) -> Result<Profile, Auth0Error> {
         let grant = self.management_token.get(None).await?;
-        match self.once(user, urgency, &grant, deadline).await {
+        match self.once(user, asks, &grant, deadline).await {
             Err(ReadError::TokenRefused) => {}
             Err(ReadError::Other(error)) => return Err(error),
             Ok(profile) => return Ok(profile),
         }
         let grant = self.management_token.get(Some(&grant)).await?;
-        self.once(user, urgency, &grant, deadline).await.map_err(|refusal| match refusal {
+        self.once(user, asks, &grant, deadline).await.map_err(|refusal| match refusal {
             ReadError::TokenRefused => {
                 Auth0Error::misconfigured("it does not accept a new Management token either")
             }
@@ -138,11 +143,11 @@ impl Users {
     async fn once(
         &self,
         user: &UserId,
-        urgency: Urgency,
+        asks: Asks,
         grant: &Loaded<Arc<Grant>>,
         deadline: Instant,
     ) -> Result<Profile, ReadError> {
-        self.limiter.turn(urgency, deadline).await.map_err(ReadError::Other)?;
+        self.limiter.turn(user, asks, deadline).await.map_err(ReadError::Other)?;
         let deadline = deadline.min(Instant::now() + ATTEMPT_TIMEOUT);
         let request = self.request(user, &grant.value).map_err(ReadError::Other)?;
         let outcome = match self.transport.send(request, ANSWER_LIMIT, deadline).await {

@@ -86,9 +86,9 @@ impl Broker {
         let (client, sent) = self.chosen(candidates, live.identity(), call.request)?;
         let repeatable = call.idempotent || is_idempotent(&sent.method);
         let cleared = self.clear(ctx, permit, &live, sent, client)?;
-        let _place = client.places.try_acquire().map_err(|_| Error::Overloaded)?;
+        let _place = client.places.take(ctx.holder(), 1)?;
         // What is begun is finished, so nothing is begun without room.
-        let _room = ctx.memory().begin(ROOM).map_err(|_| Error::Overloaded)?;
+        let _room = ctx.memory().begin(ROOM)?;
         let exchange = Exchange { client, request: cleared, repeatable, attempts: AtomicU32::new(0), ctx };
         let answer = self.send_with_reauth(&exchange, live, &request).await?;
         Ok(self.with_connect_link(answer))

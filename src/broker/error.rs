@@ -13,6 +13,7 @@ use crate::{
     field::InvalidField,
     identity::SelectError,
     policy::Denied,
+    shares::Overload,
     store::StoreError,
     token::TokenType,
     tokens::{Owner, ProviderError, TokenError, Unusable},
@@ -163,9 +164,9 @@ pub enum Error {
         /// Bytes.
         limit: usize,
     },
-    /// Too many calls at once.
-    #[error("this server has more calls than it can work on; try again shortly")]
-    Overloaded,
+    /// Too much is asked for at once, by this caller or by all of them.
+    #[error(transparent)]
+    Overloaded(#[from] Overload),
     /// The call could not be put on record.
     #[error(
         "this server cannot write its audit log now, and does nothing that is not recorded; try again shortly"
@@ -214,7 +215,7 @@ impl Error {
             | Self::ProviderUnavailable { .. }
             | Self::ProviderOutcomeUnknown { .. }
             | Self::ProviderProtocol { .. }
-            | Self::Overloaded
+            | Self::Overloaded(_)
             | Self::Unrecorded(_)
             | Self::DeadlineExceeded(_) => Blame::Outside,
             Self::Vault { cause: VaultError::MfaPolicy, .. }
@@ -284,7 +285,7 @@ impl Broker {
                 InvalidField::new("min_validity", problem).into()
             }
             TokenError::Provider { owner, cause } => provider_error(owner.provider, cause, operation),
-            TokenError::Overloaded => Error::Overloaded,
+            TokenError::Overloaded(refused) => Error::Overloaded(refused),
             TokenError::Late(stage) => Error::DeadlineExceeded(stage),
         }
     }

@@ -29,8 +29,8 @@ impl Broker {
     ) -> Result<(Vec<IdentityView>, String), Error> {
         let (ctx, grant) = (call.ctx(), call.permit().grant());
         let page = Page::parse(grant.user(), list.page_size, &list.page_token)?;
-        ctx.deadline().enter(self.auth0.stage());
-        let profile = self.auth0.profile(grant.user(), &|_, _| Acceptance::Accept).await?;
+        ctx.deadline().enter(self.auth0.stage(ctx.holder()));
+        let profile = self.auth0.profile(grant.user(), ctx.holder(), &|_, _| Acceptance::Accept).await?;
         let identities = profile.value.identities.iter().enumerate();
         let visible: Vec<_> = identities
             .filter(|(_, identity)| grant.scope().covers(identity))

@@ -57,7 +57,7 @@ fn parse(text: &str) -> Option<Duration> {
 ///
 /// The timer is created when the work first has to wait: an answer from the cache needs none.
 pub(super) async fn enforce<T>(
-    deadline: Deadline,
+    deadline: &Deadline,
     mut work: Pin<Box<dyn Future<Output = T> + Send>>,
 ) -> Result<T, Error> {
     let mut timer: Option<Pin<Box<Sleep>>> = None;
@@ -82,10 +82,12 @@ pub(super) async fn enforce<T>(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use tokio::time::Instant;
 
     use super::*;
-    use crate::deadline::Stage;
+    use crate::{caller::Caller, deadline::Stage, identity::UserId};
 
     fn timeout(value: &str) -> Option<Duration> {
         let mut headers = HeaderMap::new();
@@ -118,20 +120,20 @@ mod tests {
     async fn a_call_that_takes_too_long_says_what_it_waited_for() {
         let deadline = Deadline::from_now(Duration::from_secs(1));
         deadline.enter(Stage::Auth0);
-        let outcome = enforce(deadline, Box::pin(std::future::pending::<()>())).await;
+        let outcome = enforce(&deadline, Box::pin(std::future::pending::<()>())).await;
         assert!(matches!(outcome, Err(Error::DeadlineExceeded(Stage::Auth0))));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_message_that_does_not_arrive_ends_the_call_before_its_deadline() {
         let (allowed, start) = (Duration::from_secs(60), Instant::now());
-        let outcome = enforce(Deadline::from_now(allowed), Box::pin(std::future::pending::<()>())).await;
+        let outcome = enforce(&Deadline::from_now(allowed), Box::pin(std::future::pending::<()>())).await;
         assert!(matches!(outcome, Err(Error::DeadlineExceeded(Stage::Queue))));
         assert_eq!(start.elapsed(), Duration::from_secs(10));
 
         let (arrived, start) = (Deadline::from_now(allowed), Instant::now());
         arrived.enter(Stage::Provider);
-        let outcome = enforce(arrived, Box::pin(std::future::pending::<()>())).await;
+        let outcome = enforce(&arrived, Box::pin(std::future::pending::<()>())).await;
         assert!(matches!(outcome, Err(Error::DeadlineExceeded(Stage::Provider))));
         assert_eq!(start.elapsed(), allowed);
     }
@@ -145,16 +147,32 @@ mod tests {
             arriving.enter(Stage::Auth0);
             std::future::pending::<()>().await;
         };
-        let outcome = enforce(deadline, Box::pin(work)).await;
+        let outcome = enforce(&deadline, Box::pin(work)).await;
         assert!(matches!(outcome, Err(Error::DeadlineExceeded(Stage::Auth0))));
         assert_eq!(start.elapsed(), Duration::from_secs(60));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_end_users_deadline_is_cut_whatever_they_ask_for() {
+        let user = Caller::EndUser {
+            subject: UserId::parse("auth0|1".to_owned(), "sub").expect("a valid id"),
+            access_token: Arc::new("token".into()),
+        };
+        for (caller, expected) in [(user, 60), (Caller::Anonymous, 600)] {
+            let (deadline, start) = (Deadline::from_now(Duration::from_secs(600)), Instant::now());
+            deadline.cut_for(&caller);
+            deadline.enter(Stage::Provider);
+            let outcome = enforce(&deadline, Box::pin(std::future::pending::<()>())).await;
+            assert!(matches!(outcome, Err(Error::DeadlineExceeded(Stage::Provider))));
+            assert_eq!(start.elapsed().as_secs(), expected, "{caller:?}");
+        }
     }
 
     #[tokio::test]
     async fn a_panic_is_an_internal_error() {
         let work = Box::pin(async { panic!("on purpose") });
         assert!(matches!(
-            enforce::<()>(Deadline::from_now(Duration::from_secs(1)), work).await,
+            enforce::<()>(&Deadline::from_now(Duration::from_secs(1)), work).await,
             Err(Error::Internal)
         ));
     }

@@ -9,7 +9,6 @@ use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use tokio::sync::Semaphore;
 use tonic::{Code, Status, body::Body, service::Routes};
 use tower::Service;
 
@@ -32,7 +31,7 @@ use crate::{
     memory::{CallMemory, Memory},
     provider::request::BODY_LIMIT,
     rpc::Rpc,
-    shares::Holders,
+    shares::{Holders, Overload, Shares},
     telemetry::Metrics,
 };
 
@@ -52,7 +51,8 @@ pub struct Gate {
     /// Health and reflection; UNIMPLEMENTED for unknown paths.
     rest: Routes,
     authentication: Arc<Authentication>,
-    calls: Arc<Semaphore>,
+    /// Places for calls, by caller.
+    calls: Shares,
     memory: Memory,
     holders: Holders,
     default_deadline: Duration,
@@ -74,7 +74,7 @@ impl Gate {
         audit: Audit,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let calls = Arc::new(Semaphore::new(CALLS_AT_ONCE));
+        let calls = Shares::new(CALLS_AT_ONCE);
         let observer = Arc::new(Observer::new(Arc::clone(&metrics)));
         let authentication = Arc::new(authentication);
         Self {
@@ -141,8 +141,8 @@ impl Gate {
             return Ok(Work::Rest(Box::pin(self.rest.clone().call(request.map(Body::new)))));
         };
         // A call takes its place once its message is complete; if no place is free, its message is not read.
-        if self.calls.available_permits() == 0 {
-            return Err(Error::Overloaded);
+        if self.calls.free() == 0 {
+            return Err(Overload::Exhausted.into());
         }
         let allowed = deadline::allowed(request.headers(), self.default_deadline)?;
         let deadline = Deadline::from_now(allowed);
@@ -150,11 +150,12 @@ impl Gate {
         let memory = request.extensions_mut().remove().unwrap_or_else(|| self.memory.call());
         let request = request.map(|body| TrackedRequestBody::message(body, memory.clone(), MESSAGE_LIMIT));
         let api = {
-            let (deadline, calls, memory) = (deadline.clone(), Arc::clone(&self.calls), memory.clone());
+            let (deadline, calls, memory) = (deadline.clone(), self.calls.clone(), memory.clone());
             let holders = self.holders.clone();
             move |Authenticated { caller, proof }| {
                 scope.caller(&caller, proof);
                 memory.is_for(holders.of(&caller));
+                deadline.cut_for(&caller);
                 let api = IdpToken::new(broker, caller, deadline, memory, calls, scope);
                 IdpTokenServiceServer::new(api).max_decoding_message_size(MESSAGE_LIMIT)
             }
@@ -190,15 +191,14 @@ impl Work {
     async fn finish(self) -> Result<Response<Body>, Error> {
         match self {
             Self::Rpc { rpc, memory, deadline, metrics, answer } => {
-                let until = deadline.at();
-                let Ok(response) = deadline::enforce(deadline, answer).await?;
+                let Ok(response) = deadline::enforce(&deadline, answer).await?;
                 memory.message_ends();
                 let mut response = explain_refusal(response, rpc)?;
                 // The RPC that must cost least, and whose answers are small.
                 if rpc == Rpc::GetIdentityToken {
                     return Ok(response);
                 }
-                let limits = ResponseLimits::new(memory, until, metrics);
+                let limits = ResponseLimits::new(memory, deadline.at(), metrics);
                 response.extensions_mut().insert(limits.clone());
                 Ok(response.map(|body| limits.apply(body)))
             }

@@ -3,7 +3,6 @@
 use std::{pin::Pin, sync::Arc};
 
 use http::Method;
-use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{convert, pb};
@@ -17,6 +16,7 @@ use crate::{
     memory::CallMemory,
     policy::{CallProvider, GetIdentityToken, InspectIdentityToken, ListIdentities, RevokeIdentityToken},
     provider::request::{RawRequest, check_method, is_host_name, is_path},
+    shares::Shares,
 };
 
 /// Serves the contract to one caller, for one call, with what the gate learnt about it.
@@ -26,7 +26,7 @@ pub(super) struct IdpToken {
     deadline: Deadline,
     memory: CallMemory,
     /// The places of concurrent calls.
-    places: Arc<Semaphore>,
+    places: Shares,
     audit: AuditScope,
 }
 
@@ -36,7 +36,7 @@ impl IdpToken {
         caller: Caller,
         deadline: Deadline,
         memory: CallMemory,
-        places: Arc<Semaphore>,
+        places: Shares,
         audit: AuditScope,
     ) -> Self {
         Self { broker, caller, deadline, memory, places, audit }
@@ -45,7 +45,7 @@ impl IdpToken {
     /// Runs a call, whose message is complete by now, if it gets a place and a record in the audit log. A
     /// message that arrives slowly takes no place.
     async fn work<T>(&self, rpc: impl AsyncFnOnce(&Ctx) -> Result<T, Error>) -> Result<Response<T>, Status> {
-        let _place = self.places.try_acquire().map_err(|_| Error::Overloaded)?;
+        let _place = self.places.take(self.memory.holder(), 1).map_err(Error::from)?;
         let (caller, deadline, memory) = (self.caller.clone(), self.deadline.clone(), self.memory.clone());
         let ctx = Ctx::begin(caller, deadline, memory, self.audit.clone()).await.map_err(Error::from)?;
         Ok(rpc(&ctx).await.map(Response::new)?)

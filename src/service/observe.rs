@@ -71,6 +71,9 @@ impl Observation {
             self.request_id = Some(new_request_id());
         }
         let status = response.extensions().get::<Status>();
+        if let Some(Error::Overloaded(overload)) = status.and_then(error_of) {
+            self.observer.metrics.overload(*overload);
+        }
         self.record(code, status);
         let Some(request_id) = self.request_id.take() else { return };
         if let Some(status) = status {

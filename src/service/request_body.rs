@@ -76,7 +76,7 @@ impl<B> TrackedRequestBody<B> {
     fn hold(&mut self, total: usize) -> Result<(), Error> {
         let new = total - self.counted;
         self.counted = total;
-        self.memory.message(new).map_err(|_| Error::Overloaded)
+        self.memory.message(new).map_err(Error::from)
     }
 }
 

@@ -199,7 +199,7 @@ fn parts(error: &Error, message: &str) -> Parts {
         }
         // The contract has no reason of its own. The caller's remedy is the same: retry, preferably at
         // another replica.
-        Error::Overloaded | Error::Unrecorded(_) => {
+        Error::Overloaded(_) | Error::Unrecorded(_) => {
             Parts::new(Code::Unavailable, ErrorReason::Overloaded).retry(SHORTLY)
         }
         Error::DeadlineExceeded(stage) => {

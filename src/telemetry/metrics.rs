@@ -12,7 +12,7 @@ use prometheus_client::{
 };
 use tonic::Code;
 
-use crate::rpc::Rpc;
+use crate::{rpc::Rpc, shares::Overload};
 
 mod labels;
 
@@ -37,6 +37,7 @@ pub struct Metrics {
     revocations: Family<ProviderLabels, Counter>,
     connections_refused: Family<RefusalLabels, Counter>,
     slow_peers: Counter,
+    overloads: Family<RefusalLabels, Counter>,
     requests_refused: Family<RefusalLabels, Counter>,
     tls_certificate_expiry: Gauge,
     audit_records: Counter,
@@ -157,6 +158,12 @@ impl Default for Metrics {
             "Connections closed before their first call, by reason",
             Family::clone(&connections_refused),
         );
+        let overloads = Family::default();
+        registry.register(
+            "overloads",
+            "Calls refused because too much was asked for at once, by whose share was used up",
+            Family::clone(&overloads),
+        );
         let requests_refused = Family::default();
         registry.register(
             "requests_refused",
@@ -199,6 +206,7 @@ impl Default for Metrics {
             revocations,
             connections_refused,
             slow_peers,
+            overloads,
             requests_refused,
             tls_certificate_expiry,
             audit_records,
@@ -256,6 +264,15 @@ impl Metrics {
     /// Counts an answer that was not taken in time.
     pub fn slow_peer(&self) {
         self.slow_peers.inc();
+    }
+
+    /// Counts a call that was refused because of `overload`.
+    pub fn overload(&self, overload: Overload) {
+        let reason = match overload {
+            Overload::OverShare => "caller",
+            Overload::Exhausted => "server",
+        };
+        self.overloads.get_or_create(&RefusalLabels { reason }).inc();
     }
 
     /// Counts a request that is not a call.

@@ -8,6 +8,7 @@ use crate::{
     auth0::{Auth0Error, VaultError},
     deadline::Stage,
     identity::{Identity, SelectError},
+    shares::Overload,
     store::StoreError,
     token::TokenType,
 };
@@ -94,7 +95,7 @@ pub enum TokenError {
     /// The store gave no answer, and going on would not be safe.
     Store(StoreError),
     /// Too much of this at once, or others kept changing the token meanwhile.
-    Overloaded,
+    Overloaded(Overload),
     /// This took too long.
     Late(Stage),
 }

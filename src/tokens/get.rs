@@ -16,6 +16,7 @@ use crate::{
     cache::Loaded,
     deadline::Stage,
     identity::{Identity, Profile, StoredToken},
+    shares::Overload,
     store::StoreError,
     token::{Fingerprint, TokenSource},
 };
@@ -110,7 +111,7 @@ impl Tokens {
             }
         }
         // Others kept renewing and refusing meanwhile.
-        Err(TokenError::Overloaded)
+        Err(TokenError::Overloaded(Overload::Exhausted))
     }
 
     /// A live token of a login that is later than the one behind `live`, if Auth0 knows of one. It is asked
@@ -153,8 +154,9 @@ impl Tokens {
         request: &TokenRequest<'_>,
         judge: impl Fn(&Profile, Instant) -> Acceptance + Sync,
     ) -> Result<Loaded<Arc<Profile>>, TokenError> {
-        request.ctx.deadline().enter(self.auth0.stage());
-        Ok(self.auth0.profile(request.grant.user(), &judge).await?)
+        let holder = request.ctx.holder();
+        request.ctx.deadline().enter(self.auth0.stage(holder));
+        Ok(self.auth0.profile(request.grant.user(), holder, &judge).await?)
     }
 
     /// What happens rarely is boxed, so that the future of a call that needs none of it stays small.
@@ -173,7 +175,12 @@ impl Tokens {
         let lacks = |since| Lacking { token: snapshot.token.access.fingerprint(), since };
         let status = match self.status(&snapshot, Some(&stored)) {
             Ok(status) => status,
-            Err(stale) => return Ok(Step::Recheck(lacks(Some(stale.since)), TokenError::Overloaded)),
+            Err(stale) => {
+                return Ok(Step::Recheck(
+                    lacks(Some(stale.since)),
+                    TokenError::Overloaded(Overload::Exhausted),
+                ));
+            }
         };
         let rejection = self.rejection(request, &status);
         let requirement = request.requirement(&status, rejection);

@@ -13,6 +13,7 @@ use crate::{
     deadline::Stage,
     identity::Profile,
     provider_client::{ProviderError, Told},
+    shares::Overload,
 };
 
 /// Profiles that one search for the newest token reads at most: another one as long as the last is older than
@@ -99,7 +100,7 @@ impl Tokens {
             }
         }
         // Others kept writing meanwhile.
-        Err(TokenError::Overloaded)
+        Err(TokenError::Overloaded(Overload::Exhausted))
     }
 
     /// The identity as Auth0 has it now, where that shows another token than the one that the provider,
@@ -124,7 +125,7 @@ impl Tokens {
         let (identity, deadline) = (newest.selected().identity(), request.ctx.deadline());
         let error = |error| TokenError::provider(identity, error);
         let client = newest.snapshot.client.as_ref().ok_or_else(|| error(ProviderError::Unsupported))?;
-        let _place = client.places.try_acquire().map_err(|_| TokenError::Overloaded)?;
+        let _place = client.places.take(request.ctx.holder(), 1).map_err(TokenError::Overloaded)?;
         deadline.enter(Stage::Provider);
         let (token, began) = (newest.status().token(), Instant::now());
         let told = client.inspect(&token.access, deadline.at(), &self.metrics).await;

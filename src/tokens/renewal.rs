@@ -22,6 +22,7 @@ use crate::{
     identity::{Profile, StoredToken},
     provider::{self, Renewal, TokenPair},
     provider_client::ProviderClient,
+    shares::Holder,
     store::{Record, RenewedTokens, Store, StoreError, Swap},
     telemetry::Metrics,
     token::RefreshToken,
@@ -198,7 +199,8 @@ impl Renewer {
         let judge = |_: &Profile, began| {
             if began >= since { Acceptance::Accept } else { Acceptance::Stale { since } }
         };
-        let read = self.auth0.profile(seen.selected.user(), &judge);
+        // A renewal is for all who want the token.
+        let read = self.auth0.profile(seen.selected.user(), Holder::ANYBODY, &judge);
         match tokio::time::timeout(PROFILE_TIMEOUT, read).await {
             Ok(Ok(profile)) => {
                 let selected = seen.selected.same_in(&profile)?;

@@ -44,7 +44,7 @@ impl Tokens {
         client.adapter.revocation().map_err(|lack| TokenError::provider(identity, client.lacks(lack)))?;
         self.note_newest(request, &snapshot).await;
         request.ctx.deadline().enter(Stage::Provider);
-        let place = Arc::clone(&self.revoking).try_acquire_owned().map_err(|_| TokenError::Overloaded)?;
+        let place = self.revoking.take(request.ctx.holder(), 1).map_err(TokenError::Overloaded)?;
         let tokens = Arc::clone(self);
         let task = self.renewer.under_way.spawn(async move {
             let _place = place;

@@ -30,6 +30,7 @@ mod renewal_faults;
 mod retries;
 mod revoke;
 mod security;
+mod shares;
 mod slow;
 mod store;
 mod tls;
