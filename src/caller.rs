@@ -1,6 +1,12 @@
 //! The caller, as far as it is authenticated, and the peer of its connection.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    },
+};
 
 use secrecy::SecretString;
 
@@ -82,6 +88,71 @@ pub struct Peer {
     pub sans: Vec<San>,
 }
 
+impl Peer {
+    /// What shares the limits that hold for one address: see [`site`].
+    pub fn site(&self) -> IpAddr {
+        site(self.address.ip())
+    }
+}
+
+/// An IPv4 address itself, or the first 64 bits of an IPv6 address: a site is given so many at least (RFC
+/// 6177), and has as many addresses below them as it likes.
+pub fn site(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let network = u128::from(address) & !u128::from(u64::MAX);
+            IpAddr::V6(Ipv6Addr::from(network))
+        }
+        address => address,
+    }
+}
+
+/// What a connection has shown of itself. Every request has that of its connection among its extensions.
+#[derive(Debug, Default)]
+pub struct Standing {
+    is_proven: AtomicBool,
+    calls: AtomicU32,
+    last_active: AtomicU64,
+}
+
+impl Standing {
+    /// That of a connection which was opened at `now`, by a clock of the owner's choice.
+    pub fn at(now: u64) -> Self {
+        Self { last_active: AtomicU64::new(now), ..Self::default() }
+    }
+
+    /// Notes that one of its calls came from a caller who proved who they are.
+    pub fn proves(&self) {
+        self.is_proven.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether one of its calls did.
+    pub fn is_proven(&self) -> bool {
+        self.is_proven.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a request begins, at `now`.
+    pub fn begins(&self, now: u64) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.last_active.store(now, Ordering::Relaxed);
+    }
+
+    /// Notes that a request was answered.
+    pub fn ends(&self) {
+        self.calls.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether a request is under way.
+    pub fn is_busy(&self) -> bool {
+        self.calls.load(Ordering::Relaxed) > 0
+    }
+
+    /// When the last request began, or else when the connection was opened.
+    pub fn last_active(&self) -> u64 {
+        self.last_active.load(Ordering::Relaxed)
+    }
+}
+
 /// A subject alternative name (RFC 5280, section 4.2.1.6) in a client's certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum San {
@@ -89,4 +160,18 @@ pub enum San {
     Uri(String),
     /// For example `calendar.prod.acme.example`.
     Dns(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_site_is_one_address_and_a_mapped_ipv4_address_is_itself() {
+        let site = |text: &str| site(text.parse().expect("an address"));
+        assert_eq!(site("2001:db8:1:2:3:4:5:6"), site("2001:db8:1:2:ffff::1"));
+        assert_ne!(site("2001:db8:1:2::1"), site("2001:db8:1:3::1"));
+        assert_eq!(site("::ffff:10.0.0.1"), site("10.0.0.1"));
+        assert_ne!(site("::ffff:10.0.0.1"), site("::ffff:10.0.0.2"));
+    }
 }

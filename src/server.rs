@@ -21,7 +21,7 @@ use crate::{
     store::{Store, StoreError},
     telemetry::{
         Metrics,
-        admin::{self, Readiness},
+        admin::{self, Probe, Readiness},
     },
     tls::Faults,
     tokens::Tokens,
@@ -32,10 +32,12 @@ use crate::{
 mod background;
 mod certificates;
 mod connection;
+mod descriptors;
 
 use background::Background;
 use certificates::Certificates;
-use connection::{Acceptor, Connections};
+use connection::{Acceptor, ConnectionLimits, Connections};
+pub use descriptors::raise_limit;
 
 /// The health service's names for the whole server and for the contract's service.
 const HEALTH_NAMES: [&str; 2] = ["", "idptoken.v1.IdpTokenService"];
@@ -85,6 +87,10 @@ pub enum StartError {
 pub struct Server {
     listener: TcpListener,
     admin_listener: TcpListener,
+    /// Why new calls cannot be taken.
+    probes: Vec<Probe>,
+    /// How many the gRPC port may have.
+    connections: usize,
     certificates: Option<Certificates>,
     web: Web,
     auth0: Arc<Auth0>,
@@ -153,6 +159,11 @@ impl Server {
             audit.clone(),
             Arc::clone(&metrics),
         );
+        let (full, log) = (gate.clone(), audit.clone());
+        let probes: Vec<Probe> = vec![
+            Box::new(move || (!log.is_writing()).then_some("the audit log cannot be written")),
+            Box::new(move || full.why_full()),
+        ];
         let web = Web::new(gate, &config.web.allowed_origins, auth_mode(config), Arc::clone(&metrics));
         let drain = config.drain;
         Ok(Self {
@@ -167,6 +178,8 @@ impl Server {
             audit,
             health,
             drain,
+            connections: descriptors::connections(config.limits.connections),
+            probes,
         })
     }
 
@@ -190,8 +203,6 @@ impl Server {
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
         let readiness = Readiness::default();
         let background = Background::default();
-        let admin = admin::router(Arc::clone(&self.metrics), readiness.clone(), self.audit.clone());
-        background.spawn(background::serve_admin(self.admin_listener, admin));
         background.spawn(background::sweep(Arc::clone(&self.auth0), Arc::clone(&self.tokens)));
         background.spawn(background::remove_unused(self.store));
         let tls = self.certificates.as_ref().map(Certificates::current);
@@ -202,36 +213,42 @@ impl Server {
         let ready = background::become_ready(self.auth0, self.health.clone(), readiness.clone());
         background.spawn_until(starting.clone(), ready);
 
-        let connections = TaskTracker::new();
-        let go_away = CancellationToken::new();
-        let end = CancellationToken::new();
-        let connect =
-            Connections { tracker: connections.clone(), go_away: go_away.clone(), end: end.clone() };
+        let connections = Connections::default();
         let web = self.web;
-        let acceptor = Acceptor::new(move |request| web.answer(request), tls, self.metrics);
-        let mut accept = Box::pin(acceptor.accept(self.listener, connect));
+        let limits = ConnectionLimits::sharing(self.connections);
+        let metrics = Arc::clone(&self.metrics);
+        let acceptor = Acceptor::new(move |request| web.answer(request), tls, limits, metrics);
+        let mut probes = self.probes;
+        probes.push(acceptor.probe());
+        let admin = admin::router(Arc::clone(&self.metrics), readiness.clone(), probes);
+        let admin_connections = Connections::default();
+        let admin =
+            background::serve_admin(self.admin_listener, admin, admin_connections.clone(), self.metrics);
+        background.spawn(admin);
+        let mut accept = Box::pin(acceptor.accept(self.listener, connections.clone()));
         tokio::select! {
             () = shutdown => {}
             () = &mut accept => {}
         }
 
         let deadline = Instant::now() + self.drain;
-        tracing::info!(drain_s = self.drain.as_secs(), connections = connections.len(), "Stopping");
+        tracing::info!(drain_s = self.drain.as_secs(), connections = connections.tracker.len(), "Stopping");
         starting.cancel();
         readiness.set(false);
         report(&self.health, ServingStatus::NotServing).await;
         let _ = tokio::time::timeout(self.drain / LAME_DUCK, &mut accept).await;
         drop(accept);
-        go_away.cancel();
+        connections.go_away.cancel();
         // Otherwise a client that watches the health would keep its connection open to the end.
         for name in HEALTH_NAMES {
             self.health.clear_service_status(name).await;
         }
-        all_gone(&connections, deadline).await;
-        end.cancel();
+        all_gone(&connections.tracker, deadline).await;
+        connections.end.cancel();
         settle(&self.tokens).await;
         self.audit.finish().await;
         background.end().await;
+        admin_connections.end.cancel();
     }
 }
 

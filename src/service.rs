@@ -6,6 +6,7 @@ mod deadline;
 mod gate;
 mod idp_token;
 mod observe;
+mod open_calls;
 pub mod pb;
 mod redact;
 mod repeats;

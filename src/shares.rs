@@ -12,7 +12,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::caller::{Caller, CallerId};
+use crate::caller::{Caller, CallerId, Peer};
 
 /// How many times as much as is free a holder may have.
 const GREED: usize = 3;
@@ -32,6 +32,11 @@ impl Holder {
 pub struct Holders(RandomState);
 
 impl Holders {
+    /// The holder that an address is, where nobody has said who calls.
+    pub fn at(&self, peer: Option<&Peer>) -> Holder {
+        peer.map_or(Holder::ANYBODY, |peer| Holder(Some(self.0.hash_one(peer.site()))))
+    }
+
     /// The holder that this caller is, on whatever connection.
     pub fn of(&self, caller: &Caller) -> Holder {
         match caller.id() {

@@ -5,13 +5,18 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
 use idp_token_sandbox::{ClientSeed, GenericSeed, Sandbox, SandboxError, Seed};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Failure, output::say, serve::stop_signal, start_logging};
+use super::{
+    Failure,
+    output::say,
+    serve::{outlive_hangups, stop_signal},
+    start_logging,
+};
 use crate::{
     auth0::NEEDED_SCOPES,
     config::{Config, ConfigError, Connect, Environment, Provider, Strategy},
     provider::Settings,
     secret::Secret,
-    server::Server,
+    server::{Server, raise_limit},
     telemetry::logging::Format,
 };
 
@@ -67,6 +72,8 @@ impl Arguments {
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     start_logging("warn", Format::Text);
+    raise_limit();
+    outlive_hangups();
     check_addresses(&arguments)?;
     let seed = arguments.seed.as_deref().map_or_else(|| Ok(Seed::sample()), read_seed)?;
     let people = tour::People::of(&seed);

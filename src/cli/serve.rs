@@ -4,17 +4,17 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Failure, start_logging};
 use crate::{
-    audit::Destination,
     config::{Config, LogFormat},
-    server::{Server, StartError},
+    server::{Server, StartError, raise_limit},
     telemetry::logging::Format,
 };
 
 pub(super) async fn run(config: &Config) -> Result<(), Failure> {
     log_as_configured(config);
+    raise_limit();
     // Installed before anybody learns that there is a service to stop.
     let stop = stop_signal();
-    outlive_hangups(config);
+    outlive_hangups();
     let server = Server::bind(config).await.map_err(|error| not_started(&error))?;
     let told = |address: std::io::Result<std::net::SocketAddr>| {
         address.map_or_else(|error| error.to_string(), |address| address.to_string())
@@ -51,13 +51,11 @@ fn log_as_configured(config: &Config) {
     }
 }
 
-/// Ignores SIGHUP, which log rotation may send and which would end the process. The audit log reopens its
-/// file by itself.
-fn outlive_hangups(config: &Config) {
-    if matches!(config.audit.destination, Destination::File(_)) {
-        // The handler stays from here on.
-        let _ = signal(SignalKind::hangup());
-    }
+/// Ignores SIGHUP, which log rotation and a closed terminal send and which would end the process without a
+/// drain. Files are loaded and opened anew without it. Needs a tokio runtime.
+pub(super) fn outlive_hangups() {
+    // The handler stays from here on.
+    let _ = signal(SignalKind::hangup());
 }
 
 /// Resolves at the first SIGTERM or SIGINT; a second one ends the process at once, for users who do not want

@@ -2,15 +2,23 @@
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
+use http::Request;
+use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::body::Body;
 use tonic_health::{ServingStatus, server::HealthReporter};
+use tower::ServiceExt;
 
-use super::report;
+use super::{
+    connection::{Acceptor, ConnectionLimits, Connections},
+    report,
+};
 use crate::{
     auth0::Auth0,
+    service::Answer,
     store::{Acquired, LeaseName, Removed, Store, StoreError},
-    telemetry::admin::Readiness,
+    telemetry::{Metrics, admin::Readiness},
     tokens::Tokens,
 };
 
@@ -20,6 +28,10 @@ const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// Between two attempts to get the first Management token; the fetch itself backs off longer when it keeps
 /// failing.
 const AUTHENTICATE_EVERY: Duration = Duration::from_millis(500);
+
+/// The most connections of the admin port. Whoever scrapes or probes has one or two; the longest idle gives
+/// way to a newcomer.
+const ADMIN_CONNECTIONS: usize = 64;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -65,10 +77,20 @@ impl Background {
     }
 }
 
-pub(super) async fn serve_admin(listener: TcpListener, router: axum::Router) {
-    if let Err(error) = axum::serve(listener, router).await {
-        tracing::error!(%error, "The admin endpoint has stopped");
-    }
+/// Serves the admin endpoint: with the limits of any port, so that whoever reaches it takes nothing from
+/// others.
+pub(super) async fn serve_admin(
+    listener: TcpListener,
+    router: axum::Router,
+    connections: Connections,
+    metrics: Arc<Metrics>,
+) {
+    let answer = move |request: Request<Incoming>| -> Answer {
+        let answer = router.clone().oneshot(request.map(axum::body::Body::new));
+        Box::pin(async { answer.await.map(|response| response.map(Body::new)) })
+    };
+    let limits = ConnectionLimits::open(ADMIN_CONNECTIONS);
+    Acceptor::new(answer, None, limits, metrics).accept(listener, connections).await;
 }
 
 pub(super) async fn sweep(auth0: Arc<Auth0>, tokens: Arc<Tokens>) {

@@ -12,7 +12,7 @@ use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::watch,
     time::Instant,
 };
 use tokio_rustls::{Accept, TlsAcceptor, server::TlsStream};
@@ -22,24 +22,22 @@ use tokio_util::{
 };
 
 use crate::{
-    caller::Peer,
+    caller::{Peer, Standing},
     service::Answer,
-    telemetry::{ConnectionRefusal, Metrics},
+    telemetry::{ConnectionRefusal, Metrics, admin::Probe},
     tls,
 };
 
 mod pending;
 mod preface;
+mod table;
 #[cfg(test)]
 mod tests;
 
 use pending::{MAX_PENDING, PendingConnection, PendingConnections};
 use preface::PrefaceTimeout;
-
-/// Maximum number of connections. A service mesh opens a handful for each caller; this many is a leak or an
-/// attack. Any further connection is closed at once, so that its client tries another replica: in the
-/// system's backlog it would wait without limit.
-const CONNECTIONS: usize = 8192;
+pub(crate) use table::ConnectionLimits;
+use table::{Place, Table};
 
 /// Maximum concurrent calls on a connection; gRPC clients queue or open another one. HTTP/2 advises at least
 /// 100.
@@ -84,7 +82,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// The tasks of all connections, and the signals that end them.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Connections {
     pub(super) tracker: TaskTracker,
     /// Accept no further calls, and finish those in progress.
@@ -98,7 +96,7 @@ pub(super) struct Acceptor<F> {
     answer: F,
     /// `None` for plain text.
     tls: Option<watch::Receiver<Arc<ServerConfig>>>,
-    places: Arc<Semaphore>,
+    table: Table,
     pending: Arc<PendingConnections>,
     protocol: auto::Builder<TokioExecutor>,
     metrics: Arc<Metrics>,
@@ -111,16 +109,23 @@ where
     pub(super) fn new(
         answer: F,
         tls: Option<watch::Receiver<Arc<ServerConfig>>>,
+        limits: ConnectionLimits,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             answer,
             tls,
-            places: Arc::new(Semaphore::new(CONNECTIONS)),
+            table: Table::new(limits, Arc::clone(&metrics)),
             pending: Arc::new(PendingConnections::new(MAX_PENDING, Arc::clone(&metrics))),
             protocol: protocol(),
             metrics,
         }
+    }
+
+    /// Tells that no connection is free.
+    pub(super) fn probe(&self) -> Probe {
+        let table = self.table.clone();
+        Box::new(move || table.is_full().then_some("all connections are in use"))
     }
 
     /// Accepts connections until it is dropped; each is served by its own task.
@@ -135,25 +140,37 @@ where
                     continue;
                 }
             };
-            let Ok(place) = Arc::clone(&acceptor.places).try_acquire_owned() else {
-                acceptor.metrics.connection_refused(ConnectionRefusal::Full);
-                continue;
+            // Closed at once, so that its client tries another replica: in the system's backlog it would wait
+            // without limit.
+            let place = match acceptor.table.admit(address.ip()) {
+                Ok(place) => place,
+                Err(refusal) => {
+                    acceptor.metrics.connection_refused(refusal);
+                    continue;
+                }
             };
             let (acceptor, own) = (Arc::clone(&acceptor), connections.clone());
             connections.tracker.spawn(async move {
-                acceptor.serve(stream, address, own).await;
-                drop(place);
+                let leave = place.leave.clone();
+                let standing = Arc::clone(&place.standing);
+                let serving = acceptor.serve(stream, address, place, own);
+                tokio::select! {
+                    biased;
+                    () = serving => {}
+                    // One that has proved something is asked to leave by what serves it.
+                    () = leaves_at_once(&leave, &standing) => {}
+                }
             });
         }
     }
 
-    async fn serve(&self, stream: TcpStream, address: SocketAddr, connections: Connections) {
+    async fn serve(&self, stream: TcpStream, address: SocketAddr, place: Place, connections: Connections) {
         let pending = self.pending.admit(&connections.go_away);
         // Send small messages at once.
         let _ = stream.set_nodelay(true);
         let Some(tls) = &self.tls else {
             let peer = Peer { address, sans: Vec::new() };
-            return self.converse(PrefaceTimeout::of(stream, pending), peer, connections).await;
+            return self.converse(PrefaceTimeout::of(stream, pending), peer, place, connections).await;
         };
         let server = Arc::clone(&tls.borrow());
         let Some(stream) = self.shake_hands(TlsAcceptor::from(server).accept(stream), &pending).await else {
@@ -161,7 +178,7 @@ where
         };
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let peer = Peer { address, sans: certificate.map(tls::sans).unwrap_or_default() };
-        self.converse(PrefaceTimeout::of(stream, pending), peer, connections).await;
+        self.converse(PrefaceTimeout::of(stream, pending), peer, place, connections).await;
     }
 
     async fn shake_hands(
@@ -184,21 +201,28 @@ where
             .ok()
     }
 
-    async fn converse<S>(&self, stream: S, peer: Peer, connections: Connections)
+    async fn converse<S>(&self, stream: S, peer: Peer, place: Place, connections: Connections)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         // Shared by all requests, since the names can be long.
-        let peer = Arc::new(peer);
+        let (peer, place) = (Arc::new(peer), Arc::new(place));
         let service = service_fn(|mut request: Request<Incoming>| {
+            let call = BusyCall::of(&place);
             request.extensions_mut().insert(Arc::clone(&peer));
-            (self.answer)(request)
+            request.extensions_mut().insert(Arc::clone(&place.standing));
+            let answer = (self.answer)(request);
+            async move {
+                let _call = call;
+                answer.await
+            }
         });
         let connection = self.protocol.serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
 
         // The connection is polled for every call, and everything beside it too, so there is only one handle.
-        let time_to_go = AbortOnDropHandle::new(tokio::spawn(time_to_go(connections.go_away)));
+        let time_to_go =
+            AbortOnDropHandle::new(tokio::spawn(time_to_go(connections.go_away, place.leave.clone())));
         let outcome = tokio::select! {
             biased;
             outcome = &mut connection => outcome,
@@ -248,7 +272,35 @@ fn protocol() -> auto::Builder<TokioExecutor> {
     builder
 }
 
-async fn time_to_go(go_away: CancellationToken) {
+async fn time_to_go(go_away: CancellationToken, leave: CancellationToken) {
     let age = AGE.mul_f64(1.0 + fastrand::f64() / 10.0);
-    let _ = tokio::time::timeout(age, go_away.cancelled()).await;
+    tokio::select! {
+        () = tokio::time::sleep(age) => {}
+        () = go_away.cancelled() => {}
+        () = leave.cancelled() => {}
+    }
+}
+
+/// Completes when a connection that has proved nothing must give way.
+async fn leaves_at_once(leave: &CancellationToken, standing: &Standing) {
+    leave.cancelled().await;
+    if standing.is_proven() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Keeps a connection busy until its request is answered.
+struct BusyCall(Arc<Place>);
+
+impl BusyCall {
+    fn of(place: &Arc<Place>) -> Self {
+        place.begins();
+        Self(Arc::clone(place))
+    }
+}
+
+impl Drop for BusyCall {
+    fn drop(&mut self) {
+        self.0.ends();
+    }
 }

@@ -17,6 +17,7 @@ use super::{
     deadline,
     idp_token::IdpToken,
     observe::{Observation, Observer, trace_id},
+    open_calls::OpenCalls,
     pb::idp_token_service_server::IdpTokenServiceServer,
     request_body::TrackedRequestBody,
     response_body::ResponseLimits,
@@ -25,7 +26,7 @@ use crate::{
     audit::{Audit, AuditGuard, AuditScope},
     authentication::{Authenticated, Authentication},
     broker::{Broker, Error},
-    caller::Peer,
+    caller::{Peer, Standing},
     deadline::Deadline,
     field::InvalidField,
     memory::{CallMemory, Memory},
@@ -48,8 +49,8 @@ const PREFIX: &str = "/idptoken.v1.IdpTokenService/";
 #[derive(Clone)]
 pub struct Gate {
     broker: Arc<Broker>,
-    /// Health and reflection; UNIMPLEMENTED for unknown paths.
-    rest: Routes,
+    /// Everything else.
+    rest: OpenCalls,
     authentication: Arc<Authentication>,
     /// Places for calls, by caller.
     calls: Shares,
@@ -79,7 +80,7 @@ impl Gate {
         let authentication = Arc::new(authentication);
         Self {
             broker,
-            rest: rest.prepare(),
+            rest: OpenCalls::new(rest),
             authentication,
             calls,
             memory,
@@ -125,6 +126,14 @@ impl Gate {
         })
     }
 
+    /// Tells why no new call can be taken now; `None` if one can.
+    pub fn why_full(&self) -> Option<&'static str> {
+        if self.calls.free() == 0 {
+            return Some("all places for calls are taken");
+        }
+        (!self.memory.has_room()).then_some("the memory for calls is used up")
+    }
+
     /// Wraps a request body from which the gate's own request is made, and which has at most `most` bytes, so
     /// that it counts for the call. The call's memory goes with that request, as an extension.
     pub fn count<B>(&self, body: B, most: usize) -> (TrackedRequestBody<B>, CallMemory) {
@@ -138,7 +147,8 @@ impl Gate {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
     {
         let Some(rpc) = rpc else {
-            return Ok(Work::Rest(Box::pin(self.rest.clone().call(request.map(Body::new)))));
+            let peer = request.extensions().get::<Arc<Peer>>().cloned();
+            return Ok(Work::Rest(self.rest.answer(request.map(Body::new), peer.as_deref())?));
         };
         // A call takes its place once its message is complete; if no place is free, its message is not read.
         if self.calls.free() == 0 {
@@ -149,6 +159,7 @@ impl Gate {
         let broker = Arc::clone(&self.broker);
         let memory = request.extensions_mut().remove().unwrap_or_else(|| self.memory.call());
         let request = request.map(|body| TrackedRequestBody::message(body, memory.clone(), MESSAGE_LIMIT));
+        let standing = request.extensions().get::<Arc<Standing>>().cloned();
         let api = {
             let (deadline, calls, memory) = (deadline.clone(), self.calls.clone(), memory.clone());
             let holders = self.holders.clone();
@@ -156,6 +167,9 @@ impl Gate {
                 scope.caller(&caller, proof);
                 memory.is_for(holders.of(&caller));
                 deadline.cut_for(&caller);
+                if let Some(standing) = standing {
+                    standing.proves();
+                }
                 let api = IdpToken::new(broker, caller, deadline, memory, calls, scope);
                 IdpTokenServiceServer::new(api).max_decoding_message_size(MESSAGE_LIMIT)
             }

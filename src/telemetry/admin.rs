@@ -8,7 +8,9 @@ use std::sync::{
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 
 use super::Metrics;
-use crate::audit::Audit;
+
+/// Tells why new calls cannot be taken now; `None` if they can.
+pub type Probe = Box<dyn Fn() -> Option<&'static str> + Send + Sync>;
 
 /// Whether this server should receive calls: not before the first Management token, and not while it drains.
 #[derive(Clone, Debug, Default)]
@@ -27,12 +29,12 @@ impl Readiness {
 }
 
 /// The admin endpoint's routes. `/healthz` succeeds while the process runs; `/readyz` while the server should
-/// receive calls and `audit` can be written.
-pub fn router(metrics: Arc<Metrics>, readiness: Readiness, audit: Audit) -> Router {
+/// receive calls and every one of `probes` says that it can.
+pub fn router(metrics: Arc<Metrics>, readiness: Readiness, probes: Vec<Probe>) -> Router {
     Router::new()
         .route("/metrics", get(metrics_page).with_state(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready).with_state((readiness, audit)))
+        .route("/readyz", get(ready).with_state((readiness, probes.into())))
 }
 
 async fn metrics_page(State(metrics): State<Arc<Metrics>>) -> impl IntoResponse {
@@ -40,10 +42,15 @@ async fn metrics_page(State(metrics): State<Arc<Metrics>>) -> impl IntoResponse 
     ([("content-type", OPEN_METRICS)], metrics.page())
 }
 
-async fn ready(State((readiness, audit)): State<(Readiness, Audit)>) -> impl IntoResponse {
-    match (readiness.get(), audit.is_writing()) {
-        (true, true) => (StatusCode::OK, "ready\n"),
-        (true, false) => (StatusCode::SERVICE_UNAVAILABLE, "not ready: the audit log cannot be written\n"),
-        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+/// Says every reason on a line of its own.
+async fn ready(State((readiness, probes)): State<(Readiness, Arc<[Probe]>)>) -> impl IntoResponse {
+    if !readiness.get() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned());
     }
+    let reasons = probes.iter().filter_map(|probe| probe());
+    let reasons: String = reasons.map(|reason| format!("not ready: {reason}\n")).collect();
+    if reasons.is_empty() {
+        return (StatusCode::OK, "ready\n".to_owned());
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, reasons)
 }

@@ -10,6 +10,7 @@ mod calls;
 mod canary;
 mod commands;
 mod connect;
+mod crowds;
 mod defaults;
 mod floods;
 mod gate;

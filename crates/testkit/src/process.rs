@@ -25,6 +25,16 @@ pub fn command(arguments: &[&str]) -> Command {
     command
 }
 
+/// The same with so many open files at most.
+pub fn command_with_files(files: usize, arguments: &[&str]) -> Command {
+    let program = std::env::var("CARGO_BIN_EXE_idp-token-service").unwrap();
+    let mut command = Command::new("sh");
+    let script = format!("ulimit -n {files}; exec \"$0\" \"$@\"");
+    command.args(["-c", &script, &program]).args(arguments);
+    command.env_clear().stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
 /// What a command that ends by itself said, and how it ended.
 pub struct Ended {
     pub code: i32,

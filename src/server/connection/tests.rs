@@ -40,8 +40,8 @@ async fn open(files: Option<&Files>, places: usize) -> Opened {
         Box::pin(async { Ok(Response::new(Body::new(http_body_util::Full::new(Bytes::from_static(b"ok"))))) })
     };
     let tls = files.map(|files| Certificates::load(files, &metrics).expect("good files").current());
-    let mut acceptor = Acceptor::new(answer, tls, Arc::clone(&metrics));
-    acceptor.places = Arc::new(Semaphore::new(places));
+    let limits = ConnectionLimits::open(places);
+    let mut acceptor = Acceptor::new(answer, tls, limits, Arc::clone(&metrics));
     acceptor.pending = Arc::new(PendingConnections::new(FEW, Arc::clone(&metrics)));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
     let address = listener.local_addr().expect("a bound listener has an address");
@@ -114,24 +114,13 @@ async fn in_plain_text_a_peer_has_an_address_and_no_names() {
 }
 
 #[tokio::test]
-async fn a_connection_without_a_place_is_closed_at_once_and_a_place_is_free_again_after_it() {
+async fn at_the_limit_the_longest_idle_gives_way_to_whoever_comes() {
     let acceptor = open(None, 1).await;
     let connect = || async { TcpStream::connect(acceptor.address).await.expect("somebody listens") };
-    let mut first = connect().await;
-    let (mut second, mut nothing) = (connect().await, [0]);
-    assert_eq!(second.read(&mut nothing).await.expect("a clean close"), 0);
-    assert!(acceptor.metrics.page().contains(r#"idp_token_connections_refused_total{reason="full"} 1"#));
-    first.write_all(REQUEST).await.expect("the acceptor takes a request");
-    first.read_to_string(&mut String::new()).await.expect("a clean close");
-    // The task ends shortly after the client has seen the end.
-    while !ask_gently(connect().await).await {}
-}
-
-/// Returns whether there was an answer.
-async fn ask_gently(mut stream: TcpStream) -> bool {
-    let mut answer = String::new();
-    let _ = stream.write_all(REQUEST).await;
-    stream.read_to_string(&mut answer).await.is_ok() && answer.ends_with("ok")
+    let mut idle = connect().await;
+    assert!(ask(connect().await).await.ends_with("ok"));
+    assert_eq!(idle.read(&mut [0]).await.expect("a clean close"), 0);
+    assert!(acceptor.metrics.page().contains(r#"idp_token_connections_refused_total{reason="idle"} 1"#));
 }
 
 #[tokio::test]

@@ -1,10 +1,14 @@
 //! The values of the metrics' labels.
 
-/// Why a connection was closed before its first call.
+/// Why a connection was closed before its client wanted it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionRefusal {
-    /// The maximum number of connections is reached.
+    /// The maximum number of connections is reached, and all of them are at work.
     Full,
+    /// Its address has as many connections as one may have.
+    Address,
+    /// It was the longest idle when others needed its place.
+    Idle,
     /// It had not sent a preface yet, and too many newer connections arrived.
     Crowded,
     /// It did not send a preface in time.
@@ -17,6 +21,8 @@ impl ConnectionRefusal {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Full => "full",
+            Self::Address => "address",
+            Self::Idle => "idle",
             Self::Crowded => "crowded",
             Self::Silent => "silent",
             Self::Handshake => "handshake",
