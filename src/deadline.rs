@@ -80,8 +80,8 @@ impl Deadline {
         Self { began: Instant::now(), allowed, shared: Arc::new(shared) }
     }
 
-    /// Cuts the deadline to what `caller` may ask for: an end user's call must not hold a place for as long as
-    /// a service's.
+    /// Cuts the deadline to what `caller` may ask for: an end user's call must not hold a place for as long
+    /// as a service's.
     pub fn cut_for(&self, caller: &Caller) {
         if let Caller::EndUser { .. } = caller {
             self.shared.most_s.store(END_USERS_LONGEST_S, Ordering::Relaxed);

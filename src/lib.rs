@@ -16,7 +16,8 @@
 //! - [`tls`] loads the certificates of the gRPC port.
 //! - [`audit`] records every call.
 //! - [`rpc`] names the RPCs; [`identity`], [`token`] and [`secret`] are the basic types; [`cache`],
-//!   [`retry`], [`deadline`], [`shares`], [`memory`] and [`telemetry`] keep the service fast, bounded and observable.
+//!   [`retry`], [`deadline`], [`shares`], [`memory`] and [`telemetry`] keep the service fast, bounded and
+//!   observable.
 //!
 //! Tests run against a tenant and its providers on loopback, in a crate of its own: `idp_token_sandbox`.
 #![warn(clippy::disallowed_methods)]

@@ -14,13 +14,13 @@ pub struct Limits {
     /// The most bytes held for calls: messages, providers' answers, and answers that wait; 64 MiB to 64 GiB.
     /// Default: half of the memory of the machine or, in a container, of that, and at most 8 GiB.
     pub memory: usize,
-    /// The most connections of the gRPC port, 16 to 1,000,000. Default: 8,192, or as many as the limit of open
-    /// files allows.
+    /// The most connections of the gRPC port, 16 to 1,000,000. Default: 8,192, or as many as the limit of
+    /// open files allows.
     pub connections: Option<usize>,
 }
 
-/// The range of `memory`. Below it, a handful of the largest calls would be all; above it, more than all calls
-/// can ever hold.
+/// The range of `memory`. Below it, a handful of the largest calls would be all; above it, more than all
+/// calls can ever hold.
 const MEMORY: (&str, &str) = ("64MiB", "64GiB");
 
 /// The range of `connections`.

@@ -6,13 +6,13 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// each caller; this many is a leak or an attack.
 const CONNECTIONS: usize = 8192;
 
-/// Open files kept back for whatever is no connection of the gRPC port: each of 1,024 calls at once may have a
-/// connection to a provider and find another one broken, and Auth0, the store, the logs and the admin port
+/// Open files kept back for whatever is no connection of the gRPC port: each of 1,024 calls at once may have
+/// a connection to a provider and find another one broken, and Auth0, the store, the logs and the admin port
 /// have theirs.
 const KEPT_BACK: u64 = 2048;
 
-/// Raises the limit to the highest that this process may set. Shells and systemd start programs with 1,024 for
-/// the sake of those that use select(2), which this one does not.
+/// Raises the limit to the highest that this process may set. Shells and systemd start programs with 1,024
+/// for the sake of those that use select(2), which this one does not.
 pub fn raise_limit() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current == maximum {

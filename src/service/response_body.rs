@@ -29,8 +29,8 @@ const SMALL: usize = 1024;
 const ON_ITS_WAY: Duration = Duration::from_secs(120);
 
 /// A response body that passes the connection one piece at a time: given a whole message, hyper would buffer
-/// all of it until the client makes room. What has not left counts for the call, also what the connection has. If the client has not read it in time,
-/// it is dropped, and the call's stream is reset.
+/// all of it until the client makes room. What has not left counts for the call, also what the connection
+/// has. If the client has not read it in time, it is dropped, and the call's stream is reset.
 pub(super) struct PacedResponseBody {
     body: Body,
     limits: ResponseLimits,

@@ -1,8 +1,9 @@
 //! Content codings (RFC 9110, section 8.4.1) that are undone: gzip, which is asked for, and deflate, which
 //! some servers send unasked.
 //!
-//! Decoded here, since the HTTP client's own decoder stops after the first member of a gzip body and drops the
-//! rest without a word (tower-http 0.6.8 to 0.6.11), and leaves doubled and upper-case codings as they are.
+//! Decoded here, since the HTTP client's own decoder stops after the first member of a gzip body and drops
+//! the rest without a word (tower-http 0.6.8 to 0.6.11), and leaves doubled and upper-case codings as they
+//! are.
 
 use std::io::{self, Read};
 

@@ -23,8 +23,8 @@ impl<T> Queue<T> {
         self.length
     }
 
-    /// How many are served before the next of `holder` would be: all of its own, and of each other as many and
-    /// one more. Costs a step for each holder that waits.
+    /// How many are served before the next of `holder` would be: all of its own, and of each other as many
+    /// and one more. Costs a step for each holder that waits.
     pub(super) fn ahead(&self, holder: Holder) -> usize {
         let own = self.waiting.get(&holder).map_or(0, VecDeque::len);
         let others = self.waiting.iter().filter(|(other, _)| **other != holder);
