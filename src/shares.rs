@@ -12,7 +12,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::caller::{Caller, CallerId, Peer};
+use crate::caller::{Caller, Peer};
 
 /// How many times as much as is free a holder may have.
 const GREED: usize = 3;
@@ -39,9 +39,11 @@ impl Holders {
 
     /// The holder that this caller is, on whatever connection.
     pub fn of(&self, caller: &Caller) -> Holder {
-        match caller.id() {
-            CallerId::Anonymous => Holder::ANYBODY,
-            id => Holder(Some(self.0.hash_one(id))),
+        match caller {
+            Caller::Anonymous => Holder::ANYBODY,
+            // The kind tells a service from a user with the same id.
+            Caller::Service { id } => Holder(Some(self.0.hash_one(("service", id)))),
+            Caller::EndUser { subject, .. } => Holder(Some(self.0.hash_one(("user", subject)))),
         }
     }
 }
@@ -113,11 +115,6 @@ impl Shares {
     pub fn held(&self) -> usize {
         let state = self.state();
         state.total - state.free + state.owed
-    }
-
-    /// How much there is.
-    pub fn total(&self) -> usize {
-        self.state().total
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -244,7 +241,7 @@ mod tests {
         let taken: Vec<_> = (0..10).map(|_| all.take(Holder::ANYBODY, 1).expect("it is free")).collect();
         assert_eq!(all.take(Holder::ANYBODY, 1).err(), Some(Overload::Exhausted));
         drop(taken);
-        assert_eq!(all.free(), all.total());
+        assert_eq!(all.free(), 10);
     }
 
     #[test]

@@ -8,13 +8,13 @@ use rustls::pki_types::CertificateDer;
 use tokio::time::Instant;
 use url::Url;
 
+use crate::memory::CallMemory;
+
 mod coding;
 mod gather;
 mod guard;
 
-use crate::memory::CallMemory;
 use gather::Room;
-
 pub use guard::SendGuard;
 
 /// Time limit for name resolution, TCP and TLS together; a healthy connection takes well below a second.

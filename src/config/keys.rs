@@ -41,11 +41,7 @@ impl Section<'_, '_> {
         to: &str,
     ) -> T {
         self.register(name, &format!("`{default}`"), &format!("{from} to {to}"));
-        let range = value::constant::<T>(from)..=value::constant::<T>(to);
-        let check = |value: &T| {
-            range.contains(value).then_some(()).ok_or_else(|| format!("must be from {from} to {to}"))
-        };
-        let value = self.read(name, check).ok().flatten();
+        let value = self.read(name, value::range(from, to)).ok().flatten();
         value.unwrap_or_else(|| value::constant(default))
     }
 

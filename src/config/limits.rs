@@ -1,11 +1,9 @@
 //! What the service may use of its machine, `[limits]`.
 
-use std::ops::RangeInclusive;
-
 use super::{
     machine,
     section::Section,
-    value::{Size, constant},
+    value::{Size, constant, range},
 };
 
 /// What the service may use of its machine, `[limits]`.
@@ -24,7 +22,7 @@ pub struct Limits {
 const MEMORY: (&str, &str) = ("64MiB", "64GiB");
 
 /// The range of `connections`.
-const CONNECTIONS: RangeInclusive<u32> = 16..=1_000_000;
+const CONNECTIONS: (&str, &str) = ("16", "1000000");
 
 /// The largest default: what 1,024 calls with bodies of 4 MiB both ways hold.
 const LARGEST_DEFAULT: &str = "8GiB";
@@ -32,20 +30,18 @@ const LARGEST_DEFAULT: &str = "8GiB";
 impl Limits {
     /// Reads the table.
     pub(super) fn read(section: &mut Section<'_, '_>) -> Option<Self> {
-        let (from, to) = MEMORY;
-        let range = constant::<Size>(from)..=constant::<Size>(to);
         let default = "half of the machine's or the container's memory, at most `8GiB`";
-        let memory = section.optional_checked::<Size>("memory", default, |size| {
-            range.contains(size).then_some(()).ok_or_else(|| format!("must be from {from} to {to}"))
-        });
+        let memory = section.optional_checked("memory", default, range(MEMORY.0, MEMORY.1));
         let default = "`8192`, or as many as the limit of open files allows";
-        let connections = section.optional_checked::<u32>("connections", default, |count| {
-            CONNECTIONS.contains(count).then_some(()).ok_or_else(|| "must be from 16 to 1000000".to_owned())
-        });
-        let largest = constant::<Size>(LARGEST_DEFAULT);
-        let half = Size(usize::try_from(machine::memory() / 2).unwrap_or(usize::MAX));
-        let Size(memory) = memory.ok()?.unwrap_or(half.clamp(*range.start(), largest));
+        let connections =
+            section.optional_checked::<u32>("connections", default, range(CONNECTIONS.0, CONNECTIONS.1));
+        let Size(memory) = memory.ok()?.unwrap_or_else(half_of_the_machine);
         let connections = connections.ok()?.map(|count| usize::try_from(count).unwrap_or(usize::MAX));
         Some(Self { memory, connections })
     }
+}
+
+fn half_of_the_machine() -> Size {
+    let half = usize::try_from(machine::memory() / 2).unwrap_or(usize::MAX);
+    Size(half).clamp(constant(MEMORY.0), constant(LARGEST_DEFAULT))
 }

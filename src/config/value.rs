@@ -33,6 +33,12 @@ pub(super) fn constant<T: Setting>(text: &str) -> T {
     T::parse(text).unwrap_or_else(|what| panic!("a default or a limit {what}"))
 }
 
+/// A check that a value lies in a range, written like it, which includes both ends.
+pub(super) fn range<T: Setting + PartialOrd>(from: &str, to: &str) -> impl Fn(&T) -> Result<(), String> {
+    let (range, problem) = (constant::<T>(from)..=constant::<T>(to), format!("must be from {from} to {to}"));
+    move |value| range.contains(value).then_some(()).ok_or_else(|| problem.clone())
+}
+
 /// Returns the text of a TOML value if it has the right type.
 pub(super) fn text_of(value: DeValue<'_>, shape: Shape) -> Option<Cow<'_, str>> {
     match (shape, value) {

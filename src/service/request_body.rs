@@ -56,10 +56,7 @@ impl<B> TrackedRequestBody<B> {
 
     fn count(&mut self, length: usize) -> Result<(), Error> {
         self.seen += length.min(self.most - self.seen);
-        if self.seen <= SMALL {
-            return Ok(());
-        }
-        self.hold(self.seen)
+        self.hold()
     }
 
     fn wait(&mut self) -> Result<(), Error> {
@@ -67,15 +64,18 @@ impl<B> TrackedRequestBody<B> {
             return Ok(());
         }
         self.has_waited = true;
-        self.most += UNFINISHED;
-        self.seen += UNFINISHED;
-        self.hold(self.seen)
+        self.hold()
     }
 
-    /// Counts `total` bytes in all.
-    fn hold(&mut self, total: usize) -> Result<(), Error> {
-        let new = total - self.counted;
-        self.counted = total;
+    /// Counts what is held by now.
+    fn hold(&mut self) -> Result<(), Error> {
+        let held = match self.has_waited {
+            true => self.seen + UNFINISHED,
+            false if self.seen > SMALL => self.seen,
+            false => return Ok(()),
+        };
+        let new = held - self.counted;
+        self.counted = held;
         self.memory.message(new).map_err(Error::from)
     }
 }

@@ -155,7 +155,7 @@ impl Default for Metrics {
         let connections_refused = Family::default();
         registry.register(
             "connections_refused",
-            "Connections closed before their first call, by reason",
+            "Connections closed to keep places for others, by reason",
             Family::clone(&connections_refused),
         );
         let overloads = Family::default();

@@ -103,7 +103,7 @@ pub(super) async fn whole(
     // A part of a coded body cannot be decoded, and an answer to HEAD has none.
     if status != StatusCode::PARTIAL_CONTENT && !body.bytes.is_empty() {
         for coding in coding::take(answer.headers_mut()) {
-            body = decoded(coding, &body, host).await?.map_err(too_large)?;
+            body = decoded(coding, &body, host, too_large).await?;
         }
     }
     let mut whole = Response::new(body.into_bytes());
@@ -117,7 +117,8 @@ async fn decoded<'a>(
     coding: Coding,
     coded: &Gathered<'a>,
     host: &str,
-) -> Result<Result<Gathered<'a>, TooLarge>, TransportError> {
+    too_large: impl Fn(TooLarge) -> TransportError,
+) -> Result<Gathered<'a>, TransportError> {
     let mut plain = coded.room.begin(coded.room.limit);
     let mut decoder = Decoder::new(coding, &coded.bytes);
     let mut piece = vec![0; PIECE];
@@ -127,10 +128,8 @@ async fn decoded<'a>(
             cause: format!("its content coding is broken: {error}"),
         })?;
         if read == 0 {
-            return Ok(Ok(plain));
+            return Ok(plain);
         }
-        if plain.push(&piece[..read]).await.is_err() {
-            return Ok(Err(TooLarge));
-        }
+        plain.push(&piece[..read]).await.map_err(&too_large)?;
     }
 }

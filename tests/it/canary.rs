@@ -15,7 +15,7 @@ use idp_token_service::service::pb::{
 use idp_token_testkit::{
     ANYWHERE, channel,
     database::Database,
-    eventually, get, keys,
+    get, keys,
     keys::ClientKey,
     pair,
     people::{ADA, DONALD, EDSGER, GRACE, facebook, github, google},
@@ -119,8 +119,7 @@ impl Stage {
         } else {
             serve.env("AUTH0_CLIENT_SECRET_FILE", path("secret"));
         }
-        let service = Running::start(serve).await;
-        eventually("readiness", async || service.page("/readyz").await.0 == 200).await;
+        let service = Running::ready(serve).await;
         Self { sandbox, service, database, key, seen: Vec::new(), deadline: 30 * SECOND, folder }
     }
 

@@ -231,8 +231,7 @@ async fn a_second_signal_ends_the_service_at_once() {
     let mut serve = command(&["serve"]);
     // A fifth of it goes by before anything else: far more than this test has.
     serve.envs(environment(&sandbox)).env("IDP_TOKEN_DRAIN", "5m");
-    let service = Running::start(serve).await;
-    eventually("readiness", async || service.page("/readyz").await.0 == 200).await;
+    let service = Running::ready(serve).await;
     service.signal("TERM").await;
     eventually("the end of readiness", async || service.page("/readyz").await.0 == 503).await;
     service.signal("TERM").await;

@@ -21,9 +21,7 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 async fn serve(sandbox: &Sandbox, mut program: Command) -> Running {
     raise_limit();
     program.envs(environment(sandbox));
-    let running = Running::start(program).await;
-    eventually("readiness", async || running.page("/readyz").await.0 == 200).await;
-    running
+    Running::ready(program).await
 }
 
 async fn lists(channel: &Channel, user: &str) -> usize {

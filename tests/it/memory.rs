@@ -35,9 +35,7 @@ async fn serve(sandbox: &Sandbox, files: &LargeFiles, memory: &str) -> Running {
     std::fs::write(&config, hosts + &rest).unwrap();
     let mut program = command(&["serve", "--config", config.to_str().unwrap()]);
     program.envs(environment(sandbox));
-    let running = Running::start(program).await;
-    eventually("readiness", async || running.page("/readyz").await.0 == 200).await;
-    running
+    Running::ready(program).await
 }
 
 /// Makes so many calls at once, 200 on a connection, and gives the reasons of those that failed.

@@ -8,7 +8,7 @@ use idp_token_service::service::pb::{
     ListIdentitiesRequest, RevokeIdentityTokenRequest, idp_token_service_client::IdpTokenServiceClient,
 };
 use idp_token_testkit::{
-    ANYWHERE, assert_error, channel, eventually, get,
+    ANYWHERE, assert_error, channel, get,
     issuer::{AUDIENCE, Issuer},
     keys,
     people::{ADA, github, google},
@@ -41,8 +41,7 @@ impl Office {
         std::fs::write(&file, format!("{}{rules}", host_overrides(&sandbox))).unwrap();
         let mut serve = command(&["serve", "--config"]);
         serve.arg(file).envs(environment(&sandbox));
-        let service = Running::start(serve).await;
-        eventually("readiness", async || service.page("/readyz").await.0 == 200).await;
+        let service = Running::ready(serve).await;
         Self { sandbox, service }
     }
 

@@ -85,8 +85,7 @@ impl Cluster {
         let mut serve = command(&["serve", "--config", &path("service.toml")]);
         serve.envs(environment(&self.sandbox)).env("IDP_TOKEN_STORE_URL", url);
         serve.env("IDP_TOKEN_STORE_ENCRYPTION_KEYS_FILE", path("keys"));
-        let process = Running::start(serve).await;
-        eventually("readiness", async || process.page("/readyz").await.0 == 200).await;
+        let process = Running::ready(serve).await;
         Replica { channel: channel(process.grpc), process }
     }
 

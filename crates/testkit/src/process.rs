@@ -113,6 +113,13 @@ impl Running {
         Self { grpc: address(&line, "grpc"), admin: address(&line, "admin"), child, log, reader }
     }
 
+    /// Starts it and waits until it takes calls.
+    pub async fn ready(command: Command) -> Self {
+        let running = Self::start(command).await;
+        eventually("readiness", async || running.page("/readyz").await.0 == 200).await;
+        running
+    }
+
     /// What it has logged so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()

@@ -6,7 +6,7 @@ use idp_token_service::service::pb::{
     ListIdentitiesRequest, idp_token_service_client::IdpTokenServiceClient,
 };
 use idp_token_testkit::{
-    ANYWHERE, channel, eventually,
+    ANYWHERE, channel,
     issuer::now,
     keys,
     people::{ADA, DONALD},
@@ -30,8 +30,7 @@ async fn no_token_of_a_caller_leaks() {
     std::fs::write(&file, format!("[end_users]\naudience = '{API}'\n{rule}")).unwrap();
     serve.envs(environment(&sandbox)).arg("--config").arg(&file);
     serve.env("IDP_TOKEN_TRUSTED_PEERS", "127.0.0.1").env("RUST_LOG", "trace").env("IDP_TOKEN_DRAIN", "1s");
-    let service = Running::start(serve).await;
-    eventually("readiness", async || service.page("/readyz").await.0 == 200).await;
+    let service = Running::ready(serve).await;
 
     let claims = json!({ "iss": sandbox.issuer(), "sub": ADA, "aud": API, "exp": now() + 300 });
     let token = |name: &str, value: serde_json::Value| {
