@@ -2,7 +2,7 @@
 //! answers that wait for their callers.
 //!
 //! What is new is refused when the budget, or a caller's share of it, is used up. What was begun is finished:
-//! an answer that finds no room waits until it is one of the [`FINISHING`] for which room is kept back.
+//! an answer that finds no room waits until it is one of the few for which room is kept back.
 
 use std::{
     fmt,

@@ -1,6 +1,6 @@
 //! Something scarce, such as places for calls or bytes of memory, shared out among those who want it.
 //!
-//! What is idle may be borrowed, but never all of it: a holder may have at most [`GREED`] times as much as
+//! What is idle may be borrowed, but never all of it: a holder may have at most three times as much as
 //! stays free. One greedy holder alone thus gets three quarters of everything, two get three sevenths each,
 //! and whoever comes next still finds something. The rule is that of shared buffers in switches (Choudhury
 //! and Hahne, "Dynamic queue length thresholds for shared-memory packet switches", 1998): it needs neither
